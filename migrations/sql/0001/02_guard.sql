@@ -1,0 +1,282 @@
+-- The guard: what no client can write, whatever language it speaks.
+--
+-- SQLSTATEs, documented in docs/reference/sqlstates.md:
+--   PN001 the state machine has no such step, or not with that reason
+--   PN002 an owned invocation was changed without the proof of its lease
+--   PN003 status, owner, revision, counters and timestamps do not agree
+--   PN004 append-only: outcome, history, errors and calls are never changed
+--   PN005 a row was inserted as something else than registered
+--   PN006 the end is an outcome plus a delete, in one statement
+--   PN007 a concurrency slot was taken or given up against the rules
+
+-- Made from TRANSITIONS in pynenc_pg/invocation/status.py; a test proves them equal.
+create function {schema}.legal(
+    from_status {schema}.invocation_status, to_status {schema}.invocation_status, reason text
+) returns boolean language sql immutable parallel safe
+return case
+    when from_status in ('registered', 'rerouted', 'retry') then
+        to_status in ('pending', 'concurrency_controlled', 'concurrency_controlled_final')
+        or to_status = 'failed' and reason in ('cancelled', 'expired')
+    when from_status = 'pending' then
+        to_status in ('running', 'killed', 'rerouted', 'concurrency_controlled',
+                      'concurrency_controlled_final', 'pending_recovery')
+    when from_status in ('running', 'resumed') then
+        to_status in ('paused', 'killed', 'success', 'failed', 'running_recovery')
+        or to_status = 'retry'
+           and reason in ('error', 'timeout', 'snoozed', 'sleeping', 'event', 'paused')
+    when from_status = 'paused' then to_status in ('resumed', 'killed', 'running_recovery')
+    when from_status in ('killed', 'pending_recovery', 'running_recovery') then
+        to_status = 'rerouted'
+        or to_status = 'failed' and reason in ('recoveries_exhausted', 'cancelled')
+    when from_status = 'concurrency_controlled' then
+        to_status = 'rerouted' or to_status = 'failed' and reason in ('cancelled', 'expired')
+    else false
+end;
+
+-- The one way past the guard, for the verb purge.
+create function {schema}.purging() returns boolean language sql stable
+return coalesce(current_setting('pynenc.purge', true) = pg_current_xact_id_if_assigned()::text, false);
+
+create function {schema}.refuse_update() returns trigger language plpgsql as $$
+declare
+    v_what text := format('invocation %s: %s -> %s', old.invocation_id, old.status, new.status);
+begin
+    if new.status <> old.status and {schema}.legal(old.status, new.status, new.reason) is not true then
+        raise exception '% refused: the state machine has no such step%', v_what,
+                coalesce(format(' with reason %L', new.reason), ' without a reason')
+            using errcode = 'PN001', hint = 'See the table status_transition.';
+    elsif new.status <> old.status and old.runner_id is not null
+          and new.proof is distinct from old.lease + new.rev then
+        raise exception '% refused: only its runner % may change it', v_what, old.runner_id
+            using errcode = 'PN002', hint = 'The proof is the lease plus the new revision.';
+    elsif (new.runner_id, new.lease, new.proof) is distinct from (old.runner_id, old.lease, old.proof)
+          and (new.status = old.status or old.runner_id is not null and new.runner_id is not null
+               or new.lease <= old.lease) then
+        raise exception '% refused: owner and lease change with a claim or an end alone', v_what
+            using errcode = 'PN002', hint = 'Each claim draws a new lease.';
+    end if;
+    raise exception '% refused: status, owner, revision, counters and times do not agree', v_what
+        using errcode = 'PN003',
+              hint = 'previous_status is the old status, rev counts status changes, '
+                     'runner_id is set exactly while owned; id, app and lane are constant.';
+end $$;
+
+create trigger guard_update before update on {schema}.invocation_state
+for each row when (
+    (new.invocation_id, new.app_id, new.lane) is distinct from (old.invocation_id, old.app_id, old.lane)
+    or new.previous_status is distinct from old.status
+    or new.rev is distinct from old.rev + (new.status <> old.status)::int
+    or (new.status in ('pending', 'running', 'paused', 'resumed')) <> (new.runner_id is not null)
+    or new.runner_id is not null and new.lease is null
+    or new.registration_key <> coalesce(old.registration_key, '')
+    or case when new.status = old.status then
+        (new.runner_id, new.lease, new.proof, new.status_at, new.retries, new.recoveries)
+            is distinct from (old.runner_id, old.lease, old.proof, old.status_at, old.retries, old.recoveries)
+    else
+        {schema}.legal(old.status, new.status, new.reason) is not true
+        or old.runner_id is not null and (
+            new.proof is distinct from old.lease + new.rev
+            or new.runner_id is not null
+               and (new.runner_id, new.lease) is distinct from (old.runner_id, old.lease))
+        or new.status = 'pending' and new.lease <= old.lease
+        or new.status_at < old.status_at
+        or new.retries <> old.retries
+            + (new.status = 'retry' and new.reason in ('error', 'timeout'))::int
+        or new.recoveries <> old.recoveries + (new.status = 'running_recovery')::int
+    end
+) execute function {schema}.refuse_update();
+
+create function {schema}.refuse_insert() returns trigger language plpgsql as $$
+begin
+    raise exception 'invocation %: (new) -> % refused: an invocation begins as registered, '
+                    'unowned, at revision 0', new.invocation_id, new.status
+        using errcode = 'PN005', hint = 'Call register.';
+end $$;
+
+create trigger guard_insert before insert on {schema}.invocation_state
+for each row when (
+    new.status <> 'registered' or new.previous_status is not null or new.runner_id is not null
+    or new.lease is not null or new.proof is not null or new.rev <> 0 or new.retries <> 0
+    or new.recoveries <> 0
+) execute function {schema}.refuse_insert();
+
+-- I4: whoever claims work of a concurrency key holds one of its slots.
+create function {schema}.require_slot() returns trigger language plpgsql as $$
+begin
+    if not exists (select from {schema}.slot where invocation_id = new.invocation_id) then
+        raise exception 'invocation %: % -> % refused: it holds no slot of its concurrency key',
+                new.invocation_id, old.status, new.status
+            using errcode = 'PN007', hint = 'Call claim.';
+    end if;
+    return new;
+end $$;
+
+create trigger guard_slot_held before update on {schema}.invocation_state
+for each row when (new.lane is not null and new.status = 'pending' and old.status <> 'pending')
+execute function {schema}.require_slot();
+
+create function {schema}.guard_slot() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        if new.n > (select slots from {schema}.lane where lane_id = new.lane) then
+            raise exception 'slot % of lane % does not exist', new.n, new.lane
+                using errcode = 'PN007', hint = 'The lane''s slots are its max_running.';
+        end if;
+        return new;
+    elsif tg_op = 'UPDATE' then
+        raise exception 'slot % of lane %: slots are inserted and deleted, never changed', old.n, old.lane
+            using errcode = 'PN007';
+    elsif not {schema}.purging() and exists (
+        select from {schema}.invocation_state
+        where invocation_id = old.invocation_id and runner_id is not null
+    ) then
+        raise exception 'slot % of lane % is held by invocation %', old.n, old.lane, old.invocation_id
+            using errcode = 'PN007', hint = 'A slot is free when its invocation is no longer owned.';
+    end if;
+    return old;
+end $$;
+
+create trigger guard_slot before insert or update or delete on {schema}.slot
+for each row execute function {schema}.guard_slot();
+
+-- History. Statement-level, from the new rows alone: previous_status tells a status change.
+create function {schema}.history_of_insert() returns trigger language plpgsql as $$
+begin
+    insert into {schema}.invocation_history
+    select n.invocation_id, n.app_id, n.rev, null, n.status, n.reason, null, null, n.changed_by, n.status_at
+    from new_rows n;
+    return null;
+end $$;
+
+create trigger history_of_insert after insert on {schema}.invocation_state
+referencing new table as new_rows
+for each statement execute function {schema}.history_of_insert();
+
+create function {schema}.history_of_update() returns trigger language plpgsql as $$
+begin
+    insert into {schema}.invocation_history
+    select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
+           n.lease, n.changed_by, n.status_at
+    from new_rows n where n.previous_status <> n.status;
+    return null;
+end $$;
+
+create trigger history_of_update after update on {schema}.invocation_state
+referencing new table as new_rows
+for each statement execute function {schema}.history_of_update();
+
+-- The end: each deleted row has an outcome, written by the same statement, that follows it.
+create function {schema}.guard_delete() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    v_ended bigint;
+    v_row   record;
+begin
+    if {schema}.purging() then
+        return null;
+    end if;
+    insert into {schema}.invocation_history
+    select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
+           o.lease, c.changed_by, c.finished_at
+    from old_rows o join {schema}.invocation_outcome c on c.invocation_id = o.invocation_id
+    where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
+      and {schema}.legal(o.status, c.status, c.reason);
+    get diagnostics v_ended = row_count;
+    if v_ended = (select count(*) from old_rows) then
+        return null;
+    end if;
+    select o.invocation_id, o.status, c.status as final, c.reason, c.invocation_id is not null as ended,
+           {schema}.legal(o.status, c.status, c.reason) as is_legal
+    into v_row
+    from old_rows o left join {schema}.invocation_outcome c on c.invocation_id = o.invocation_id
+    where (c.rev = o.rev + 1 and c.lease is not distinct from o.lease
+           and {schema}.legal(o.status, c.status, c.reason)) is not true
+    limit 1;
+    if v_row.ended and v_row.is_legal is not true then
+        raise exception 'invocation %: % -> % refused: the state machine has no such step%',
+                v_row.invocation_id, v_row.status, v_row.final,
+                coalesce(format(' with reason %L', v_row.reason), ' without a reason')
+            using errcode = 'PN001', hint = 'See the table status_transition.';
+    elsif v_row.ended then
+        raise exception 'invocation %: % -> % refused: the outcome does not carry its lease and next revision',
+                v_row.invocation_id, v_row.status, v_row.final
+            using errcode = 'PN002', hint = 'Only the runner that holds the lease may end it.';
+    end if;
+    raise exception 'invocation %: % -> (deleted) refused: it has no outcome', v_row.invocation_id, v_row.status
+        using errcode = 'PN006', hint = 'The end is an outcome plus a delete; to cancel, call cancel.';
+end $$;
+
+create trigger guard_delete after delete on {schema}.invocation_state
+referencing old table as old_rows
+for each statement execute function {schema}.guard_delete();
+
+create function {schema}.guard_outcome() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    v_row record;
+begin
+    select n.invocation_id, n.status as final, s.status into v_row
+    from new_rows n join {schema}.invocation_state s on s.invocation_id = n.invocation_id
+    limit 1;
+    if found then
+        raise exception 'invocation %: % -> % refused: an outcome goes with the delete of its hot row',
+                v_row.invocation_id, v_row.status, v_row.final
+            using errcode = 'PN006', hint = 'Do both in one statement; to end your own work, call finish.';
+    end if;
+    return null;
+end $$;
+
+create trigger guard_outcome after insert on {schema}.invocation_outcome
+referencing new table as new_rows
+for each statement execute function {schema}.guard_outcome();
+
+-- Append-only tables. Row triggers reach the partitions by themselves, truncate triggers do not:
+-- ensure_partitions gives each partition its own.
+create function {schema}.refuse_change() returns trigger language plpgsql as $$
+begin
+    if {schema}.purging() then
+        return case tg_op when 'DELETE' then old else new end;
+    end if;
+    raise exception '% of % refused: its rows are kept as they were written', tg_op, tg_table_name
+        using errcode = 'PN004', hint = 'Retention drops whole partitions; purge empties an app.';
+end $$;
+
+create trigger guard_change before update or delete on {schema}.invocation
+    for each row execute function {schema}.refuse_change();
+create trigger guard_change before update or delete on {schema}.invocation_outcome
+    for each row execute function {schema}.refuse_change();
+create trigger guard_change before update or delete on {schema}.invocation_error
+    for each row execute function {schema}.refuse_change();
+create trigger guard_change before update or delete on {schema}.invocation_history
+    for each row execute function {schema}.refuse_change();
+create trigger guard_insert before insert on {schema}.invocation_history
+    for each row when (pg_trigger_depth() < 1) execute function {schema}.refuse_change();
+
+create trigger guard_truncate before truncate on {schema}.invocation_state
+    for each statement execute function {schema}.refuse_change();
+create trigger guard_truncate before truncate on {schema}.slot
+    for each statement execute function {schema}.refuse_change();
+create trigger guard_truncate before truncate on {schema}.invocation
+    for each statement execute function {schema}.refuse_change();
+create trigger guard_truncate before truncate on {schema}.invocation_outcome
+    for each statement execute function {schema}.refuse_change();
+create trigger guard_truncate before truncate on {schema}.invocation_error
+    for each statement execute function {schema}.refuse_change();
+create trigger guard_truncate before truncate on {schema}.invocation_history
+    for each statement execute function {schema}.refuse_change();
+
+insert into {schema}.status
+select s,
+       s in ('registered', 'rerouted', 'retry'),
+       s in ('pending', 'running', 'paused', 'resumed'),
+       s in ('success', 'failed', 'concurrency_controlled_final')
+from unnest(enum_range(null::{schema}.invocation_status)) s;
+
+-- A step stands here with each reason that makes it legal, or with none where none is asked for.
+insert into {schema}.status_transition (from_status, to_status, reason)
+select f.status, t.status, r.reason
+from {schema}.status f cross join {schema}.status t
+cross join (values (null), ('error'), ('timeout'), ('snoozed'), ('sleeping'), ('event'), ('paused'),
+                   ('cancelled'), ('expired'), ('recoveries_exhausted')) r (reason)
+where {schema}.legal(f.status, t.status, r.reason)
+  and (r.reason is null or {schema}.legal(f.status, t.status, null) is not true);

@@ -1,0 +1,30 @@
+"""Ids: UUIDv7 for invocations, readable text for runners and listeners."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import NewType
+
+import uuid_utils
+
+InvocationId = NewType("InvocationId", str)  # a UUIDv7 in its canonical text form
+RunnerId = NewType("RunnerId", str)  # any text
+
+
+def new_invocation_id(clock_offset: float = 0.0) -> InvocationId:
+    """Make an id whose time part is this machine's clock plus ``clock_offset`` seconds.
+
+    The offset to the database's clock is measured at connect, so that ids fall into the
+    partition the database expects even where this machine's clock is wrong.
+    """
+    if not clock_offset:
+        return InvocationId(str(uuid_utils.uuid7()))
+    nanoseconds = time.time_ns() + int(clock_offset * 1e9)
+    return InvocationId(str(uuid_utils.uuid7(nanoseconds=nanoseconds)))
+
+
+def new_runner_id(kind: str) -> RunnerId:
+    """Make a runner id that says where it runs: ``ThreadRunner@host:pid:xxxxxxxx``."""
+    return RunnerId(f"{kind}@{socket.gethostname()}:{os.getpid()}:{uuid_utils.uuid4().hex[:8]}")

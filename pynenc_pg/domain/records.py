@@ -1,0 +1,219 @@
+"""The values that pass between the engine and a store.
+
+Frozen, without behaviour. Durations are seconds; points in time are the store's clock, aware and
+in UTC. ``arguments`` and ``value`` are wire JSON as text (see ``pynenc_pg.serializer.wire``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.invocation.status import InvocationStatus, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvocation:
+    """One call of a batch: what differs from its siblings."""
+
+    invocation_id: InvocationId
+    call_id: str  # hash of task and arguments
+    arguments: str
+    registration_key: str | None = None  # at most one not-yet-started invocation per key
+    lane_key: str | None = None  # concurrency key: at most ``slots`` run at once
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Calls of one task that are registered together, all or none."""
+
+    task_id: str
+    invocations: Sequence[NewInvocation]
+    queue: str = "default"
+    priority: float = 0.0  # -100..100, higher first; a point is worth 60 s of waiting
+    delay: float = 0.0
+    expires_in: float | None = None
+    slots: int = 1
+    must_not_wait: bool = False
+    parent_id: InvocationId | None = None
+    depth: int = 0
+    options: str = "{}"  # JSON, kept for the runner that executes it
+    changed_by: str = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a call became: a new invocation, or one that was there already."""
+
+    invocation_id: InvocationId
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An invocation a runner holds: PENDING, with a lease only this claim has."""
+
+    invocation_id: InvocationId
+    task_id: str
+    arguments: str
+    lease: int
+    retries: int
+    recoveries: int
+    parent_id: InvocationId | None
+    depth: int
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Names an owned invocation together with the proof that one owns it."""
+
+    invocation_id: InvocationId
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of an attempt that is also the end of the invocation: SUCCESS or FAILED."""
+
+    invocation_id: InvocationId
+    lease: int
+    status: InvocationStatus
+    value: str  # the result, or the exception
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The end of an attempt after which the invocation is to be run again."""
+
+    invocation_id: InvocationId
+    lease: int
+    reason: Reason
+    delay: float = 0.0
+    error: str | None = None  # the exception of this attempt, where there was one
+
+
+class Answer(StrEnum):
+    """What became of one id of a batch. The others of the batch are not affected."""
+
+    DONE = "done"
+    LOST = "lost"  # the lease is not (or no longer) ours, or the status forbids it
+    ALREADY = "already"  # the very same change was made before: a repeat after a lost reply
+
+
+class CancelAnswer(StrEnum):
+    """What ``cancel`` did."""
+
+    CANCELLED = "cancelled"  # ended now
+    REQUESTED = "requested"  # owned by a runner; it ends at its owner's next step
+    FINAL = "final"  # it had ended before
+    UNKNOWN = "unknown"  # no such invocation
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSpec:
+    """What a runner tells about itself."""
+
+    runner_id: RunnerId
+    runner_cls: str
+    queues: tuple[str, ...] = ()  # none named: all of them
+    concurrency: int = 1
+    hostname: str = ""
+    pid: int = 0
+    lease: float = 30.0  # seconds it is believed alive after a heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a runner hears when it reports that it lives."""
+
+    alive: bool  # false: declared dead, its work is with others
+    position: int = 0  # by age among the live runners of the app; 0 leads
+    others: bool = False  # other runners are registered, alive or not
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPolicy:
+    """When a runner counts as dead, and how often one invocation may be recovered."""
+
+    grace: float = 1.0  # seconds a lock may be gone
+    max_pending: float = 5.0  # seconds between claim and start
+    max_recoveries: int = 3
+    limit: int = 500  # rows a call may move
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What one sweep did."""
+
+    rerouted: int = 0
+    quarantined: int = 0
+    dead_runners: tuple[RunnerId, ...] = ()
+    next_look: float | None = None  # seconds until a suspect runner is past its grace
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What became due."""
+
+    count: int = 0
+    next_due: float | None = None  # seconds until the next one
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an invocation ended. Written once, never changed."""
+
+    invocation_id: InvocationId
+    status: InvocationStatus
+    value: str | None
+    reason: str | None
+    runner_id: str | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationRecord:
+    """An invocation as it stands now, live or finished."""
+
+    invocation_id: InvocationId
+    task_id: str
+    call_id: str
+    arguments: str
+    queue: str
+    status: InvocationStatus
+    reason: str | None
+    runner_id: str | None
+    retries: int
+    recoveries: int
+    parent_id: InvocationId | None
+    depth: int
+    due_at: datetime | None
+    registered_at: datetime
+    status_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One status change. ``rev`` counts from 0 without a gap."""
+
+    rev: int
+    previous_status: InvocationStatus | None
+    status: InvocationStatus
+    reason: str | None
+    runner_id: str | None
+    changed_by: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """A hint that something happened; never the only way to find out."""
+
+    kind: str  # work | due | runner | cancel | result
+    ids: tuple[InvocationId, ...] = ()  # of kind result: what ended; none named means "look at all"
+    due_in: float | None = field(default=None)  # of kind due: seconds until it is

@@ -1,0 +1,143 @@
+"""The state machine of an invocation: statuses, legal transitions, who may make them.
+
+Pure values. This table is the one source: the SQL function ``legal`` and the rows of
+``status_transition`` are made from it by hand in a migration, and a test proves the three equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class InvocationStatus(StrEnum):
+    """Where an invocation stands. Values are the lower-case names, as the database shows them."""
+
+    REGISTERED = "registered"  # accepted, nobody has taken it
+    CONCURRENCY_CONTROLLED = "concurrency_controlled"  # parked: its concurrency key is full
+    CONCURRENCY_CONTROLLED_FINAL = "concurrency_controlled_final"  # key was full, must not wait
+    REROUTED = "rerouted"  # given back, ready for another runner
+    PENDING = "pending"  # claimed by a runner, not begun
+    PENDING_RECOVERY = "pending_recovery"  # its runner died, or did not begin it in time
+    RUNNING = "running"  # the function is being called
+    RUNNING_RECOVERY = "running_recovery"  # its runner died in the middle
+    PAUSED = "paused"  # waits in live code for other invocations
+    RESUMED = "resumed"  # goes on after a pause
+    KILLED = "killed"  # its runner stopped it
+    SUCCESS = "success"  # returned a value
+    FAILED = "failed"  # raised, was cancelled, expired or quarantined
+    RETRY = "retry"  # to be run again, now or when due
+
+    def is_final(self) -> bool:
+        """Nothing changes any more."""
+        return self in FINAL
+
+    def is_available_for_run(self) -> bool:
+        """A runner may claim it (once it is due)."""
+        return self in AVAILABLE
+
+    def is_owned(self) -> bool:
+        """Only the owning runner may change it."""
+        return self in OWNED
+
+    def can_transition_to(self, status: InvocationStatus) -> bool:
+        """Whether the machine knows the step, whatever its reason."""
+        return status in TRANSITIONS[self]
+
+    @classmethod
+    def get_final_statuses(cls) -> frozenset[InvocationStatus]:
+        """Return the statuses that nothing leaves."""
+        return FINAL
+
+
+class Reason(StrEnum):
+    """Why a status changed, where the machine wants to know."""
+
+    ERROR = "error"  # the attempt raised
+    TIMEOUT = "timeout"  # the attempt ran too long
+    SNOOZED = "snoozed"  # the task asked to be run later
+    SLEEPING = "sleeping"  # a workflow's durable sleep
+    EVENT = "event"  # a workflow waits for an event
+    PAUSED = "paused"  # a workflow was paused
+    CANCELLED = "cancelled"  # somebody asked for its end
+    EXPIRED = "expired"  # nobody began it in time
+    RECOVERIES_EXHAUSTED = "recoveries_exhausted"  # took its worker down too often
+
+
+S = InvocationStatus
+AVAILABLE: Final = frozenset({S.REGISTERED, S.REROUTED, S.RETRY})
+OWNED: Final = frozenset({S.PENDING, S.RUNNING, S.PAUSED, S.RESUMED})
+FINAL: Final = frozenset({S.SUCCESS, S.FAILED, S.CONCURRENCY_CONTROLLED_FINAL})
+#: Reasons that spend one of ``max_retries``.
+SPENDING: Final = frozenset({Reason.ERROR, Reason.TIMEOUT})
+
+ANY: Final[frozenset[Reason]] = frozenset()
+_NOT_BEGUN: Final = frozenset({Reason.CANCELLED, Reason.EXPIRED})
+_AGAIN: Final = frozenset(
+    {
+        Reason.ERROR,
+        Reason.TIMEOUT,
+        Reason.SNOOZED,
+        Reason.SLEEPING,
+        Reason.EVENT,
+        Reason.PAUSED,
+    }
+)
+_GIVEN_UP: Final = frozenset({Reason.RECOVERIES_EXHAUSTED, Reason.CANCELLED})
+
+_FROM_AVAILABLE: Final = {
+    S.PENDING: ANY,
+    S.CONCURRENCY_CONTROLLED: ANY,
+    S.CONCURRENCY_CONTROLLED_FINAL: ANY,
+    S.FAILED: _NOT_BEGUN,
+}
+_FROM_BEGUN: Final = {
+    S.PAUSED: ANY,
+    S.KILLED: ANY,
+    S.RETRY: _AGAIN,
+    S.SUCCESS: ANY,
+    S.FAILED: ANY,
+    S.RUNNING_RECOVERY: ANY,
+}
+_FROM_STOPPED: Final = {S.REROUTED: ANY, S.FAILED: _GIVEN_UP}
+
+#: ``TRANSITIONS[a][b]`` holds the reasons ``a -> b`` demands; ``ANY`` (empty) means none is asked.
+TRANSITIONS: Final[Mapping[InvocationStatus, Mapping[InvocationStatus, frozenset[Reason]]]] = (
+    MappingProxyType(
+        {
+            S.REGISTERED: _FROM_AVAILABLE,
+            S.REROUTED: _FROM_AVAILABLE,
+            S.RETRY: _FROM_AVAILABLE,
+            S.CONCURRENCY_CONTROLLED: {S.REROUTED: ANY, S.FAILED: _NOT_BEGUN},
+            S.PENDING: {
+                S.RUNNING: ANY,
+                S.KILLED: ANY,
+                S.REROUTED: ANY,
+                S.CONCURRENCY_CONTROLLED: ANY,
+                S.CONCURRENCY_CONTROLLED_FINAL: ANY,
+                S.PENDING_RECOVERY: ANY,
+            },
+            S.RUNNING: _FROM_BEGUN,
+            S.RESUMED: _FROM_BEGUN,
+            S.PAUSED: {S.RESUMED: ANY, S.KILLED: ANY, S.RUNNING_RECOVERY: ANY},
+            S.KILLED: _FROM_STOPPED,
+            S.PENDING_RECOVERY: _FROM_STOPPED,
+            S.RUNNING_RECOVERY: _FROM_STOPPED,
+            S.SUCCESS: {},
+            S.FAILED: {},
+            S.CONCURRENCY_CONTROLLED_FINAL: {},
+        }
+    )
+)
+
+
+def is_legal(before: InvocationStatus, after: InvocationStatus, reason: str | None) -> bool:
+    """Whether ``before -> after`` is in the table and, where a reason is asked for, it is given.
+
+    >>> is_legal(InvocationStatus.RUNNING, InvocationStatus.RETRY, None)
+    False
+    """
+    wanted = TRANSITIONS[before].get(after)
+    return wanted is not None and (not wanted or reason in wanted)

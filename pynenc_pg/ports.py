@@ -1,0 +1,184 @@
+"""The whole contract between the engine and a store.
+
+Orchestrator writes, state backend reads, broker wakes. (Trigger reacts and client data store
+holds: they join with their features.) Each method of ``Orchestrator`` is one verb, one
+transaction, and has the same name in SQL, in memory and in ``tests/contract``. A store serves
+one app: two stores with different app ids never see each other's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.records import (
+    Again,
+    Answer,
+    Batch,
+    CancelAnswer,
+    Claimed,
+    Ending,
+    Heartbeat,
+    HistoryEntry,
+    Hold,
+    InvocationRecord,
+    Outcome,
+    Promoted,
+    Recovered,
+    RecoveryPolicy,
+    Registered,
+    RunnerSpec,
+    Wakeup,
+)
+
+Answers = Mapping[InvocationId, Answer]
+
+
+class Orchestrator(Protocol):
+    """Writes: every status change is one of these verbs."""
+
+    def register(self, batch: Batch) -> list[Registered]:
+        """Accept calls as REGISTERED, all or none; answers stand in the order of the batch.
+
+        A call whose ``registration_key`` belongs to a not-yet-started invocation becomes that
+        one. The same id again is the same call: nothing is written twice.
+        """
+        ...
+
+    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
+        """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each.
+
+        ``queues`` in the order they are served; none named means all. Of a concurrency key no
+        more than its slots are taken; the first beyond them is parked, and one that must not
+        wait ends as CONCURRENCY_CONTROLLED_FINAL. Paused queues give nothing. A runner that is
+        not registered, or was declared dead, gets ``RunnerFencedError``.
+        """
+        ...
+
+    def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Answers:
+        """PENDING -> RUNNING. One whose cancellation was asked for ends here and is LOST."""
+        ...
+
+    def finish(self, runner_id: RunnerId, endings: Sequence[Ending]) -> Answers:
+        """RUNNING or RESUMED -> SUCCESS or FAILED: outcome kept, slot freed, waiters woken."""
+        ...
+
+    def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Answers:
+        """RUNNING or RESUMED -> RETRY, ready when its delay is over; slot freed.
+
+        ``retries`` grows with the reasons error and timeout alone. If cancellation was asked
+        for, it ends as FAILED (cancelled) instead, still DONE.
+        """
+        ...
+
+    def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Answers:
+        """Give back what one holds: PENDING -> REROUTED, begun -> KILLED -> REROUTED."""
+        ...
+
+    def recover(self, policy: RecoveryPolicy) -> Recovered:
+        """Reroute what dead runners held and what was not begun in time.
+
+        Begun work counts a recovery, and ends as FAILED (recoveries_exhausted) beyond the limit.
+        """
+        ...
+
+    def promote(self, limit: int = 500) -> Promoted:
+        """Make ready what is due."""
+        ...
+
+    def expire(self, limit: int = 500) -> int:
+        """End as FAILED (expired) what nobody began in its time; returns how many."""
+        ...
+
+    def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
+        """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
+        ...
+
+    def register_runner(self, spec: RunnerSpec) -> None:
+        """Announce a runner. The same id again is an error while that runner is believed alive."""
+        ...
+
+    def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
+        """Renew the runner's lease, unless it was declared dead."""
+        ...
+
+    def unregister_runner(self, runner_id: RunnerId) -> None:
+        """Say goodbye; what it still held is released."""
+        ...
+
+    def pause_queue(self, queue: str, paused: bool = True) -> None:
+        """Stop (or go on) giving out work of a queue."""
+        ...
+
+    def watch(
+        self, invocation_ids: Sequence[InvocationId], listener: str
+    ) -> Mapping[InvocationId, Outcome]:
+        """Ask for a wake-up of ``listener`` when each of these ends; those ended come back now."""
+        ...
+
+    def maintain(self) -> Sequence[str]:
+        """House-keeping: partitions ahead, retention, idle lanes; says what it did."""
+        ...
+
+    def purge(self) -> int:
+        """Remove all the app's invocations, live and finished, with their history; how many."""
+        ...
+
+
+class StateBackend(Protocol):
+    """Reads. An id nobody knows is ``InvocationNotFoundError``."""
+
+    def get_invocation(self, invocation_id: InvocationId) -> InvocationRecord:
+        """Everything about one invocation but its value."""
+        ...
+
+    def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
+        """Return the outcomes of those that have ended; unknown and live ones are left out."""
+        ...
+
+    def get_history(self, invocation_id: InvocationId) -> list[HistoryEntry]:
+        """Every status change, oldest first."""
+        ...
+
+    def count_ready(self, queue: str | None = None) -> int:
+        """How many a runner could claim now, in one queue or in all."""
+        ...
+
+    def clock_offset(self) -> float:
+        """Seconds the store's clock is ahead of this machine's."""
+        ...
+
+
+class Subscription(Protocol):
+    """A place where hints arrive. Belongs to one thread; closing it ends it."""
+
+    @property
+    def listener(self) -> str:
+        """The name to give to ``Orchestrator.watch``."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """False while hints may be missed; poll more often then."""
+        ...
+
+    def wait(self, timeout: float) -> list[Wakeup]:
+        """Sleep until a hint, ``interrupt`` or the timeout (seconds)."""
+        ...
+
+    def interrupt(self) -> None:
+        """Wake the sleeping thread; may be called from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class Broker(Protocol):
+    """Wakes. Everything works without it, only later."""
+
+    def subscribe(self, *, work: bool) -> Subscription:
+        """Listen for the ends that were asked for with ``watch`` and, if ``work``, for work."""
+        ...

@@ -1,0 +1,10 @@
+-- A verb takes a new snapshot for each statement after it has waited for its locks; under a
+-- snapshot taken before, it would act on what is no longer true. Internal. Raises PN008.
+create or replace function {schema}.check_isolation() returns void language plpgsql as $$
+begin
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception 'the transaction is %, and this needs READ COMMITTED',
+                upper(current_setting('transaction_isolation'))
+            using errcode = 'PN008', hint = 'Call it in a transaction of its own, or lower its isolation level.';
+    end if;
+end $$;

@@ -1,0 +1,72 @@
+-- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
+-- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final.
+-- Locks: lanes (skip locked: never waits, so they may come in the order of their turn), then rows
+-- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
+-- p_queues in the order they are served; empty means all. p_idle: what the caller will do if
+-- nothing is found, so that producers know whether somebody must be woken.
+create or replace function {schema}.claim(
+    p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean
+) returns table (
+    invocation_id uuid, task_id text, arguments text, lease bigint, retries integer,
+    recoveries integer, parent_id uuid, depth integer, options text
+) language plpgsql {definer} as $$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_queues text[];
+    v_queue  text;
+    v_left   integer := p_limit;
+    v_lanes  bigint[];
+    v_keyed  uuid[];
+    v_taken  uuid[] := '{}';
+    v_ids    uuid[];
+    v_idle   boolean;
+begin
+    perform check_isolation();
+    select r.idle into v_idle from runner r
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null;
+    if not found then
+        raise exception 'runner % is not registered, or was declared dead', p_runner
+            using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    v_queues := open_queues(p_app, p_queues);
+    select t.lanes, t.candidates into v_lanes, v_keyed
+    from take_slots(p_app, v_queues, p_limit, v_now) t;
+
+    foreach v_queue in array v_queues loop
+        exit when v_left <= 0;
+        if v_keyed = '{}' then
+            v_ids := array(
+                select s.invocation_id from invocation_state s
+                where s.app_id = p_app and s.queue = v_queue
+                  and s.status in ('registered', 'rerouted', 'retry')
+                  and s.due_at is null and s.lane is null
+                  and (s.expires_at is null or s.expires_at > v_now)
+                order by s.rank, s.invocation_id limit v_left for no key update skip locked);
+        else
+            v_ids := choose(p_app, v_queue, v_keyed, v_left, v_now);
+        end if;
+        v_taken := v_taken || v_ids;
+        v_left := v_left - cardinality(v_ids);
+    end loop;
+    if v_lanes <> '{}' then
+        perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
+    end if;
+
+    if (v_taken = '{}' and p_idle) <> v_idle then
+        update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
+    end if;
+    return query
+    with taken as (
+        update invocation_state s
+        set status = 'pending', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
+            lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
+        from unnest(v_taken) with ordinality t (id, n)
+        where s.invocation_id = t.id
+        returning s.invocation_id, s.lease, s.retries, s.recoveries, t.n
+    )
+    select t.invocation_id, i.task_id, i.arguments::text, t.lease, t.retries, t.recoveries,
+           i.parent_id, i.depth, i.options::text
+    from taken t join invocation i on i.invocation_id = t.invocation_id
+    order by t.n;
+end $$;

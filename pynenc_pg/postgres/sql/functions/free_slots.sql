@@ -1,0 +1,14 @@
+-- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
+-- and tells the runners. Internal; the lanes are locked by the caller.
+create or replace function {schema}.free_slots(
+    p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text
+) returns void language plpgsql as $$
+begin
+    delete from slot x where x.invocation_id = any (p_ids);
+    if reroute_parked(p_lanes, p_changed_by) or exists (
+        select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
+        and s.lane is not null and s.status in ('registered', 'rerouted', 'retry')
+    ) then
+        perform notify(p_app, 'work');
+    end if;
+end $$;

@@ -1,0 +1,11 @@
+-- Of the queues asked for (none: all of the app), in order, those that are not paused. Internal.
+create or replace function {schema}.open_queues(p_app text, p_queues text[]) returns text[]
+language plpgsql as $$
+begin
+    if p_queues = '{}' then
+        return array(select q.queue from queue q where q.app_id = p_app and not q.paused order by q.queue);
+    end if;
+    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
+                 join queue q on q.app_id = p_app and q.queue = a.name
+                 where not q.paused order by a.n);
+end $$;

@@ -1,0 +1,11 @@
+-- Whether anything live points at an invocation made in a span of time. Internal.
+create or replace function {schema}.pointed_into(p_from timestamptz, p_until timestamptz)
+returns boolean language sql stable
+begin atomic
+    select exists (select from {schema}.invocation_state
+                   where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.wait_edge
+                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.payload_ref
+                   where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until));
+end;

@@ -1,0 +1,32 @@
+-- Finds or makes the lanes of concurrency keys and holds them (key share, by key) so that
+-- maintain cannot remove them before the calls stand in them. Internal; answers in order.
+create or replace function {schema}.share_lanes(
+    p_app text, p_queue text, p_keys text[], p_slots integer
+) returns bigint[] language plpgsql as $$
+declare
+    v_lanes bigint[];
+begin
+    loop
+        insert into lane (app_id, queue, key, slots)
+        select p_app, p_queue, k.key, p_slots
+        from (select distinct key from unnest(p_keys) key where key is not null order by key) k
+        on conflict (app_id, key) do nothing;
+
+        perform from lane l where l.app_id = p_app and l.key = any (p_keys)
+        order by l.key for key share;
+
+        select array_agg(l.lane_id order by k.n) into v_lanes
+        from unnest(p_keys) with ordinality k (key, n)
+        left join lane l on l.app_id = p_app and l.key = k.key;
+        -- A lane that was idle may have been removed between the two statements: once more.
+        exit when cardinality(array_remove(v_lanes, null)) = cardinality(array_remove(p_keys, null));
+    end loop;
+
+    if exists (select from lane l where l.lane_id = any (v_lanes)
+               and (l.slots <> p_slots or l.queue <> p_queue)) then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+        update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
+        where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+    end if;
+    return v_lanes;
+end $$;

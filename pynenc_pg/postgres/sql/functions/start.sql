@@ -1,0 +1,43 @@
+-- Begins what was claimed. Answers only those that were not done: lost | already.
+-- Moves: pending -> running; with cancellation asked for: pending -> rerouted -> failed.
+-- Locks: rows by id (and, for the cancelled, their lanes first).
+create or replace function {schema}.start(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
+returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_done uuid[];
+    v_off  uuid[];
+begin
+    perform check_isolation();
+    v_off := array(select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
+                   join invocation_state s on s.invocation_id = h.id
+                   where s.lease = h.lease and s.cancel_requested_at is not null);
+    if v_off <> '{}' then
+        perform release(p_app, p_runner, v_off,
+                        array(select l from unnest(p_ids, p_leases) h (id, l) where id = any (v_off)));
+    end if;
+
+    with mine as materialized (
+        select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
+        join invocation_state s on s.invocation_id = h.id
+        where s.runner_id is not distinct from p_runner and s.lease = h.lease and s.status = 'pending'
+        order by s.invocation_id for no key update of s
+    ), begun as (
+        update invocation_state s
+        set status = 'running', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, changed_by = p_runner, registration_key = null,
+            expires_at = null
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select b.invocation_id from begun b) into v_done;
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select h.id, case when exists (
+        select from invocation_state s where s.invocation_id = h.id and s.runner_id = p_runner
+        and s.lease = h.lease) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
+end $$;
