@@ -8,7 +8,8 @@ one app: two stores with different app ids never see each other's work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
@@ -182,3 +183,14 @@ class Broker(Protocol):
     def subscribe(self, *, work: bool) -> Subscription:
         """Listen for the ends that were asked for with ``watch`` and, if ``work``, for work."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One family of components over one database (or memory), for one app."""
+
+    orchestrator: Orchestrator
+    state_backend: StateBackend
+    broker: Broker
+    close: Callable[[], None]
+    processes: bool  # other processes see the same work

@@ -103,6 +103,7 @@ class Answer(StrEnum):
     DONE = "done"
     LOST = "lost"  # the lease is not (or no longer) ours, or the status forbids it
     ALREADY = "already"  # the very same change was made before: a repeat after a lost reply
+    REFUSED = "refused"  # the store cannot take its value
 
 
 class CancelAnswer(StrEnum):

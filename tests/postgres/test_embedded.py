@@ -338,7 +338,7 @@ def test_forked_child_can_be_a_user(home: Path) -> None:
 
 
 def test_killed_server_comes_back(home: Path) -> None:
-    """After kill -9 of PostgreSQL its users are served again within two seconds; no data are lost."""
+    """After kill -9 of PostgreSQL its users are served again within two seconds, nothing lost."""
     with EmbeddedPostgres(home) as server:
         ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
         killed = postmaster_pid(home)

@@ -87,8 +87,9 @@ class EmbeddedPostgres:
 
         Call it again at any time: it revives a server that was lost with its supervisor.
         """
-        if self._users is not None and self._users.is_open and self._answer(self.dsn) is None:
-            return self.dsn
+        users, dsn = self._users, self._dsn
+        if users and users.is_open and dsn and self._answer(dsn) is None:
+            return dsn
         try:
             folders.prepare_home(self.home, self._account)
             # Also the mutex of this process's threads.
@@ -97,7 +98,7 @@ class EmbeddedPostgres:
                     self._users = locks.LockFile(self.home / "users.lock")
                 # Waits for a server that is being stopped.
                 self._users.lock(shared=True, timeout=_LOCK_WAIT)
-                self._dsn = self._boot()
+                self._dsn = dsn = self._boot()
         except OSError as error:
             self.close()
             msg = f"The embedded server's folder {self.home} cannot be used: {error}"
@@ -105,7 +106,7 @@ class EmbeddedPostgres:
         except BaseException:
             self.close()
             raise
-        return self._dsn
+        return dsn
 
     def close(self) -> None:
         """Let go of the server; it stops within a second of its last user. Harmless twice."""

@@ -22,8 +22,7 @@ from typing import Any
 
 # How often the users' lock is tried; the death of the server is noticed at once.
 POLL = 0.1
-# A start may fail while a killed server is not quite dead. One that never comes up is tried ever
-# more slowly.
+# A start may fail while a killed server is not quite dead; one that always fails is tried less.
 FIRST_RETRY, LAST_RETRY, GROWTH = 0.1, 2.0, 1.05
 FAST_STOP, IMMEDIATE_STOP, ORPHAN_STOP = 60.0, 10.0, 30.0
 PR_SET_PDEATHSIG = 1
@@ -71,6 +70,7 @@ class Supervisor:
                     os.read(wake, 4096)
         finally:
             self._stop()
+            stop_orphans(self.data)
         if not self.told_to_stop and self.sockets.parent != self.home:
             # Below /tmp. Without users nobody knows of it; with users the next supervisor does.
             with contextlib.suppress(OSError):
@@ -154,7 +154,8 @@ def stop_orphans(data: Path) -> None:
     pid = pid_in_file(data / "postmaster.pid")
     deadline = time.monotonic() + ORPHAN_STOP
     while pid and is_server_of(pid, data) and time.monotonic() < deadline:
-        os.kill(pid, signal.SIGINT)
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGINT)
         time.sleep(0.02)
     for orphan in processes_in(data):
         with contextlib.suppress(OSError):
@@ -190,11 +191,10 @@ def pid_in_file(file: Path) -> int:
 def is_server_of(pid: int, data: Path) -> bool:
     """Whether process *pid* is a server started on *data*, by its command line."""
     if sys.platform.startswith("linux"):
-        try:
+        with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return False
-        return words[1:3] == [b"-D", os.fsencode(data)]
+            return words[1:3] == [b"-D", os.fsencode(data)]
+        return False
     listing = subprocess.run(
         ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, check=False
     )

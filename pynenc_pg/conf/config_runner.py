@@ -1,0 +1,39 @@
+"""Section ``runner``: how work is taken, and when a runner counts as dead. Seconds throughout."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunnerConf(BaseModel):
+    """The numbers of DESIGN section 5, each with its default."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    #: Queues to serve, in this order; none named means all.
+    queues: tuple[str, ...] = ()
+    #: Invocations that run at once.
+    concurrency: int = Field(default=4, ge=1)
+    #: How often a runner says that it lives.
+    heartbeat: float = Field(default=10.0, gt=0)
+    #: How long it is believed after that.
+    lease: float = Field(default=30.0, gt=0)
+    #: How long before the end of its lease a runner that could not renew it stops its tasks.
+    lease_margin: float = Field(default=5.0, ge=0)
+    #: How long a session lock may be gone.
+    grace: float = Field(default=1.0, ge=0)
+    #: How often dead runners are looked for, while others are registered.
+    sweep: float = Field(default=0.5, gt=0)
+    #: How often to look for work while hints arrive, and while they do not.
+    poll: float = Field(default=5.0, gt=0)
+    poll_without_listen: float = Field(default=1.0, gt=0)
+    #: Between claim and start.
+    max_pending_seconds: float = Field(default=5.0, gt=0)
+    #: How often an invocation may take its worker down before it is quarantined.
+    max_recoveries: int = Field(default=3, ge=0)
+    #: How long running tasks may go on when the runner is asked to stop.
+    shutdown_timeout: float = Field(default=30.0, ge=0)
+    #: At most this many invocations move in one claim or one completion.
+    batch: int = Field(default=500, ge=1)
+    #: How much work, in seconds, a runner may hold beyond what its threads execute.
+    buffer: float = Field(default=0.005, ge=0)

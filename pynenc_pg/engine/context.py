@@ -1,0 +1,22 @@
+"""Which invocation runs here: a context variable, so threads and coroutines do not meet."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from pynenc_pg.domain.ids import InvocationId
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The invocation whose task is being called."""
+
+    invocation_id: InvocationId
+    task_id: str
+    depth: int
+    retries: int
+    fence: int  # the lease: grows with each claim, for fencing outside systems
+
+
+running: ContextVar[Running | None] = ContextVar("pynenc_running", default=None)

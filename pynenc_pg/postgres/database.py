@@ -1,0 +1,184 @@
+"""Connections to one database: a small pool for verbs and reads, and how each session is set up."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from pynenc_pg.exceptions import OutcomeUnknownError, StoreUnavailableError
+from pynenc_pg.postgres import embedded, errors
+from pynenc_pg.postgres.templates import check_schema_name, render
+
+if TYPE_CHECKING:
+    from psycopg.abc import Buffer
+
+    from pynenc_pg.postgres.listener import PgSubscription
+
+#: Every wait has an end, on both sides of the wire. Milliseconds where no unit stands.
+_SESSION: Final = """
+set statement_timeout = '60s';
+set lock_timeout = '10s';
+set idle_in_transaction_session_timeout = '60s';
+set tcp_keepalives_idle = 2;
+set tcp_keepalives_interval = 1;
+set tcp_keepalives_count = 2;
+set tcp_user_timeout = 3000
+"""
+_CLIENT: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "2",
+    "keepalives_interval": "1",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "3000",
+}
+_TRIES: Final = 4
+
+
+class _TextUuid(Loader):
+    """Ids are text in Python: no object is made for each."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode()
+
+
+class PgDatabase:
+    """One app's door to the database. Connects at the first use, in the process that uses it."""
+
+    def __init__(
+        self, dsn: str, *, app_id: str, schema: str = "pynenc", pool_size: int = 4
+    ) -> None:
+        """``dsn`` as libpq knows it, or ``embedded`` / ``embedded:///folder``."""
+        self.app_id = app_id
+        self.schema = check_schema_name(schema)
+        self.home: PgSubscription | None = None  # of a runner: carries its lock and its heartbeat
+        self._given = dsn
+        self._pool_size = pool_size
+        self._server: embedded.EmbeddedPostgres | None = None
+        self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._statements: dict[str, bytes] = {}
+
+    @property
+    def dsn(self) -> str:
+        """A DSN that libpq understands; starts the embedded server if that is what was asked for."""
+        if not embedded.is_embedded(self._given):
+            return self._given
+        with self._lock:
+            if self._server is None:
+                self._server = embedded.from_dsn(self._given)
+        return self._server.start()
+
+    def connect(self, purpose: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a session of its own, in autocommit; ``purpose`` shows in ``pg_stat_activity``."""
+        with errors.translated():
+            connection = psycopg.connect(
+                self.dsn, autocommit=True, **self._arguments(f"pynenc {purpose}")
+            )
+            self._prepare_session(connection)
+            return connection
+
+    def call(
+        self, statement: str, parameters: Sequence[object] = (), *, repeatable: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement as one transaction and return its rows.
+
+        All verbs may be repeated: they say ``already`` where the first try had been committed.
+        So a lost connection, a deadlock or a lock that took too long is tried again, for a few
+        seconds at most.
+
+        Raises:
+            OutcomeUnknownError: the connection was lost after the statement had been sent, and
+                the database did not come back to say what became of it.
+            StoreUnavailableError: no connection could be had, so nothing was written.
+        """
+        query = self._statements.get(statement)
+        if query is None:
+            query = render(statement, self.schema).encode()
+            self._statements[statement] = query
+        sent = False
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with self._connections().connection(timeout=10) as connection:
+                    sent = True
+                    return connection.execute(query, parameters, prepare=True).fetchall()
+            except (psycopg.Error, PoolTimeout) as error:
+                if not (repeatable and attempt < _TRIES and _is_passing(error)):
+                    raise self._ours(error, sent=sent) from error
+            time.sleep(random.uniform(0.5, 1.0) * 0.05 * 4**attempt)  # noqa: S311 - jitter
+        raise AssertionError  # the last attempt returned or raised
+
+    def close(self) -> None:
+        """Close the pool and let go of the embedded server. The next use opens them again."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            server, self._server = self._server, None
+            if pool is not None and self._pid == os.getpid():
+                pool.close()
+            if server is not None:
+                server.close()
+
+    def _ours(self, error: Exception, *, sent: bool) -> BaseException:
+        if isinstance(error, PoolTimeout):
+            said = f"no connection to the database within 10 s: {self._target()}"
+            return OutcomeUnknownError(said) if sent else StoreUnavailableError(said)
+        if sent and _is_lost(error):
+            return OutcomeUnknownError(
+                f"the connection was lost ({str(error).strip()}); whether the last call was "
+                "committed is not known, and repeating it with the same ids is safe"
+            )
+        return errors.translate(error)
+
+    def _target(self) -> str:
+        known = conninfo_to_dict(self.dsn)
+        return ", ".join(f"{k}={known[k]}" for k in ("host", "port", "dbname") if known.get(k))
+
+    def _connections(self) -> ConnectionPool[psycopg.Connection[tuple[Any, ...]]]:
+        if self._pool is None or self._pid != os.getpid():
+            dsn = self.dsn
+            with self._lock:
+                if self._pool is None or self._pid != os.getpid():
+                    # After a fork the parent's pool is left alone: its sockets are the parent's.
+                    self._pid = os.getpid()
+                    self._pool = ConnectionPool(
+                        dsn,
+                        min_size=0,
+                        max_size=self._pool_size,
+                        kwargs={"autocommit": True, **self._arguments("pynenc")},
+                        configure=self._prepare_session,
+                        max_idle=60,
+                        num_workers=1,
+                        name="pynenc",
+                        open=True,
+                    )
+        return self._pool
+
+    def _arguments(self, name: str) -> dict[str, Any]:
+        given = conninfo_to_dict(self.dsn)
+        ours = {"application_name": name, **_CLIENT}
+        return {key: value for key, value in ours.items() if key not in given}
+
+    @staticmethod
+    def _prepare_session(connection: psycopg.Connection[Any]) -> None:
+        connection.adapters.register_loader("uuid", _TextUuid)
+        connection.execute(_SESSION.encode())
+
+
+def _is_lost(error: Exception) -> bool:
+    state = getattr(error, "sqlstate", None) or ""
+    if state:
+        return state[:2] in {"08", "57"} and state != "57014"
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def _is_passing(error: Exception) -> bool:
+    return _is_lost(error) or getattr(error, "sqlstate", None) in errors.RETRIABLE

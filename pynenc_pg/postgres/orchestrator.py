@@ -1,0 +1,259 @@
+"""Writes: each method calls the SQL function of its name, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.records import (
+    Again,
+    Answer,
+    Batch,
+    CancelAnswer,
+    Claimed,
+    Ending,
+    Heartbeat,
+    Hold,
+    Outcome,
+    Promoted,
+    Recovered,
+    RecoveryPolicy,
+    Registered,
+    RunnerSpec,
+)
+from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
+from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pynenc_pg.postgres.database import PgDatabase
+
+T = TypeVar("T", Ending, Again)
+
+_REGISTER = """select {schema}.register(
+    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true, %s::uuid[], %s, %s, %s, %s)"""
+_CLAIM = "select * from {schema}.claim(%s, %s, %s::text[], %s, true)"
+_START = "select * from {schema}.start(%s, %s, %s::uuid[], %s::bigint[])"
+_FINISH = "select * from {schema}.finish(%s, %s, %s::uuid[], %s::bigint[], %s, %s, %s::text[])"
+_RETRY = """select * from {schema}.retry(
+    %s, %s, %s::uuid[], %s::bigint[], %s, %s::float8[], %s::text[])"""
+_RELEASE = "select * from {schema}.release(%s, %s, %s::uuid[], %s::bigint[])"
+_RECOVER = "select * from {schema}.recover(%s, %s, %s, %s, %s)"
+_PROMOTE = "select * from {schema}.promote(%s, %s)"
+_EXPIRE = "select {schema}.expire(%s, %s)"
+_CANCEL = "select {schema}.cancel(%s, %s::uuid, %s)"
+_REGISTER_RUNNER = """select {schema}.register_runner(
+    %s, %s, %s, %s, %s, %s::text[], %s, %s, %s)"""
+_HEARTBEAT = "select * from {schema}.heartbeat(%s, %s, %s)"
+_UNREGISTER_RUNNER = "select {schema}.unregister_runner(%s, %s)"
+_PAUSE_QUEUE = "select {schema}.pause_queue(%s, %s, %s)"
+_WATCH = "select unnest({schema}.watch(%s, %s::uuid[], %s))"
+_MAINTAIN = "select unnest({schema}.maintain(%s))"
+_PURGE = "select {schema}.purge(%s)"
+
+
+class PgOrchestrator:
+    """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
+
+    def __init__(self, database: PgDatabase) -> None:
+        """Use the pool of ``database``, and its home connection for the life of a runner."""
+        self._database = database
+        self._app = database.app_id
+        self._locked_session = 0
+
+    def register(self, batch: Batch) -> list[Registered]:
+        """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
+        calls = batch.invocations
+        keyed = any(c.registration_key is not None for c in calls)
+        laned = any(c.lane_key is not None for c in calls)
+        became = self._call(
+            _REGISTER,
+            batch.task_id,
+            batch.queue,
+            batch.priority,
+            batch.delay,
+            batch.expires_in,
+            batch.slots,
+            batch.must_not_wait,
+            batch.parent_id,
+            batch.depth,
+            batch.options,
+            batch.changed_by,
+            [c.invocation_id for c in calls],
+            [c.call_id for c in calls],
+            [c.arguments for c in calls],
+            [c.registration_key for c in calls] if keyed else None,
+            [c.lane_key for c in calls] if laned else None,
+        )[0][0]
+        return [
+            Registered(InvocationId(now), reused=now != call.invocation_id)
+            for call, now in zip(calls, became, strict=True)
+        ]
+
+    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
+        """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
+        return [
+            Claimed(*row) for row in self._call(_CLAIM, runner_id, list(queues), limit)
+        ]
+
+    def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
+        """PENDING -> RUNNING."""
+        return self._holding(_START, runner_id, holds)
+
+    def finish(
+        self, runner_id: RunnerId, endings: Sequence[Ending]
+    ) -> Mapping[InvocationId, Answer]:
+        """RUNNING or RESUMED -> SUCCESS or FAILED."""
+
+        def write(part: Sequence[Ending]) -> list[tuple[Any, ...]]:
+            return self._call(
+                _FINISH,
+                runner_id,
+                [e.invocation_id for e in part],
+                [e.lease for e in part],
+                [str(e.status) for e in part],
+                [e.value for e in part],
+                [e.reason for e in part],
+            )
+
+        return _bisected(write, endings)
+
+    def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Mapping[InvocationId, Answer]:
+        """RUNNING or RESUMED -> RETRY, ready when its delay is over."""
+
+        def write(part: Sequence[Again]) -> list[tuple[Any, ...]]:
+            return self._call(
+                _RETRY,
+                runner_id,
+                [a.invocation_id for a in part],
+                [a.lease for a in part],
+                [str(a.reason) for a in part],
+                [a.delay for a in part],
+                [a.error for a in part],
+            )
+
+        return _bisected(write, agains)
+
+    def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
+        """Give back what one holds."""
+        return self._holding(_RELEASE, runner_id, holds)
+
+    def recover(self, policy: RecoveryPolicy) -> Recovered:
+        """Reroute what dead runners held and what was not begun in time."""
+        rerouted, quarantined, dead, next_look = self._call(
+            _RECOVER, policy.grace, policy.max_pending, policy.max_recoveries, policy.limit
+        )[0]
+        return Recovered(
+            rerouted,
+            quarantined,
+            tuple(RunnerId(r) for r in dead),
+            None if next_look is None else float(next_look),
+        )
+
+    def promote(self, limit: int = 500) -> Promoted:
+        """Make ready what is due."""
+        count, next_due = self._call(_PROMOTE, limit)[0]
+        return Promoted(count, next_due)
+
+    def expire(self, limit: int = 500) -> int:
+        """End as FAILED (expired) what nobody began in its time."""
+        return int(self._call(_EXPIRE, limit)[0][0])
+
+    def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
+        """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
+        return CancelAnswer(self._call(_CANCEL, invocation_id, changed_by)[0][0])
+
+    def register_runner(self, spec: RunnerSpec) -> None:
+        """Announce a runner; where there is a home connection, its session lock says it lives."""
+        home = self._database.home
+        parameters = (
+            self._app,
+            spec.runner_id,
+            spec.runner_cls,
+            spec.hostname,
+            spec.pid,
+            list(spec.queues),
+            spec.concurrency,
+            spec.lease,
+            home is not None,
+        )
+        if home is None:
+            self._database.call(_REGISTER_RUNNER, parameters, repeatable=False)
+        else:
+            home.execute(_REGISTER_RUNNER, parameters)
+            self._locked_session = home.session
+
+    def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
+        """Renew the runner's lease; on a new home connection, take its lock again."""
+        home = self._database.home
+        if home is None:
+            row = self._database.call(_HEARTBEAT, (self._app, runner_id, False))[0]
+        else:
+            session = home.session
+            relock = session != self._locked_session
+            row = home.execute(_HEARTBEAT, (self._app, runner_id, relock))[0]
+            self._locked_session = session
+        return Heartbeat(*row)
+
+    def unregister_runner(self, runner_id: RunnerId) -> None:
+        """Say goodbye; what it still held is released."""
+        home = self._database.home
+        if home is not None and home.healthy:
+            try:
+                home.execute(_UNREGISTER_RUNNER, (self._app, runner_id))
+            except StoreUnavailableError:
+                pass  # the pool may reach the server all the same
+            else:
+                return
+        self._call(_UNREGISTER_RUNNER, runner_id)
+
+    def pause_queue(self, queue: str, paused: bool = True) -> None:  # noqa: FBT001, FBT002 - a port
+        """Stop (or go on) giving out work of a queue."""
+        self._call(_PAUSE_QUEUE, queue, paused)
+
+    def watch(
+        self, invocation_ids: Sequence[InvocationId], listener: str
+    ) -> Mapping[InvocationId, Outcome]:
+        """Ask for a wake-up of ``listener`` when each ends; those ended come back now."""
+        rows = self._call(_WATCH, list(invocation_ids), listener)
+        if not rows:
+            return {}
+        ended = self._call(OUTCOMES, [row[0] for row in rows])
+        return {found.invocation_id: found for found in map(outcome, ended)}
+
+    def maintain(self) -> Sequence[str]:
+        """House-keeping: partitions ahead, retention, idle lanes; says what it did."""
+        return [row[0] for row in self._call(_MAINTAIN)]
+
+    def purge(self) -> int:
+        """Remove all the app's invocations, live and finished, with their history."""
+        return int(self._call(_PURGE)[0][0])
+
+    def _call(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        return self._database.call(statement, (self._app, *parameters))
+
+    def _holding(
+        self, statement: str, runner_id: RunnerId, holds: Sequence[Hold]
+    ) -> dict[InvocationId, Answer]:
+        rows = self._call(
+            statement, runner_id, [h.invocation_id for h in holds], [h.lease for h in holds]
+        )
+        return {h.invocation_id: Answer.DONE for h in holds} | {
+            InvocationId(i): Answer(a) for i, a in rows
+        }
+
+
+def _bisected(
+    write: Callable[[Sequence[T]], list[tuple[Any, ...]]], items: Sequence[T]
+) -> dict[InvocationId, Answer]:
+    """Write a batch; if the database refuses a value, find the one to blame and spare the rest."""
+    try:
+        answers = {i.invocation_id: Answer.DONE for i in items}
+        return answers | {InvocationId(i): Answer(a) for i, a in write(items)}
+    except DataRejectedError:
+        if len(items) == 1:
+            return {items[0].invocation_id: Answer.REFUSED}
+        middle = len(items) // 2
+        return _bisected(write, items[:middle]) | _bisected(write, items[middle:])

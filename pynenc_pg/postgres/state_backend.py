@@ -1,0 +1,85 @@
+"""Reads. Through functions too: producers and workers have no rights on tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome
+from pynenc_pg.exceptions import DataRejectedError, InvocationNotFoundError
+from pynenc_pg.invocation.status import InvocationStatus
+
+if TYPE_CHECKING:
+    from pynenc_pg.postgres.database import PgDatabase
+
+OUTCOMES: Final = "select * from {schema}.outcomes(%s, %s::uuid[])"
+_GET_INVOCATION: Final = "select * from {schema}.get_invocation(%s, %s::uuid)"
+_HISTORY: Final = "select * from {schema}.history(%s, %s::uuid)"
+_COUNT_READY: Final = "select {schema}.count_ready(%s, %s::text)"
+_CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
+
+
+def outcome(row: tuple[Any, ...]) -> Outcome:
+    """Build an outcome from a row of the function ``outcomes``."""
+    return Outcome(row[0], InvocationStatus(row[1]), *row[2:])
+
+
+class PgStateBackend:
+    """Reads. See ``pynenc_pg.ports.StateBackend``."""
+
+    def __init__(self, database: PgDatabase) -> None:
+        """Use the pool of ``database``."""
+        self._database = database
+        self._app = database.app_id
+
+    def get_invocation(self, invocation_id: InvocationId) -> InvocationRecord:
+        """Everything about one invocation but its value."""
+        try:
+            rows = self._database.call(_GET_INVOCATION, (self._app, invocation_id))
+        except DataRejectedError:  # not an id at all
+            rows = []
+        if not rows:
+            raise self._unknown(invocation_id)
+        row = rows[0]
+        return InvocationRecord(*(*row[:5], InvocationStatus(row[5]), *row[6:]))
+
+    def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
+        """Return the outcomes of those that have ended."""
+        rows = self._database.call(OUTCOMES, (self._app, list(ids)))
+        return {found.invocation_id: found for found in map(outcome, rows)}
+
+    def get_history(self, invocation_id: InvocationId) -> list[HistoryEntry]:
+        """Every status change, oldest first."""
+        rows = self._database.call(_HISTORY, (self._app, invocation_id))
+        if not rows:
+            raise self._unknown(invocation_id)
+        return [
+            HistoryEntry(
+                rev=rev,
+                previous_status=InvocationStatus(before) if before else None,
+                status=InvocationStatus(status),
+                reason=reason,
+                runner_id=runner_id,
+                changed_by=changed_by,
+                at=at,
+            )
+            for rev, before, status, reason, runner_id, changed_by, at in rows
+        ]
+
+    def count_ready(self, queue: str | None = None) -> int:
+        """How many a runner could claim now, in one queue or in all."""
+        return int(self._database.call(_COUNT_READY, (self._app, queue))[0][0])
+
+    def clock_offset(self) -> float:
+        """Seconds the database's clock is ahead of this machine's; half a round trip is guessed."""
+        before = time.time()
+        theirs = self._database.call(_CLOCK)[0][0]
+        return float(theirs) - (before + time.time()) / 2
+
+    def _unknown(self, invocation_id: InvocationId) -> InvocationNotFoundError:
+        return InvocationNotFoundError(
+            f"no invocation {invocation_id} in app {self._app!r}: never registered there, "
+            "or past its retention"
+        )
