@@ -48,8 +48,9 @@ class PynencBuilder:
         """Set configuration fields by name."""
         for name, value in fields.items():
             before = self._values.get(name)
-            merge = isinstance(before, dict) and isinstance(value, dict)
-            self._values[name] = {**before, **value} if merge else value
+            if isinstance(before, dict) and isinstance(value, dict):
+                value = {**before, **value}  # noqa: PLW2901 - sections are filled by several methods
+            self._values[name] = value
         return self
 
     def build(self) -> Pynenc:

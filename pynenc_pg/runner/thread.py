@@ -1,0 +1,198 @@
+"""Tasks in threads of one process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from pynenc_pg.domain.ids import new_runner_id
+from pynenc_pg.domain.records import Answer, Claimed, Hold, RunnerSpec
+from pynenc_pg.exceptions import PynencError, RunnerFencedError, StoreUnavailableError
+from pynenc_pg.runner.base import BaseRunner
+from pynenc_pg.runner.home import Home
+from pynenc_pg.runner.threads import Threads
+from pynenc_pg.runner.writer import CompletionWriter
+
+if TYPE_CHECKING:
+    from pynenc_pg.conf.config_runner import RunnerConf
+    from pynenc_pg.engine.core import Engine
+
+logger = logging.getLogger(__name__)
+
+#: An idle runner looks again after these pauses before it sleeps until a hint: a producer may
+#: have looked for sleepers just before this one lay down.
+LOOK_AGAIN = (0.01, 0.05, 0.25)
+#: Work that was begun for threads that all turned out to be busy goes back after this time.
+GIVE_BACK_AFTER = 0.1
+
+
+class ThreadRunner(BaseRunner):
+    """Claims in batches, executes in threads, writes completions in batches."""
+
+    def __init__(self, *, engine: Engine, conf: RunnerConf) -> None:
+        """Take the parts; nothing is opened before ``run``."""
+        super().__init__(engine=engine, conf=conf)
+        self._stopping = threading.Event()
+        self._at_once = threading.Event()
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        """Work until ``stop_runner_loop`` is called.
+
+        A runner that is fenced (declared dead while it lived on) abandons what it held and
+        begins anew under another id.
+        """
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._serve()
+                except RunnerFencedError as error:
+                    logger.warning("runner.anew: %s", error)
+                except StoreUnavailableError as error:
+                    logger.warning("runner.waits: %s", error)
+                    self._stopping.wait(1.0)
+        finally:
+            # Here and not at the start: a stop may come before the thread that runs us got going.
+            self._stopping.clear()
+            self._at_once.clear()
+
+    def stop_runner_loop(self) -> None:
+        """Stop claiming, let what runs finish in its time, give back the rest."""
+        self._stopping.set()
+        self._wake.set()
+
+    def stop_at_once(self) -> None:
+        """Stop without waiting for what runs: it is given back."""
+        self._at_once.set()
+        self.stop_runner_loop()
+
+    def _serve(self) -> None:
+        spec = RunnerSpec(
+            runner_id=new_runner_id(type(self).__name__),
+            runner_cls=type(self).__name__,
+            queues=self.conf.queues,
+            concurrency=self.conf.concurrency,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            lease=self.conf.lease,
+        )
+        _Service(self, spec).run()
+
+
+class _Service:
+    """One registration of a runner, from its first claim to its goodbye."""
+
+    def __init__(self, runner: ThreadRunner, spec: RunnerSpec) -> None:
+        self._runner = runner
+        self._conf = runner.conf
+        self._spec = spec
+        self._store = runner.engine.store
+        self._wake = runner._wake  # noqa: SLF001 - two halves of one module
+        self._stopping = runner._stopping  # noqa: SLF001
+        self._fenced = threading.Event()
+        self._writer = CompletionWriter(
+            orchestrator=self._store.orchestrator,
+            runner_id=spec.runner_id,
+            serializer=runner.engine.serializer,
+            batch=self._conf.batch,
+            fenced=self._fenced,
+        )
+        self._threads = Threads(
+            engine=runner.engine, conf=self._conf, done=self._writer.put, freed=self._wake.set
+        )
+        self._home = Home(
+            store=self._store,
+            conf=self._conf,
+            spec=spec,
+            wake=self._hint,
+            fenced=self._fenced,
+        )
+        self._looks = 0
+
+    def run(self) -> None:
+        """Serve until stopped or fenced."""
+        self._home.start()
+        self._writer.start()
+        self._threads.start()
+        logger.info("runner.started %s", self._spec.runner_id)
+        try:
+            while not self._stopping.is_set():
+                self._check_fence()
+                self._turn()
+        finally:
+            self._shut_down()
+
+    def _turn(self) -> None:
+        """Claim and hand out, or sleep until there is a reason to look again."""
+        self._wake.clear()
+        room = self._threads.room()
+        if room < 1:
+            self._give_back()
+            self._wake.wait(GIVE_BACK_AFTER)
+            return
+        try:
+            found = self._claim(room)
+        except StoreUnavailableError as error:
+            logger.warning("claim.delayed: %s", error)
+            self._wake.wait(0.5)
+            return
+        if found:
+            self._looks = 0
+            return
+        again = LOOK_AGAIN[self._looks] if self._looks < len(LOOK_AGAIN) else self._home.poll
+        self._looks += 1
+        self._wake.wait(again)
+
+    def _hint(self) -> None:
+        self._looks = 0
+        self._wake.set()
+
+    def _claim(self, room: int) -> bool:
+        orchestrator, runner_id = self._store.orchestrator, self._spec.runner_id
+        claimed = orchestrator.claim(runner_id, self._conf.queues, room)
+        if not claimed:
+            return False
+        answers = orchestrator.start(runner_id, [Hold(c.invocation_id, c.lease) for c in claimed])
+        self._threads.hand_out(
+            [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
+        )
+        return True
+
+    def _give_back(self) -> None:
+        """What was begun but has no thread goes to runners that have one."""
+        if self._threads.stuck_for() >= GIVE_BACK_AFTER:
+            self._release(self._threads.take_back())
+
+    def _release(self, claimed: list[Claimed]) -> None:
+        if claimed and not self._fenced.is_set():
+            holds = [Hold(c.invocation_id, c.lease) for c in claimed]
+            try:
+                self._store.orchestrator.release(self._spec.runner_id, holds)
+            except PynencError as error:
+                logger.warning("release.failed: %s; they are recovered instead", error)
+
+    def _check_fence(self) -> None:
+        if self._fenced.is_set():
+            message = f"runner {self._spec.runner_id} is believed dead"
+            raise RunnerFencedError(message)
+
+    def _shut_down(self) -> None:
+        self._release(self._threads.take_back())
+        deadline = time.monotonic() + self._conf.shutdown_timeout
+        at_once = self._runner._at_once  # noqa: SLF001
+        while self._threads.busy() and time.monotonic() < deadline:
+            if at_once.is_set() or self._fenced.is_set():
+                break
+            self._wake.clear()
+            self._wake.wait(0.05)
+        abandoned = self._threads.close()
+        self._writer.close(timeout=10)
+        if abandoned:
+            logger.warning("runner.gives_back %d running tasks: no time left", len(abandoned))
+            self._release(abandoned)
+        self._home.stop()
+        logger.info("runner.stopped %s", self._spec.runner_id)

@@ -1,0 +1,118 @@
+"""One thread per process writes the ends of attempts, as many in one transaction as there are."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+from pynenc_pg.domain.records import Again, Answer, Ending
+from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
+from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.serializer.failure import encode_exception
+
+if TYPE_CHECKING:
+    from pynenc_pg.domain.ids import InvocationId, RunnerId
+    from pynenc_pg.ports import Orchestrator
+    from pynenc_pg.serializer.base import BaseSerializer
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T", Ending, Again)
+
+
+class CompletionWriter:
+    """Flushes at once when idle, else when the last flush returns. Never gives up an end."""
+
+    def __init__(
+        self,
+        *,
+        orchestrator: Orchestrator,
+        runner_id: RunnerId,
+        serializer: BaseSerializer,
+        batch: int,
+        fenced: threading.Event,
+    ) -> None:
+        """Write for one runner; ``fenced`` says that nothing it writes would be taken any more."""
+        self._orchestrator = orchestrator
+        self._runner_id = runner_id
+        self._serializer = serializer
+        self._batch = batch
+        self._fenced = fenced
+        self._queue: SimpleQueue[Ending | Again | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, end: Ending | Again) -> None:
+        """Hand over the end of an attempt; any thread."""
+        self._queue.put(end)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Write what was handed over so far, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            ends = [self._queue.get()]
+            try:
+                while len(ends) < self._batch:
+                    ends.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            open_ = None not in ends
+            endings = [e for e in ends if isinstance(e, Ending)]
+            agains = [e for e in ends if isinstance(e, Again)]
+            if endings:
+                self._refused(endings, self._persist(self._orchestrator.finish, endings))
+            if agains:
+                self._report(self._persist(self._orchestrator.retry, agains))
+
+    def _persist(
+        self,
+        write: Callable[[RunnerId, Sequence[T]], Mapping[InvocationId, Answer]],
+        ends: Sequence[T],
+    ) -> Mapping[InvocationId, Answer]:
+        """Write until the store has answered; repeating is safe, it says ``already``."""
+        pause = 0.05
+        while not self._fenced.is_set():
+            try:
+                return write(self._runner_id, ends)
+            except StoreUnavailableError as error:
+                logger.warning("completion.delayed, %d wait: %s", len(ends), error)
+            except PynencError:
+                logger.exception("completion.failed, %d are tried again", len(ends))
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            pause = min(pause * 2, 2.0)
+        return {}
+
+    def _refused(self, endings: Sequence[Ending], answers: Mapping[InvocationId, Answer]) -> None:
+        """A result the database cannot hold becomes a failure that says so."""
+        self._report(answers)
+        failure = encode_exception(
+            DataRejectedError("the database cannot hold the result of this task"), self._serializer
+        )
+        mended = [
+            replace(e, status=InvocationStatus.FAILED, value=failure)
+            for e in endings
+            if answers.get(e.invocation_id) is Answer.REFUSED
+        ]
+        if mended:
+            self._report(self._persist(self._orchestrator.finish, mended))
+
+    def _report(self, answers: Mapping[InvocationId, Answer]) -> None:
+        for invocation_id, answer in answers.items():
+            if answer in (Answer.LOST, Answer.REFUSED):
+                logger.warning(
+                    "completion.%s %s: its outcome is not written by this runner",
+                    answer,
+                    invocation_id,
+                )
