@@ -110,11 +110,10 @@ class Pynenc:
         Raises:
             InvocationNotFoundError: no such invocation in this app.
         """
-        record = self.state_backend.get_invocation(Invocation[Any](
-            invocation_id, task_id="", engine=lambda: self.engine).invocation_id)
-        return Invocation(
-            record.invocation_id, task_id=record.task_id, engine=lambda: self.engine
+        record = self.state_backend.get_invocation(
+            Invocation[Any](invocation_id, task_id="", engine=lambda: self.engine).invocation_id
         )
+        return Invocation(record.invocation_id, task_id=record.task_id, engine=lambda: self.engine)
 
     # --- parts --------------------------------------------------------------------------------
 

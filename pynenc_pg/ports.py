@@ -108,7 +108,7 @@ class Orchestrator(Protocol):
         """Say goodbye; what it still held is released."""
         ...
 
-    def pause_queue(self, queue: str, paused: bool = True) -> None:
+    def pause_queue(self, queue: str, *, paused: bool = True) -> None:
         """Stop (or go on) giving out work of a queue."""
         ...
 

@@ -68,9 +68,7 @@ class Task(Generic[P, R]):
         return f"<Task {self.task_id}>"
 
     def _handle(self, invocation_id: str, *, reused: bool = False) -> Invocation[R]:
-        return Invocation(
-            invocation_id, task_id=self.task_id, engine=self._engine, reused=reused
-        )
+        return Invocation(invocation_id, task_id=self.task_id, engine=self._engine, reused=reused)
 
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         bound = dict(self.definition.signature.bind(*args, **kwargs).arguments)

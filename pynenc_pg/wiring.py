@@ -1,4 +1,4 @@
-"""Composition root: from names in the configuration to classes. The only importer of both stores."""
+"""Composition root: from names in the configuration to classes. It alone imports both stores."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from pynenc_pg.conf.config_pynenc import PynencConf
     from pynenc_pg.engine.core import Engine
 
-RUNNERS: dict[str, type[BaseRunner]] = {
-    cls.__name__: cls for cls in (DummyRunner, ThreadRunner)
-}
+RUNNERS: dict[str, type[BaseRunner]] = {cls.__name__: cls for cls in (DummyRunner, ThreadRunner)}
 
 
 def build_store(conf: PynencConf) -> Store:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: a DSN if given, else Docker where it answers, else the embedded one.
+"""A real PostgreSQL for the tests: a DSN if given, else Docker if it answers, else embedded.
 
 Each test that asks for ``database_dsn`` gets a database of its own, copied from a migrated
 template, and may do with it as it likes.

@@ -11,7 +11,7 @@ from pynenc_pg.conf.config_runner import RunnerConf
 
 
 class PynencConf(BaseModel):
-    """What an app runs on. Values may still be set until the first use, ``runner_cls`` at any time."""
+    """What an app runs on. Values may be set until the first use, ``runner_cls`` at any time."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 

@@ -72,7 +72,9 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def _refuse_mix(conf: PynencConf) -> None:
     named = [c for c in (conf.orchestrator_cls, conf.broker_cls, conf.state_backend_cls) if c]
     if len({name[:2] for name in named}) > 1:
-        message = f"{' and '.join(named)}: memory and PostgreSQL components do not mix; set one family"
+        message = (
+            f"{' and '.join(named)}: memory and PostgreSQL components do not mix; set one family"
+        )
         raise ConfigError(message)
 
 

@@ -28,3 +28,8 @@ def new_invocation_id(clock_offset: float = 0.0) -> InvocationId:
 def new_runner_id(kind: str) -> RunnerId:
     """Make a runner id that says where it runs: ``ThreadRunner@host:pid:xxxxxxxx``."""
     return RunnerId(f"{kind}@{socket.gethostname()}:{os.getpid()}:{uuid_utils.uuid4().hex[:8]}")
+
+
+def id_time(invocation_id: InvocationId) -> float:
+    """Return when an id was made, by the clock of whoever made it: seconds since 1970."""
+    return int(invocation_id.replace("-", "")[:12], 16) / 1000

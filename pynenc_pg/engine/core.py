@@ -1,4 +1,4 @@
-"""The engine of one app: its tasks, its store and its serializer, and what can be done with them."""
+"""The engine of one app: tasks, store and serializer, and what can be done with them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ class Engine:
         self._offset: float | None = None
         self._lock = threading.Lock()
 
-    def submit(
-        self, task: TaskDefinition, calls: Sequence[Mapping[str, Any]]
-    ) -> list[Registered]:
+    def submit(self, task: TaskDefinition, calls: Sequence[Mapping[str, Any]]) -> list[Registered]:
         """Register calls of a task, all or none."""
         return submit(
             calls,

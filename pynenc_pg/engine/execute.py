@@ -27,9 +27,7 @@ def execute(claimed: Claimed, *, registry: Registry, serializer: BaseSerializer)
         task = registry.get(claimed.task_id)
     except TaskNotFoundError as error:
         logger.warning("task.unknown %s: %s", claimed.invocation_id, error)
-        return Again(
-            claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY
-        )
+        return Again(claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY)
     token = running.set(
         Running(
             claimed.invocation_id, claimed.task_id, claimed.depth, claimed.retries, claimed.lease

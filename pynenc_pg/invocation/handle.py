@@ -18,8 +18,8 @@ R_co = TypeVar("R_co", covariant=True)
 class Invocation(Generic[R_co]):
     """One call of a task.
 
-    >>> invocation = add(1, 2)          # doctest: +SKIP
-    >>> invocation.result               # doctest: +SKIP
+    >>> invocation = add(1, 2)  # doctest: +SKIP
+    >>> invocation.result  # doctest: +SKIP
     3
     """
 

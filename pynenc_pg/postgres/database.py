@@ -70,7 +70,7 @@ class PgDatabase:
 
     @property
     def dsn(self) -> str:
-        """A DSN that libpq understands; starts the embedded server if that is what was asked for."""
+        """A DSN that libpq understands; starts the embedded server if that was asked for."""
         if not embedded.is_embedded(self._given):
             return self._given
         with self._lock:

@@ -1,4 +1,4 @@
-"""Deployment: the schema by Alembic, from the command line, from code, or by a team's own Alembic."""
+"""Deployment: the schema by Alembic, from the command line, code, or a team's own Alembic."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def status(dsn: str, schema: str = "pynenc") -> SchemaStatus:
 
 
 def sql(schema: str = "pynenc", revision: str = "head") -> str:
-    """Return the SQL that ``migrate`` would run on an empty database, for those who review it first."""
+    """Return the SQL that ``migrate`` would run on an empty database, to be reviewed first."""
     buffer = io.StringIO()
     config = _config(schema, buffer)
     command.upgrade(config, revision, sql=True)
@@ -134,7 +134,6 @@ def _connected(dsn: str, schema: str) -> Iterator[tuple[Config, sa.Connection]]:
 def _check_server(connection: sa.Connection) -> None:
     number = int(connection.exec_driver_sql("show server_version_num").scalar_one())
     if number < MIN_SERVER * 10_000:
-        message = (
-            f"the server is PostgreSQL {number // 10_000}, and pynenc_pg needs {MIN_SERVER} or newer"
-        )
+        found = number // 10_000
+        message = f"the server is PostgreSQL {found}, and pynenc_pg needs {MIN_SERVER} or newer"
         raise ConfigError(message)

@@ -42,8 +42,8 @@ class PgSubscription:
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._using = threading.RLock()
         self._awake, self._alarm = socket.socketpair()
-        self._awake.setblocking(False)
-        self._alarm.setblocking(False)
+        self._awake.settimeout(0)
+        self._alarm.settimeout(0)
         self._failures = 0
         self._retry_at = 0.0
         self._connect()
@@ -144,7 +144,7 @@ class PgSubscription:
                 pass
 
     def _read(self, notify: psycopg.Notify) -> list[Wakeup]:
-        """Any user of the database may send anything: what cannot be read is a hint all the same."""
+        """Any user of the database may send anything: what is no message of ours is a hint too."""
         try:
             said = json.loads(notify.payload)
             if notify.channel == self.listener:

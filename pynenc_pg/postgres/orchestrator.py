@@ -94,9 +94,7 @@ class PgOrchestrator:
 
     def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
-        return [
-            Claimed(*row) for row in self._call(_CLAIM, runner_id, list(queues), limit)
-        ]
+        return [Claimed(*row) for row in self._call(_CLAIM, runner_id, list(queues), limit)]
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """PENDING -> RUNNING."""
@@ -209,7 +207,7 @@ class PgOrchestrator:
                 return
         self._call(_UNREGISTER_RUNNER, runner_id)
 
-    def pause_queue(self, queue: str, paused: bool = True) -> None:  # noqa: FBT001, FBT002 - a port
+    def pause_queue(self, queue: str, *, paused: bool = True) -> None:
         """Stop (or go on) giving out work of a queue."""
         self._call(_PAUSE_QUEUE, queue, paused)
 

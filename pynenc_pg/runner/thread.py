@@ -112,6 +112,7 @@ class _Service:
             fenced=self._fenced,
         )
         self._looks = 0
+        self._suspects: list[Claimed] = []
 
     def run(self) -> None:
         """Serve until stopped or fenced."""
@@ -129,6 +130,9 @@ class _Service:
     def _turn(self) -> None:
         """Claim and hand out, or sleep until there is a reason to look again."""
         self._wake.clear()
+        if self._suspects:
+            self._try_suspect()
+            return
         room = self._threads.room()
         if room < 1:
             self._give_back()
@@ -157,10 +161,22 @@ class _Service:
         if not claimed:
             return False
         answers = orchestrator.start(runner_id, [Hold(c.invocation_id, c.lease) for c in claimed])
-        self._threads.hand_out(
-            [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
-        )
+        ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
+        last_chance = max(1, self._conf.max_recoveries)
+        self._suspects = [c for c in ours if c.recoveries >= last_chance]
+        self._threads.hand_out([c for c in ours if c.recoveries < last_chance])
         return True
+
+    def _try_suspect(self) -> None:
+        """Execute alone what would be quarantined if the worker died once more.
+
+        The one that kills workers then does it alone, and those that only happened to run beside
+        it are not quarantined with it.
+        """
+        if self._threads.busy():
+            self._wake.wait(GIVE_BACK_AFTER)
+        else:
+            self._threads.hand_out([self._suspects.pop(0)])
 
     def _give_back(self) -> None:
         """What was begun but has no thread goes to runners that have one."""
@@ -181,7 +197,7 @@ class _Service:
             raise RunnerFencedError(message)
 
     def _shut_down(self) -> None:
-        self._release(self._threads.take_back())
+        self._release(self._threads.take_back() + self._suspects)
         deadline = time.monotonic() + self._conf.shutdown_timeout
         at_once = self._runner._at_once  # noqa: SLF001
         while self._threads.busy() and time.monotonic() < deadline:

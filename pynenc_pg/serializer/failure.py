@@ -29,12 +29,14 @@ def encode_exception(error: BaseException, serializer: BaseSerializer) -> str:
 
 
 def decode_exception(text: str, serializer: BaseSerializer) -> BaseException:
-    """Build the exception again, or a ``TaskFailedError`` where its class or arguments are not here.
+    """Build the exception again, or a ``TaskFailedError`` where its class is not known here.
 
     Only modules that are imported already are searched: a row never causes an import.
     """
     wire = json.loads(text)
-    said = {key: from_wire(wire[key], serializer) for key in ("module", "type", "message", "traceback")}
+    said = {
+        key: from_wire(wire[key], serializer) for key in ("module", "type", "message", "traceback")
+    }
     rebuilt = _rebuild(said["module"], said["type"], wire.get("args"), serializer)
     if rebuilt is None:
         return TaskFailedError(said["type"], said["message"], said["traceback"])

@@ -41,7 +41,9 @@ def encode_arguments(arguments: Mapping[str, Any], serializer: BaseSerializer) -
             wire[name] = to_wire(value, serializer)
         except (SerializationError, RecursionError, TypeError, ValueError, AttributeError) as error:
             why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-            message = f"argument {name!r} of type {type(value).__qualname__} cannot be carried: {why}"
+            message = (
+                f"argument {name!r} of type {type(value).__qualname__} cannot be carried: {why}"
+            )
             raise SerializationError(message) from error
     return _dumps(wire)
 

@@ -1,6 +1,15 @@
 -- Types, tables and indexes. {schema} is replaced by the quoted name of the schema.
 -- Every index carries the query it serves.
 
+-- Under a team's own Alembic nobody else makes it. (IF NOT EXISTS asks for the right to create
+-- schemas even where there is nothing to create.)
+do $$
+begin
+    if to_regnamespace('{schema}') is null then
+        create schema {schema};
+    end if;
+end $$;
+
 create type {schema}.invocation_status as enum (
     'registered', 'concurrency_controlled', 'concurrency_controlled_final', 'rerouted', 'pending',
     'pending_recovery', 'running', 'running_recovery', 'paused', 'resumed', 'killed', 'success',
@@ -188,7 +197,8 @@ create table {schema}.wait_edge (
     app_id     text        not null,
     awaited_id uuid        not null,
     waiter_id  uuid,                        -- null: somebody outside
-    listener   text        not null,        -- the channel that is notified
+    listener   text        not null         -- the channel that is notified
+        check (octet_length(listener) between 1 and 63),  -- or no end could be told
     created_at timestamptz not null default clock_timestamp(),
     -- finish: who waits for these
     constraint wait_edge_once unique nulls not distinct (awaited_id, listener, waiter_id)

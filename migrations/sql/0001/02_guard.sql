@@ -45,13 +45,19 @@ begin
         raise exception '% refused: the state machine has no such step%', v_what,
                 coalesce(format(' with reason %L', new.reason), ' without a reason')
             using errcode = 'PN001', hint = 'See the table status_transition.';
+    elsif new.status in ('success', 'failed', 'concurrency_controlled_final') then
+        raise exception '% refused: no final status stands in the hot table', v_what
+            using errcode = 'PN006', hint = 'The end is an outcome plus a delete, in one statement.';
     elsif new.status <> old.status and old.runner_id is not null
           and new.proof is distinct from old.lease + new.rev then
         raise exception '% refused: only its runner % may change it', v_what, old.runner_id
             using errcode = 'PN002', hint = 'The proof is the lease plus the new revision.';
-    elsif (new.runner_id, new.lease, new.proof) is distinct from (old.runner_id, old.lease, old.proof)
-          and (new.status = old.status or old.runner_id is not null and new.runner_id is not null
-               or new.lease <= old.lease) then
+    elsif (case when new.status = old.status then
+               (new.runner_id, new.lease, new.proof) is distinct from (old.runner_id, old.lease, old.proof)
+           when new.status = 'pending' then new.lease is null or new.lease <= old.lease
+           else new.lease is distinct from old.lease
+                or old.runner_id is not null and new.runner_id <> old.runner_id
+           end) then
         raise exception '% refused: owner and lease change with a claim or an end alone', v_what
             using errcode = 'PN002', hint = 'Each claim draws a new lease.';
     end if;
@@ -68,17 +74,17 @@ for each row when (
     or new.rev is distinct from old.rev + (new.status <> old.status)::int
     or (new.status in ('pending', 'running', 'paused', 'resumed')) <> (new.runner_id is not null)
     or new.runner_id is not null and new.lease is null
-    or new.registration_key <> coalesce(old.registration_key, '')
+    or new.registration_key is not null and new.registration_key is distinct from old.registration_key
     or case when new.status = old.status then
         (new.runner_id, new.lease, new.proof, new.status_at, new.retries, new.recoveries)
             is distinct from (old.runner_id, old.lease, old.proof, old.status_at, old.retries, old.recoveries)
     else
         {schema}.legal(old.status, new.status, new.reason) is not true
+        or new.status in ('success', 'failed', 'concurrency_controlled_final')
         or old.runner_id is not null and (
-            new.proof is distinct from old.lease + new.rev
-            or new.runner_id is not null
-               and (new.runner_id, new.lease) is distinct from (old.runner_id, old.lease))
-        or new.status = 'pending' and new.lease <= old.lease
+            new.proof is distinct from old.lease + new.rev or new.runner_id <> old.runner_id)
+        or case when new.status = 'pending' then new.lease <= old.lease
+                else new.lease is distinct from old.lease end
         or new.status_at < old.status_at
         or new.retries <> old.retries
             + (new.status = 'retry' and new.reason in ('error', 'timeout'))::int
@@ -103,7 +109,8 @@ for each row when (
 -- I4: whoever claims work of a concurrency key holds one of its slots.
 create function {schema}.require_slot() returns trigger language plpgsql as $$
 begin
-    if not exists (select from {schema}.slot where invocation_id = new.invocation_id) then
+    if not exists (select from {schema}.slot
+                   where invocation_id = new.invocation_id and lane = new.lane) then
         raise exception 'invocation %: % -> % refused: it holds no slot of its concurrency key',
                 new.invocation_id, old.status, new.status
             using errcode = 'PN007', hint = 'Call claim.';

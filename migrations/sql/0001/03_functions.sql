@@ -46,12 +46,17 @@ end $$;
 
 -- A verb takes a new snapshot for each statement after it has waited for its locks; under a
 -- snapshot taken before, it would act on what is no longer true. Internal. Raises PN008.
+-- Also takes back a pass that the caller wrote for itself: a setting is anybody's to set, and only
+-- purge may go past the guard.
 create or replace function {schema}.check_isolation() returns void language plpgsql as $$
 begin
     if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
         raise exception 'the transaction is %, and this needs READ COMMITTED',
                 upper(current_setting('transaction_isolation'))
             using errcode = 'PN008', hint = 'Call it in a transaction of its own, or lower its isolation level.';
+    end if;
+    if current_setting('pynenc.purge', true) <> '' then
+        perform set_config('pynenc.purge', '', true);
     end if;
 end $$;
 
@@ -110,6 +115,8 @@ begin
     v_queues := open_queues(p_app, p_queues);
     select t.lanes, t.candidates into v_lanes, v_keyed
     from take_slots(p_app, v_queues, p_limit, v_now) t;
+    -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
+    v_now := clock_timestamp();
 
     foreach v_queue in array v_queues loop
         exit when v_left <= 0;
@@ -160,28 +167,32 @@ begin
 end $$;
 
 -- Drops one partition per table that is past its retention (finished 7 days, history 30), and
--- only if no live row, wait or payload reference points into it. Internal to maintain.
+-- only if no live row, wait or payload reference points into it (such a one is passed over, the
+-- next may go). Internal to maintain.
 -- Gives up after 200 ms of waiting for its lock, and tries again next time.
 create or replace function {schema}.drop_old_partitions() returns text[]
-language plpgsql set search_path = {schema}, pg_catalog, pg_temp set lock_timeout = '200ms' as $$
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' set lock_timeout = '200ms' as $$
 declare
     v_name   text;
     v_parent text;
     v_from   timestamptz;
+    v_gone   text[] := '{}';
     v_did    text[] := '{}';
 begin
     for v_name, v_parent, v_from in
-        select distinct on (p.relname) c.relname, p.relname,
-               to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        select c.relname, p.relname, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
         from pg_inherits h join pg_class c on c.oid = h.inhrelid join pg_class p on p.oid = h.inhparent
         where p.relnamespace = '{schema}'::regnamespace and p.relkind = 'p' and c.relkind = 'r'
         order by p.relname, c.relname
     loop
+        continue when v_parent = any (v_gone);
         continue when v_from + case when v_parent = 'invocation_history' then interval '31 days'
                                else interval '14 days' end > clock_timestamp();
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days'));
         begin
+            v_gone := v_gone || v_parent;
             execute format('drop table %I', v_name);
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
@@ -455,6 +466,8 @@ end $$;
 
 -- Compares the runners of an app with the session locks that are held (pg_locks; the lock itself
 -- is never tried) and with the clock; marks the dead and answers their ids. Internal to recover.
+-- A lock taken before the server's last start fell with it and proves nothing, nor does it prove
+-- anything that it was seen missing while the server stopped: such a runner lives by its lease.
 create or replace function {schema}.mark_dead_runners(
     p_app text, p_grace double precision, p_now timestamptz
 ) returns text[] language plpgsql as $$
@@ -469,9 +482,9 @@ begin
           and l.classid = lock_space()::oid
           and l.database = (select d.oid from pg_database d where d.datname = current_database()));
     update runner r
-    set lock_gone_at = case when r.serial = any (v_held) then null else coalesce(r.lock_gone_at, p_now) end
-    where r.app_id = p_app and r.dead_at is null and r.lock_held_at > v_started
-      and (r.lock_gone_at is null) <> (r.serial = any (v_held));
+    set lock_gone_at = case when r.lock_gone_at is null then p_now end
+    where r.app_id = p_app and r.dead_at is null and r.lock_held_at is not null
+      and (r.lock_gone_at is null) <> (r.serial = any (v_held) or r.lock_held_at <= v_started);
 
     v_dead := array(
         select r.runner_id from runner r
@@ -870,8 +883,8 @@ begin
     end if;
 end $$;
 
--- Writes the hot rows of calls that have a registration key, one per key; a call whose key is
--- taken by a not-yet-started invocation becomes that one. Internal; answers in order.
+-- Writes the hot rows of calls of which some have a registration key, one per key; a call whose
+-- key is taken by a not-yet-started invocation becomes that one. Internal; answers in order.
 -- Locks: the rows that hold the keys, by id like every verb; rows that appear meanwhile, by key.
 -- The lock keeps an invocation that is reused from starting before the caller commits.
 create or replace function {schema}.reserve_keys(
@@ -892,8 +905,9 @@ begin
         -- The same id again is the same call.
         select c.id from call c where exists (select from invocation i where i.invocation_id = c.id)
     ), first as (
-        select distinct on (c.key) c.id, c.key, c.lane from call c
-        where c.id not in (select id from known) order by c.key, c.n
+        select distinct on (c.key, c.alone) c.id, c.key, c.lane
+        from (select *, case when key is null then id end as alone from call) c
+        where c.id not in (select id from known) order by c.key, c.alone, c.n
     ), held as (
         insert into invocation_state as s (
             invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
@@ -905,7 +919,8 @@ begin
         do update set previous_status = s.status
         returning s.invocation_id, s.registration_key
     )
-    select array_agg(case when c.id in (select id from known) then c.id else h.invocation_id end order by c.n)
+    select array_agg(case when c.key is null or c.id in (select id from known) then c.id
+                     else h.invocation_id end order by c.n)
     into v_become
     from call c left join held h on h.registration_key = c.key;
     return v_become;
@@ -1063,17 +1078,18 @@ end;
 create or replace function {schema}.start(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
 returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
 declare
-    v_now  timestamptz := clock_timestamp();
-    v_done uuid[];
-    v_off  uuid[];
+    v_now    timestamptz := clock_timestamp();
+    v_done   uuid[];
+    v_off    uuid[];
+    v_leases bigint[];
 begin
     perform check_isolation();
-    v_off := array(select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
-                   join invocation_state s on s.invocation_id = h.id
-                   where s.lease = h.lease and s.cancel_requested_at is not null);
-    if v_off <> '{}' then
-        perform release(p_app, p_runner, v_off,
-                        array(select l from unnest(p_ids, p_leases) h (id, l) where id = any (v_off)));
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
+    from unnest(p_ids, p_leases) h (id, lease)
+    join invocation_state s on s.invocation_id = h.id
+    where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
+    if v_off is not null then
+        perform release(p_app, p_runner, v_off, v_leases);
     end if;
 
     with mine as materialized (

@@ -23,9 +23,13 @@ begin
     foreach v_role in array array['producer', 'worker', 'observer', 'operator'] loop
         v_name := '{schema_name}_' || v_role;
         begin
-            if not exists (select from pg_roles where rolname = v_name) then
-                execute format('create role %I nologin', v_name);
-            end if;
+            begin
+                if not exists (select from pg_roles where rolname = v_name) then
+                    execute format('create role %I nologin', v_name);
+                end if;
+            exception when duplicate_object or unique_violation then
+                null;  -- a migration of another database has just made it
+            end;
             execute format('grant usage on schema {schema} to %I', v_name);
             for v_verb in
                 select p.oid::regprocedure::text from pg_proc p
@@ -44,8 +48,6 @@ begin
         exception
             when insufficient_privilege then
                 raise notice 'role % not made: no right to create roles', v_name;
-            when duplicate_object or unique_violation then
-                raise notice 'role % is being made by another migration', v_name;
         end;
     end loop;
 end $$;

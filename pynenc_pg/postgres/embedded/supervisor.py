@@ -28,7 +28,7 @@ FAST_STOP, IMMEDIATE_STOP, ORPHAN_STOP = 60.0, 10.0, 30.0
 PR_SET_PDEATHSIG = 1
 
 
-def load_libc() -> Any:  # noqa: ANN401 - ctypes makes functions as they are asked for
+def load_libc() -> Any:
     """Return the C library on Linux, else None."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(ImportError):

@@ -31,6 +31,8 @@ begin
     v_queues := open_queues(p_app, p_queues);
     select t.lanes, t.candidates into v_lanes, v_keyed
     from take_slots(p_app, v_queues, p_limit, v_now) t;
+    -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
+    v_now := clock_timestamp();
 
     foreach v_queue in array v_queues loop
         exit when v_left <= 0;

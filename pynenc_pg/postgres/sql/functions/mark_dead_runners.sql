@@ -1,5 +1,7 @@
 -- Compares the runners of an app with the session locks that are held (pg_locks; the lock itself
 -- is never tried) and with the clock; marks the dead and answers their ids. Internal to recover.
+-- A lock taken before the server's last start fell with it and proves nothing, nor does it prove
+-- anything that it was seen missing while the server stopped: such a runner lives by its lease.
 create or replace function {schema}.mark_dead_runners(
     p_app text, p_grace double precision, p_now timestamptz
 ) returns text[] language plpgsql as $$
@@ -14,9 +16,9 @@ begin
           and l.classid = lock_space()::oid
           and l.database = (select d.oid from pg_database d where d.datname = current_database()));
     update runner r
-    set lock_gone_at = case when r.serial = any (v_held) then null else coalesce(r.lock_gone_at, p_now) end
-    where r.app_id = p_app and r.dead_at is null and r.lock_held_at > v_started
-      and (r.lock_gone_at is null) <> (r.serial = any (v_held));
+    set lock_gone_at = case when r.lock_gone_at is null then p_now end
+    where r.app_id = p_app and r.dead_at is null and r.lock_held_at is not null
+      and (r.lock_gone_at is null) <> (r.serial = any (v_held) or r.lock_held_at <= v_started);
 
     v_dead := array(
         select r.runner_id from runner r

@@ -1,5 +1,5 @@
--- Writes the hot rows of calls that have a registration key, one per key; a call whose key is
--- taken by a not-yet-started invocation becomes that one. Internal; answers in order.
+-- Writes the hot rows of calls of which some have a registration key, one per key; a call whose
+-- key is taken by a not-yet-started invocation becomes that one. Internal; answers in order.
 -- Locks: the rows that hold the keys, by id like every verb; rows that appear meanwhile, by key.
 -- The lock keeps an invocation that is reused from starting before the caller commits.
 create or replace function {schema}.reserve_keys(
@@ -20,8 +20,9 @@ begin
         -- The same id again is the same call.
         select c.id from call c where exists (select from invocation i where i.invocation_id = c.id)
     ), first as (
-        select distinct on (c.key) c.id, c.key, c.lane from call c
-        where c.id not in (select id from known) order by c.key, c.n
+        select distinct on (c.key, c.alone) c.id, c.key, c.lane
+        from (select *, case when key is null then id end as alone from call) c
+        where c.id not in (select id from known) order by c.key, c.alone, c.n
     ), held as (
         insert into invocation_state as s (
             invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
@@ -33,7 +34,8 @@ begin
         do update set previous_status = s.status
         returning s.invocation_id, s.registration_key
     )
-    select array_agg(case when c.id in (select id from known) then c.id else h.invocation_id end order by c.n)
+    select array_agg(case when c.key is null or c.id in (select id from known) then c.id
+                     else h.invocation_id end order by c.n)
     into v_become
     from call c left join held h on h.registration_key = c.key;
     return v_become;

@@ -4,17 +4,18 @@
 create or replace function {schema}.start(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
 returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
 declare
-    v_now  timestamptz := clock_timestamp();
-    v_done uuid[];
-    v_off  uuid[];
+    v_now    timestamptz := clock_timestamp();
+    v_done   uuid[];
+    v_off    uuid[];
+    v_leases bigint[];
 begin
     perform check_isolation();
-    v_off := array(select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
-                   join invocation_state s on s.invocation_id = h.id
-                   where s.lease = h.lease and s.cancel_requested_at is not null);
-    if v_off <> '{}' then
-        perform release(p_app, p_runner, v_off,
-                        array(select l from unnest(p_ids, p_leases) h (id, l) where id = any (v_off)));
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
+    from unnest(p_ids, p_leases) h (id, lease)
+    join invocation_state s on s.invocation_id = h.id
+    where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
+    if v_off is not null then
+        perform release(p_app, p_runner, v_off, v_leases);
     end if;
 
     with mine as materialized (

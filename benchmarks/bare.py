@@ -1,0 +1,133 @@
+"""The verbs from one bare connection with prepared statements: what the database allows.
+
+``python -m benchmarks.bare drain BATCH`` and ``python -m benchmarks.bare serve`` are its worker
+processes. They say ``ready``; ``drain`` waits for a word before it begins, and says ``done``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+import uuid_utils
+from psycopg.adapt import Loader
+
+from benchmarks.ours import APP, QUEUE
+
+if TYPE_CHECKING:
+    from psycopg.abc import Buffer
+
+_REGISTER: Final = b"""select pynenc.register(
+    %s, 'bare', %s, 0, 0, null, 1, false, null, 0, '{}', 'client', true,
+    %s::uuid[], %s::text[], %s::text[], null, null)"""
+_REGISTER_RUNNER: Final = b"""select pynenc.register_runner(
+    %s, %s, 'Bare', 'here', %s, '{}', 1, 3600, true)"""
+_CLAIM: Final = b"select * from pynenc.claim(%s, %s, '{}', %s, true)"
+_START: Final = b"select * from pynenc.start(%s, %s, %s::uuid[], %s::bigint[])"
+_FINISH: Final = b"""select * from pynenc.finish(
+    %s, %s, %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[])"""
+_WATCH: Final = b"select pynenc.watch(%s, %s::uuid[], %s)"
+_VALUE: Final = b"select value from pynenc.outcomes(%s, %s::uuid[])"
+_LEASE: Final = 3  # its column in claim's answer
+
+
+class Bare:
+    """One session."""
+
+    def __init__(self, dsn: str) -> None:
+        """Connect; ids are text, as in the product."""
+        self.session = psycopg.connect(dsn, autocommit=True)
+        self.session.adapters.register_loader("uuid", _TextUuid)
+        self._runner = f"bare-{os.getpid()}"
+
+    def close(self) -> None:
+        """Leave."""
+        self.session.close()
+
+    def register(self, count: int = 1) -> list[str]:
+        """Accept calls without arguments; return their ids."""
+        ids = [str(uuid_utils.uuid7()) for _ in range(count)]
+        self._call(_REGISTER, QUEUE, ids, ids, ["{}"] * count)
+        return ids
+
+    def register_runner(self) -> None:
+        """Become a runner."""
+        self._call(_REGISTER_RUNNER, self._runner, os.getpid())
+
+    def work(self, batch: int, value: str | None = None) -> int:
+        """Claim, start and finish one batch; return how many.
+
+        ``value`` is the result of each; without one it is the time at which they were started.
+        """
+        claimed = self._call(_CLAIM, self._runner, batch)
+        if not claimed:
+            return 0
+        count = len(claimed)
+        holds = [row[0] for row in claimed], [row[_LEASE] for row in claimed]
+        self._call(_START, self._runner, *holds)
+        result = repr(time.time()) if value is None else value
+        ends: Sequence[list[str | None]] = (["success"] * count, [result] * count, [None] * count)
+        self._call(_FINISH, self._runner, *holds, *ends)
+        return count
+
+    def watch(self, invocation_id: str, listener: str) -> bool:
+        """Ask for a notification of its end; true if it has ended already."""
+        return bool(self._call(_WATCH, [invocation_id], listener)[0][0])
+
+    def value(self, invocation_id: str) -> float:
+        """When it was started, once it has ended."""
+        return float(self._call(_VALUE, [invocation_id])[0][0])
+
+    def _call(self, statement: bytes, *parameters: object) -> list[tuple[Any, ...]]:
+        return self.session.execute(statement, (APP, *parameters), prepare=True).fetchall()
+
+
+class _TextUuid(Loader):
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode()
+
+
+def _drain(bare: Bare, batch: int) -> None:
+    bare.work(batch, "null")  # the queue is paused: this finds nothing, and plans everything
+    _say("ready")
+    sys.stdin.readline()
+    while bare.work(batch, "null"):
+        pass
+    _say("done")
+    sys.stdin.readline()
+
+
+def _serve(bare: Bare, dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as hints:
+        hints.execute("listen pynenc")
+        _say("ready")
+        while True:
+            while bare.work(1):
+                pass
+            for _ in hints.notifies(timeout=5, stop_after=1):
+                pass
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def _main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    dsn = os.environ["PYNENC__POSTGRES__DSN"]
+    bare = Bare(dsn)
+    bare.register_runner()
+    if sys.argv[1] == "drain":
+        _drain(bare, int(sys.argv[2]))
+    else:
+        _serve(bare, dsn)
+
+
+if __name__ == "__main__":
+    _main()

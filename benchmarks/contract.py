@@ -1,0 +1,61 @@
+"""What a contender is: a module with a name and four functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from benchmarks.server import Server
+
+#: Keys of ``benchmarks.catalogue.ROWS``. What a contender cannot do, or the machine cannot
+#: tell, is left out.
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much of everything."""
+
+    rounds: int = 5
+    single: int = 2_000  # enqueued one by one
+    bulk: int = 50_000  # enqueued by the thousand
+    drain: int = 40_000
+    gentle: int = 100  # calls one every 50 ms
+    chained: int = 300  # calls each made when the result before is there
+    idle: float = 20.0  # seconds an idle worker is watched
+    settle: float = 12.0  # seconds before: sessions report what they did up to 10 s later
+
+
+QUICK = Scale(rounds=1, single=300, bulk=10_000, drain=5_000, gentle=40, chained=100, idle=5.0)
+TINY = Scale(rounds=1, single=50, bulk=50, drain=50, gentle=5, chained=5, idle=1.0, settle=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a measure gets."""
+
+    scale: Scale
+    server: Server  # its ``fresh`` gives a database of one's own
+
+
+class Contender(Protocol):
+    """A module of ``benchmarks.contenders``. Its functions leave nothing behind."""
+
+    NAME: str
+
+    def enqueue(self, bench: Bench) -> Figures:
+        """Tell how fast no-op calls are accepted, with nobody working."""
+        ...
+
+    def drain(self, bench: Bench) -> Figures:
+        """Tell how fast processes that are up work off a full queue, and at what cost."""
+        ...
+
+    def pick_up(self, bench: Bench) -> Figures:
+        """Tell how long one call waits for an idle process, and for its result."""
+        ...
+
+    def idle(self, bench: Bench) -> Figures:
+        """Tell what a process costs that has nothing to do."""
+        ...

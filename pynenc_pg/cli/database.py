@@ -1,0 +1,107 @@
+"""``pynenc-pg db``: deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pynenc_pg.cli.shell import shell
+from pynenc_pg.conf.load import load
+from pynenc_pg.exceptions import ConfigError
+from pynenc_pg.postgres import deploy, embedded
+
+if TYPE_CHECKING:
+    from pynenc_pg.cli.main import Context
+
+
+@click.group(name="db")
+@click.option("--dsn", help="The database; default: the app's, or PYNENC__POSTGRES__DSN.")
+@click.option("--schema", help="The schema; default: the app's, or pynenc.")
+@click.pass_context
+def database(context: click.Context, dsn: str | None, schema: str | None) -> None:
+    """The schema in the database."""
+    parent: Context = context.obj
+    context.obj = _Target(parent, dsn, schema)
+
+
+class _Target:
+    """Where a command works. An embedded server stays up until the command ends."""
+
+    def __init__(self, parent: Context, dsn: str | None, schema: str | None) -> None:
+        conf = parent.app().conf if parent.app_name else load()
+        self.schema = schema or conf.postgres.schema_name
+        self._given = dsn or conf.postgres.dsn
+        self._server: embedded.EmbeddedPostgres | None = None
+
+    @property
+    def dsn(self) -> str:
+        if not self._given:
+            message = "no database named: give --dsn, --app, or set PYNENC__POSTGRES__DSN"
+            raise ConfigError(message)
+        if not embedded.is_embedded(self._given):
+            return self._given
+        self._server = self._server or embedded.from_dsn(self._given)
+        return self._server.start()
+
+
+def _show(found: deploy.SchemaStatus) -> None:
+    state = "up to date" if found.up_to_date else f"not up to date: the code brings {found.head}"
+    click.echo(
+        f"schema {found.schema} on PostgreSQL {found.server_version}: "
+        f"revision {found.current or 'none'}, {state}"
+    )
+
+
+@database.command()
+@click.option("--revision", default="head", show_default=True)
+@click.pass_obj
+def migrate(target: Any, revision: str) -> None:
+    """Bring the schema up to date."""
+    _show(deploy.migrate(target.dsn, target.schema, revision))
+
+
+@database.command()
+@click.pass_obj
+@click.pass_context
+def status(context: click.Context, target: Any) -> None:
+    """Show the schema's revision; exit code 1 if it is not up to date."""
+    found = deploy.status(target.dsn, target.schema)
+    _show(found)
+    context.exit(0 if found.up_to_date else 1)
+
+
+@database.command()
+@click.option("--revision", default="head", show_default=True)
+@click.pass_obj
+def sql(target: Any, revision: str) -> None:
+    """Print the SQL of a migration of an empty database instead of running it."""
+    click.echo(deploy.sql(target.schema, revision))
+
+
+@database.command()
+@click.option("--revision", default="base", show_default=True)
+@click.option("--yes", is_flag=True, help="Really: data is lost.")
+@click.pass_obj
+def downgrade(target: Any, revision: str, *, yes: bool) -> None:
+    """Go back to a revision; base removes everything."""
+    _confirm(target, yes=yes)
+    _show(deploy.downgrade(target.dsn, target.schema, revision))
+
+
+@database.command()
+@click.option("--yes", is_flag=True, help="Really: all data is lost.")
+@click.pass_obj
+def reset(target: Any, *, yes: bool) -> None:
+    """Drop the schema with all its data and build it anew."""
+    _confirm(target, yes=yes)
+    _show(deploy.reset(target.dsn, target.schema))
+
+
+def _confirm(target: Any, *, yes: bool) -> None:
+    if not yes:
+        message = f"this removes everything in schema {target.schema}: say --yes if you mean it"
+        raise click.UsageError(message)
+
+
+database.add_command(shell)

@@ -1,0 +1,69 @@
+"""The root of all commands: common options, and errors as one line.
+
+Exit codes: 0 done, 1 it could not be done (the reason is one line on stderr), 2 wrong usage,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+
+import click
+
+from pynenc_pg import Pynenc, __version__
+from pynenc_pg.cli.database import database
+from pynenc_pg.cli.demo import demo
+from pynenc_pg.cli.find import find_app
+from pynenc_pg.cli.runner import runner
+from pynenc_pg.exceptions import PynencError
+
+
+@dataclass(slots=True)
+class Context:
+    """What the commands share."""
+
+    app_name: str | None
+    verbose: bool
+
+    def app(self) -> Pynenc:
+        """Find the app that ``--app`` names."""
+        return find_app(self.app_name)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pynenc-pg")
+@click.option(
+    "--app",
+    "app_name",
+    metavar="MODULE[.ATTR]",
+    help="Where the app is: tasks.app, tasks:app or tasks.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="More log lines, and tracebacks of errors.")
+@click.pass_context
+def cli(context: click.Context, app_name: str | None, *, verbose: bool) -> None:
+    """PostgreSQL-backed task queue: workers, deployment, inspection."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+    )
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    context.obj = Context(app_name, verbose)
+
+
+cli.add_command(database)
+cli.add_command(demo)
+cli.add_command(runner)
+
+
+def main() -> None:
+    """Run a command; turn our errors into one line."""
+    try:
+        cli(standalone_mode=True)
+    except PynencError as error:
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            raise
+        click.echo(f"pynenc-pg: {error}", err=True)
+        sys.exit(1)

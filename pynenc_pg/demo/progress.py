@@ -1,0 +1,64 @@
+"""A progress bar on a terminal, a line now and then anywhere else."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+
+#: Seconds between lines where there is no terminal.
+EVERY = 2.0
+
+
+class Meter:
+    """Shows how many of ``total`` are done, and how many a second."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        """Begin at 0; the clock starts now."""
+        self._console = console
+        self._total = total
+        self._done = 0
+        self._began = self._told = time.monotonic()
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("parse_file"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]:,.0f}/s"),
+                console=console,
+            )
+            self._bar.add_task("parse_file", total=total, rate=0.0)
+
+    def add(self, number: int) -> None:
+        """So many more are done."""
+        self._done += number
+        now = time.monotonic()
+        rate = self._done / max(now - self._began, 0.001)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self._done, rate=rate)
+        elif self._done >= self._total or now - self._told >= EVERY:
+            self._told = now
+            self._console.print(f"  {self._done:,} of {self._total:,} done, {rate:,.0f}/s")
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave it as it stands."""
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,168 @@
+"""The state of one app in memory: dicts under one lock, and the moves every verb is made of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.records import HistoryEntry, Outcome, Wakeup
+from pynenc_pg.exceptions import InvocationStatusTransitionError
+from pynenc_pg.invocation.status import InvocationStatus, is_legal
+from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Row, Runner
+
+if TYPE_CHECKING:
+    from pynenc_pg.memory.broker import MemSubscription
+
+S = InvocationStatus
+
+
+def utc_now() -> datetime:
+    """The store's clock."""
+    return datetime.now(UTC)
+
+
+class MemDatabase:
+    """One app's state. Whoever calls a method holds ``lock``."""
+
+    def __init__(self, app_id: str, clock: Callable[[], datetime] = utc_now) -> None:
+        """Begin empty; ``clock`` may be a test's own."""
+        self.app_id = app_id
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.subscriptions: dict[str, MemSubscription] = {}
+        self.runners: dict[RunnerId, Runner] = {}
+        self.queues: dict[str, Queue] = {}
+        self.leases = 0
+        self.serials = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all invocations, live and finished."""
+        self.calls: dict[InvocationId, Call] = {}
+        self.live: dict[InvocationId, Row] = {}
+        self.ended: dict[InvocationId, Ended] = {}
+        self.history: dict[InvocationId, list[HistoryEntry]] = {}
+        self.retried: set[tuple[InvocationId, int]] = set()  # (id, lease) of attempts that retried
+        self.keys: dict[str, InvocationId] = {}
+        self.lanes: dict[str, Lane] = {}
+        self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time
+        self.watchers: dict[InvocationId, set[str]] = {}
+        for queue in self.queues.values():
+            queue.ready = Queue().ready
+
+    def add(self, row: Row) -> None:
+        """Accept a row as REGISTERED."""
+        self.live[row.invocation_id] = row
+        if row.registration_key is not None:
+            self.keys[row.registration_key] = row.invocation_id
+        if row.due_at is not None or row.expires_at is not None:
+            self.timed.add(row.invocation_id)
+        if row.lane is not None:
+            row.lane.live += 1
+            if row.call.batch.must_not_wait:
+                row.lane.must_not_wait[row.invocation_id] = row
+        self._note(row, None, row.call.batch.changed_by, row.status_at)
+        self.offer(row)
+
+    def offer(self, row: Row) -> None:
+        """Let it be found by claims, if it is ready."""
+        if row.ready:
+            (self.queues[row.queue] if row.lane is None else row.lane).ready.push(row)
+
+    def move(
+        self,
+        row: Row,
+        to: InvocationStatus,
+        changed_by: str,
+        *,
+        reason: str | None = None,
+        runner_id: RunnerId | None = None,
+    ) -> None:
+        """Change the status, if the state machine has that step.
+
+        Raises:
+            InvocationStatusTransitionError: it has not; nothing has changed.
+        """
+        before = self._check(row, to, reason)
+        row.status, row.reason, row.runner_id = to, reason, runner_id
+        row.rev += 1
+        row.status_at = max(self.clock(), row.status_at)
+        if row.lane is not None:
+            row.lane.parked.pop(row.invocation_id, None)
+            if to is S.CONCURRENCY_CONTROLLED:
+                row.lane.parked[row.invocation_id] = row
+        self._note(row, before, changed_by, row.status_at)
+        self.offer(row)
+
+    def end(  # noqa: PLR0913 - what an outcome has
+        self,
+        row: Row,
+        to: InvocationStatus,
+        changed_by: str,
+        *,
+        reason: str | None = None,
+        value: str | None = None,
+        by_runner: RunnerId | None = None,
+    ) -> None:
+        """Write the outcome, drop the row, wake who waits for it.
+
+        Raises:
+            InvocationStatusTransitionError: the state machine has no such step.
+        """
+        before = self._check(row, to, reason)
+        which = row.invocation_id
+        finished_at = max(self.clock(), row.status_at)
+        row.status, row.reason = to, reason
+        row.rev += 1
+        self._note(row, before, changed_by, finished_at)
+        outcome = Outcome(which, to, value, reason, by_runner, finished_at)
+        self.ended[which] = Ended(outcome, row.lease, row.retries, row.recoveries)
+        self._drop(row)
+        self.hint(self.watchers.pop(which, ()), Wakeup("result", (which,)))
+
+    def begin(self, row: Row) -> None:
+        """Its registration key and expiry are for invocations that were not begun."""
+        if row.registration_key is not None:
+            self.keys.pop(row.registration_key, None)
+            row.registration_key = None
+        row.expires_at = None
+        self.timed.discard(row.invocation_id)
+
+    def tell(self, kind: str, **more: float) -> None:
+        """Give a hint to every runner."""
+        runners = [name for name, s in self.subscriptions.items() if s.work]
+        self.hint(runners, Wakeup(kind, **more))  # type: ignore[arg-type]
+
+    def hint(self, listeners: Iterable[str], wakeup: Wakeup) -> None:
+        """Give a hint to some."""
+        for listener in listeners:
+            subscription = self.subscriptions.get(listener)
+            if subscription is not None:
+                subscription.put(wakeup)
+
+    def _drop(self, row: Row) -> None:
+        which = row.invocation_id
+        del self.live[which]
+        self.begin(row)
+        if row.lane is not None:
+            row.lane.live -= 1
+            row.lane.parked.pop(which, None)
+            row.lane.must_not_wait.pop(which, None)
+
+    def _check(self, row: Row, to: InvocationStatus, reason: str | None) -> InvocationStatus:
+        if not is_legal(row.status, to, reason):
+            message = (
+                f"invocation {row.invocation_id}: {row.status} -> {to} refused: the state "
+                f"machine has no such step with reason {reason!r}"
+            )
+            raise InvocationStatusTransitionError(message)
+        return row.status
+
+    def _note(
+        self, row: Row, before: InvocationStatus | None, changed_by: str, at: datetime
+    ) -> None:
+        entry = HistoryEntry(row.rev, before, row.status, row.reason, row.runner_id, changed_by, at)
+        self.history.setdefault(row.invocation_id, []).append(entry)

@@ -1,0 +1,409 @@
+"""Writes: each method is one verb under the lock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pynenc_pg.domain.ids import InvocationId, RunnerId, id_time
+from pynenc_pg.domain.records import (
+    Again,
+    Answer,
+    Batch,
+    CancelAnswer,
+    Claimed,
+    Ending,
+    Heartbeat,
+    Hold,
+    NewInvocation,
+    Outcome,
+    Promoted,
+    Recovered,
+    RecoveryPolicy,
+    Registered,
+    RunnerSpec,
+    Wakeup,
+)
+from pynenc_pg.exceptions import RunnerFencedError, StoreError
+from pynenc_pg.invocation.status import SPENDING, InvocationStatus, Reason
+from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.lanes import free_slots, settle_slots, share_lane, take_slots
+from pynenc_pg.memory.recovery import recover, reroute_stopped
+from pynenc_pg.memory.rows import Call, Lane, Queue, Row, Runner
+
+S = InvocationStatus
+BEGUN = frozenset({S.RUNNING, S.RESUMED})
+#: A point of priority is worth this many seconds of waiting.
+AGEING = 60.0
+_DAY = 86_400.0
+
+
+class MemOrchestrator:
+    """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
+
+    def __init__(self, database: MemDatabase) -> None:
+        """Use the rows of ``database``."""
+        self._database = database
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def register(self, batch: Batch) -> list[Registered]:
+        """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
+        database = self._database
+        with database.lock:
+            now = database.clock()
+            for new in batch.invocations:
+                _check_time(new.invocation_id, now)
+            database.queues.setdefault(batch.queue, Queue())
+            registered = [self._accept(batch, new, now) for new in batch.invocations]
+            if batch.delay > 0:
+                database.tell("due", due_in=batch.delay)
+            else:
+                database.tell("work")
+            return registered
+
+    def _accept(self, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
+        database = self._database
+        lane = None
+        if new.lane_key is not None:
+            lane = share_lane(database, new.lane_key, batch.queue, batch.slots, batch.changed_by)
+        if new.invocation_id in database.calls:  # the same id again is the same call
+            return Registered(new.invocation_id, reused=False)
+        if new.registration_key is not None and new.registration_key in database.keys:
+            return Registered(database.keys[new.registration_key], reused=True)
+        due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
+        expires = batch.expires_in
+        call = Call(new, batch, now)
+        database.calls[new.invocation_id] = call
+        database.add(
+            Row(
+                call=call,
+                status_at=now,
+                rank=(due_at or now).timestamp() - batch.priority * AGEING,
+                due_at=due_at,
+                expires_at=None if expires is None else now + timedelta(seconds=expires),
+                lane=lane,
+                registration_key=new.registration_key,
+            )
+        )
+        return Registered(new.invocation_id, reused=False)
+
+    def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
+        """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
+        database = self._database
+        with database.lock:
+            row = database.live.get(invocation_id)
+            if row is None:
+                known = invocation_id in database.ended
+                return CancelAnswer.FINAL if known else CancelAnswer.UNKNOWN
+            if row.runner_id is None:
+                database.end(row, S.FAILED, changed_by, reason=Reason.CANCELLED)
+                return CancelAnswer.CANCELLED
+            row.cancel_requested = True
+            runners = [name for name, s in database.subscriptions.items() if s.work]
+            database.hint(runners, Wakeup("cancel", (invocation_id,)))
+            return CancelAnswer.REQUESTED
+
+    # --- an attempt ---------------------------------------------------------------------------
+
+    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
+        """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
+        database = self._database
+        with database.lock:
+            runner = database.runners.get(runner_id)
+            if runner is None or runner.dead:
+                message = f"runner {runner_id} is not registered, or was declared dead"
+                raise RunnerFencedError(message)
+            now = database.clock()
+            wanted = queues or sorted(database.queues)
+            queues = [q for q in wanted if q in database.queues and not database.queues[q].paused]
+            lanes, candidates = take_slots(database, queues, limit, now)
+            taken: list[Row] = []
+            for queue in queues:
+                left = limit - len(taken)
+                if left <= 0:
+                    break
+                free = database.queues[queue].ready.first(left, lambda row: not row.expired(now))
+                keyed = [row for row in candidates if row.queue == queue]
+                ranked = sorted([*free, *keyed], key=lambda row: (row.rank, row.invocation_id))
+                taken += ranked[:left]
+            settle_slots(database, lanes, candidates, taken, runner_id)
+            return [self._give(row, runner_id) for row in taken]
+
+    def _give(self, row: Row, runner_id: RunnerId) -> Claimed:
+        database = self._database
+        database.leases += 1
+        row.lease = database.leases
+        database.move(row, S.PENDING, runner_id, runner_id=runner_id)
+        batch = row.call.batch
+        return Claimed(
+            invocation_id=row.invocation_id,
+            task_id=batch.task_id,
+            arguments=row.call.new.arguments,
+            lease=row.lease,
+            retries=row.retries,
+            recoveries=row.recoveries,
+            parent_id=batch.parent_id,
+            depth=batch.depth,
+            options=batch.options,
+        )
+
+    def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
+        """PENDING -> RUNNING."""
+        database = self._database
+        answers = {}
+        with database.lock:
+            off = [h for h in holds if self._held(runner_id, h, {S.PENDING}, cancelled=True)]
+            if off:
+                self.release(runner_id, off)
+            for hold in holds:
+                row = self._held(runner_id, hold, {S.PENDING})
+                if row is not None:
+                    database.begin(row)
+                    database.move(row, S.RUNNING, runner_id, runner_id=runner_id)
+                    answers[hold.invocation_id] = Answer.DONE
+                else:
+                    again = self._held(runner_id, hold) is not None
+                    answers[hold.invocation_id] = Answer.ALREADY if again else Answer.LOST
+        return answers
+
+    def finish(
+        self, runner_id: RunnerId, endings: Sequence[Ending]
+    ) -> Mapping[InvocationId, Answer]:
+        """RUNNING or RESUMED -> SUCCESS or FAILED."""
+        database = self._database
+        answers = {}
+        with database.lock:
+            lanes = self._lanes(e.invocation_id for e in endings)
+            done: set[InvocationId] = set()
+            for e in endings:
+                row = self._held(runner_id, e, BEGUN)
+                if row is not None and not _is_json(e.value):
+                    answers[e.invocation_id] = Answer.REFUSED
+                elif row is not None:
+                    database.end(
+                        row, e.status, runner_id,
+                        reason=e.reason, value=e.value, by_runner=runner_id,
+                    )  # fmt: skip
+                    done.add(e.invocation_id)
+                    answers[e.invocation_id] = Answer.DONE
+                else:
+                    ended = database.ended.get(e.invocation_id)
+                    same = ended and (ended.lease, ended.outcome.runner_id) == (e.lease, runner_id)
+                    answers[e.invocation_id] = Answer.ALREADY if same else Answer.LOST
+            free_slots(database, lanes, done, runner_id)
+        return answers
+
+    def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Mapping[InvocationId, Answer]:
+        """RUNNING or RESUMED -> RETRY, ready when its delay is over."""
+        database = self._database
+        answers = {}
+        with database.lock:
+            lanes = self._lanes(a.invocation_id for a in agains)
+            done: set[InvocationId] = set()
+            for a in agains:
+                row = self._held(runner_id, a, BEGUN)
+                if row is None:
+                    before = (a.invocation_id, a.lease) in database.retried
+                    answers[a.invocation_id] = Answer.ALREADY if before else Answer.LOST
+                elif a.error is not None and not _is_json(a.error):
+                    answers[a.invocation_id] = Answer.REFUSED
+                else:
+                    self._again(row, a, runner_id)
+                    done.add(a.invocation_id)
+                    answers[a.invocation_id] = Answer.DONE
+            free_slots(database, lanes, done, runner_id)
+            if done:
+                database.tell("work")
+        return answers
+
+    def _again(self, row: Row, again: Again, runner_id: RunnerId) -> None:
+        database = self._database
+        if again.delay > 0:
+            row.due_at = database.clock() + timedelta(seconds=again.delay)
+            database.timed.add(row.invocation_id)
+        try:
+            database.move(row, S.RETRY, runner_id, reason=again.reason)
+        except Exception:
+            row.due_at = None
+            raise
+        row.retries += again.reason in SPENDING
+        database.retried.add((row.invocation_id, again.lease))
+        if row.cancel_requested:
+            database.end(row, S.FAILED, runner_id, reason=Reason.CANCELLED)
+        elif again.delay > 0:
+            database.tell("due", due_in=again.delay)
+
+    def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
+        """Give back what one holds."""
+        database = self._database
+        answers = {}
+        with database.lock:
+            lanes = self._lanes(h.invocation_id for h in holds)
+            rows = []
+            for hold in holds:
+                row = self._held(runner_id, hold)
+                answers[hold.invocation_id] = Answer.LOST if row is None else Answer.DONE
+                if row is not None:
+                    pending = row.status is S.PENDING
+                    database.move(row, S.REROUTED if pending else S.KILLED, runner_id)
+                    rows.append(row)
+            reroute_stopped(database, rows, runner_id)
+            free_slots(database, lanes, {row.invocation_id for row in rows}, runner_id)
+            if rows:
+                database.tell("work")
+        return answers
+
+    # --- house-keeping ------------------------------------------------------------------------
+
+    def recover(self, policy: RecoveryPolicy) -> Recovered:
+        """Reroute what dead runners held and what was not begun in time."""
+        with self._database.lock:
+            return recover(self._database, policy)
+
+    def promote(self, limit: int = 500) -> Promoted:
+        """Make ready what is due."""
+        database = self._database
+        with database.lock:
+            now = database.clock()
+            rows = [database.live[i] for i in database.timed]
+            waiting = sorted((r.due_at, r.invocation_id, r) for r in rows if r.due_at is not None)
+            due = [row for at, _, row in waiting if at <= now][:limit]
+            for row in due:
+                row.due_at = None
+                if row.expires_at is None:
+                    database.timed.discard(row.invocation_id)
+                database.offer(row)
+            if due:
+                database.tell("work")
+            if len(waiting) == len(due):
+                return Promoted(len(due))
+            return Promoted(len(due), max(0.0, (waiting[len(due)][0] - now).total_seconds()))
+
+    def expire(self, limit: int = 500) -> int:
+        """End as FAILED (expired) what nobody began in its time."""
+        database = self._database
+        with database.lock:
+            now = database.clock()
+            rows = [database.live[i] for i in database.timed]
+            late = [r for r in rows if r.expired(now) and r.runner_id is None]
+            late.sort(key=lambda row: row.expires_at or now)
+            for row in late[:limit]:
+                database.end(row, S.FAILED, "expire", reason=Reason.EXPIRED)
+            return len(late[:limit])
+
+    def register_runner(self, spec: RunnerSpec) -> None:
+        """Announce a runner."""
+        database = self._database
+        with database.lock:
+            if spec.runner_id in database.runners:
+                message = (
+                    f"runner {spec.runner_id} is registered already: each has an id of its own"
+                )
+                raise StoreError(message)
+            database.serials += 1
+            now = database.clock()
+            runner = database.runners[spec.runner_id] = Runner(spec, database.serials, now)
+            runner.renew(now)
+            database.tell("runner")
+
+    def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
+        """Renew the runner's lease."""
+        database = self._database
+        with database.lock:
+            now = database.clock()
+            others = [r for i, r in database.runners.items() if i != runner_id]
+            runner = database.runners.get(runner_id)
+            if runner is None or runner.dead:
+                return Heartbeat(alive=False, others=bool(others))
+            runner.renew(now)
+            older = [r for r in others if not r.dead and r.lease_until >= now]
+            position = sum(r.serial < runner.serial for r in older)
+            return Heartbeat(alive=True, position=position, others=bool(others))
+
+    def unregister_runner(self, runner_id: RunnerId) -> None:
+        """Say goodbye; what it still held is released."""
+        database = self._database
+        with database.lock:
+            rows = [r for r in database.live.values() if r.runner_id == runner_id]
+            self.release(runner_id, [Hold(r.invocation_id, r.lease or 0) for r in rows])
+            database.runners.pop(runner_id, None)
+            database.tell("runner")
+
+    def pause_queue(self, queue: str, *, paused: bool = True) -> None:
+        """Stop (or go on) giving out work of a queue."""
+        with self._database.lock:
+            self._database.queues.setdefault(queue, Queue()).paused = paused
+            if not paused:
+                self._database.tell("work")
+
+    def watch(
+        self, invocation_ids: Sequence[InvocationId], listener: str
+    ) -> Mapping[InvocationId, Outcome]:
+        """Ask for a wake-up of ``listener`` when each ends; those ended come back now."""
+        database = self._database
+        with database.lock:
+            for which in invocation_ids:
+                if which in database.live:
+                    database.watchers.setdefault(which, set()).add(listener)
+            ended = database.ended
+            return {i: ended[i].outcome for i in invocation_ids if i in ended}
+
+    def maintain(self) -> Sequence[str]:
+        """Remove idle lanes."""
+        database = self._database
+        with database.lock:
+            idle = [key for key, lane in database.lanes.items() if not lane.live]
+            for key in idle:
+                del database.lanes[key]
+            return [f"removed {len(idle)} idle lanes"] if idle else []
+
+    def purge(self) -> int:
+        """Remove all invocations, live and finished, with their history."""
+        with self._database.lock:
+            count = len(self._database.calls)
+            self._database.forget()
+            return count
+
+    # --- what several verbs need --------------------------------------------------------------
+
+    def _held(
+        self,
+        runner_id: RunnerId,
+        hold: Hold | Ending | Again,
+        statuses: Iterable[InvocationStatus] | None = None,
+        *,
+        cancelled: bool = False,
+    ) -> Row | None:
+        row = self._database.live.get(hold.invocation_id)
+        if row is None or (row.runner_id, row.lease) != (runner_id, hold.lease):
+            return None
+        if statuses is not None and row.status not in statuses:
+            return None
+        return None if cancelled and not row.cancel_requested else row
+
+    def _lanes(self, ids: Iterable[InvocationId]) -> list[Lane]:
+        rows = (self._database.live.get(i) for i in ids)
+        return list({id(r.lane): r.lane for r in rows if r is not None and r.lane}.values())
+
+
+def _check_time(which: InvocationId, now: datetime) -> None:
+    apart = now.timestamp() - id_time(which)
+    if abs(apart) > _DAY:
+        message = f"the id {which} was made {apart:.0f} s from now: set this machine's clock"
+        raise StoreError(message)
+
+
+def _is_json(text: Any) -> bool:
+    """Whether the other store could keep it."""
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

@@ -1,0 +1,82 @@
+"""What dead runners held, and what was not begun in time. The caller holds the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pynenc_pg.domain.records import Recovered, RecoveryPolicy
+from pynenc_pg.invocation.status import InvocationStatus, Reason
+from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.lanes import free_slots
+from pynenc_pg.memory.rows import Row
+
+S = InvocationStatus
+
+
+def recover(database: MemDatabase, policy: RecoveryPolicy) -> Recovered:
+    """Mark the dead runners, take away what they held, and give it to others or end it.
+
+    No session can be lost within one process: a runner lives by its lease alone.
+    """
+    now = database.clock()
+    dead = [r for r in database.runners.values() if not r.dead and r.lease_until < now]
+    for runner in dead:
+        runner.dead = True
+    late = now - timedelta(seconds=policy.max_pending)
+    rows = [row for row in database.live.values() if _orphan(database, row, late)][: policy.limit]
+    for row in rows:
+        _take_away(database, row)
+    off = _poison(rows, policy.max_recoveries)
+    for row in off:
+        database.end(row, S.FAILED, "recovery", reason=Reason.RECOVERIES_EXHAUSTED)
+    reroute_stopped(database, (row for row in rows if row not in off), "recovery")
+    lanes = {id(row.lane): row.lane for row in rows if row.lane is not None}
+    free_slots(database, lanes.values(), {row.invocation_id for row in rows}, "recovery")
+    if rows:
+        database.tell("work")
+    _forget_runners(database)
+    return Recovered(
+        rerouted=len(rows) - len(off),
+        quarantined=len(off),
+        dead_runners=tuple(runner.spec.runner_id for runner in dead),
+    )
+
+
+def reroute_stopped(database: MemDatabase, rows: Iterable[Row], changed_by: str) -> None:
+    """What was stopped is ready again, or ends if its cancellation was asked for."""
+    for row in rows:
+        if row.cancel_requested:
+            database.end(row, S.FAILED, changed_by, reason=Reason.CANCELLED)
+        elif row.status is not S.REROUTED:
+            database.move(row, S.REROUTED, changed_by)
+
+
+def _orphan(database: MemDatabase, row: Row, late: datetime) -> bool:
+    runner = database.runners.get(row.runner_id) if row.runner_id else None
+    if runner is None:
+        return False
+    return runner.dead or (row.status is S.PENDING and row.status_at < late)
+
+
+def _take_away(database: MemDatabase, row: Row) -> None:
+    begun = row.status is not S.PENDING
+    row.recoveries += begun
+    database.move(row, S.RUNNING_RECOVERY if begun else S.PENDING_RECOVERY, "recovery")
+
+
+def _poison(rows: Iterable[Row], max_recoveries: int) -> list[Row]:
+    return [
+        row
+        for row in rows
+        if row.status is S.RUNNING_RECOVERY
+        and row.recoveries > max_recoveries
+        and not row.cancel_requested
+    ]
+
+
+def _forget_runners(database: MemDatabase) -> None:
+    holders = {row.runner_id for row in database.live.values()}
+    for runner_id in [i for i, runner in database.runners.items() if runner.dead]:
+        if runner_id not in holders:
+            del database.runners[runner_id]

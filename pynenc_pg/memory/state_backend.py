@@ -1,0 +1,83 @@
+"""Reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome
+from pynenc_pg.exceptions import InvocationNotFoundError
+from pynenc_pg.memory.database import MemDatabase
+
+
+class MemStateBackend:
+    """Reads. See ``pynenc_pg.ports.StateBackend``."""
+
+    def __init__(self, database: MemDatabase) -> None:
+        """Use the rows of ``database``."""
+        self._database = database
+
+    def get_invocation(self, invocation_id: InvocationId) -> InvocationRecord:
+        """Everything about one invocation but its value."""
+        with self._database.lock:
+            call = self._database.calls.get(invocation_id)
+            if call is None:
+                raise self._unknown(invocation_id)
+            live = self._database.live.get(invocation_id)
+            if live is not None:
+                now = (live.status, live.reason, live.runner_id, live.retries, live.recoveries)
+                due_at, status_at = live.due_at, live.status_at
+            else:
+                ended = self._database.ended[invocation_id]
+                end = ended.outcome
+                now = (end.status, end.reason, end.runner_id, ended.retries, ended.recoveries)  # type: ignore[assignment]
+                due_at, status_at = None, end.finished_at
+            status, reason, runner_id, retries, recoveries = now
+            return InvocationRecord(
+                invocation_id=invocation_id,
+                task_id=call.batch.task_id,
+                call_id=call.new.call_id,
+                arguments=call.new.arguments,
+                queue=call.batch.queue,
+                status=status,
+                reason=reason,
+                runner_id=runner_id,
+                retries=retries,
+                recoveries=recoveries,
+                parent_id=call.batch.parent_id,
+                depth=call.batch.depth,
+                due_at=due_at,
+                registered_at=call.registered_at,
+                status_at=status_at,
+            )
+
+    def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
+        """Return the outcomes of those that have ended."""
+        with self._database.lock:
+            ended = self._database.ended
+            return {i: ended[i].outcome for i in ids if i in ended}
+
+    def get_history(self, invocation_id: InvocationId) -> list[HistoryEntry]:
+        """Every status change, oldest first."""
+        with self._database.lock:
+            found = self._database.history.get(invocation_id)
+            if found is None:
+                raise self._unknown(invocation_id)
+            return list(found)
+
+    def count_ready(self, queue: str | None = None) -> int:
+        """How many a runner could claim now, in one queue or in all."""
+        with self._database.lock:
+            return sum(
+                row.ready and queue in (None, row.queue) for row in self._database.live.values()
+            )
+
+    def clock_offset(self) -> float:
+        """Return 0: the store's clock is this machine's."""
+        return 0.0
+
+    def _unknown(self, invocation_id: InvocationId) -> InvocationNotFoundError:
+        return InvocationNotFoundError(
+            f"no invocation {invocation_id} in app {self._database.app_id!r}: never registered "
+            "there, or purged"
+        )

@@ -1,0 +1,473 @@
+"""The verbs and the tables over a bare psycopg connection, for the tests of the SQL itself."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from pynenc_pg.domain.ids import new_invocation_id
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+APP: Final = "test"
+RUNNER: Final = "runner-1"
+LIVE: Final = (
+    "registered",
+    "concurrency_controlled",
+    "rerouted",
+    "pending",
+    "pending_recovery",
+    "running",
+    "running_recovery",
+    "paused",
+    "resumed",
+    "killed",
+    "retry",
+)
+FINAL: Final = ("concurrency_controlled_final", "success", "failed")
+STATUSES: Final = LIVE + FINAL
+AVAILABLE: Final = ("registered", "rerouted", "retry")
+OWNED: Final = ("pending", "running", "paused", "resumed")
+
+#: How a new invocation comes to stand in each status: (status, reason) steps from registered.
+PATHS: Final[dict[str, tuple[tuple[str, str | None], ...]]] = {
+    "registered": (),
+    "concurrency_controlled": (("concurrency_controlled", None),),
+    "rerouted": (("pending", None), ("rerouted", None)),
+    "pending": (("pending", None),),
+    "pending_recovery": (("pending", None), ("pending_recovery", None)),
+    "running": (("pending", None), ("running", None)),
+    "running_recovery": (("pending", None), ("running", None), ("running_recovery", None)),
+    "paused": (("pending", None), ("running", None), ("paused", None)),
+    "resumed": (("pending", None), ("running", None), ("paused", None), ("resumed", None)),
+    "killed": (("pending", None), ("running", None), ("killed", None)),
+    "retry": (("pending", None), ("running", None), ("retry", "error")),
+    "success": (("pending", None), ("running", None), ("success", None)),
+    "failed": (("pending", None), ("running", None), ("failed", None)),
+    "concurrency_controlled_final": (("concurrency_controlled_final", None),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an invocation stands; unpacks to what its owner has to show."""
+
+    id: str
+    lease: int | None
+    rev: int
+
+    def __iter__(self) -> Iterator[Any]:
+        """Allow ``id, lease, rev = place``."""
+        return iter((self.id, self.lease, self.rev))
+
+
+def connect(dsn: str, *, autocommit: bool = True, **arguments: Any) -> Connection:
+    """Open a session whose search path begins with the schema."""
+    connection = psycopg.connect(dsn, autocommit=True, **arguments)
+    connection.adapters.register_loader("uuid", psycopg.types.string.TextLoader)
+    # Compiling the plan of a small look by hand takes longer than the look.
+    connection.execute("set search_path = pynenc, public; set jit = off")
+    connection.autocommit = autocommit
+    return connection
+
+
+@contextmanager
+def temporary_database(server_dsn: str, template: str = "template1") -> Iterator[str]:
+    """Make a database for a whole module, copied from a template, and drop it after."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server_dsn, autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("create database {} template {} strategy wal_log").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        try:
+            yield make_conninfo(server_dsn, dbname=name)
+        finally:
+            admin.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )
+
+
+# --- verbs ----------------------------------------------------------------------------------------
+
+
+def register(
+    connection: Connection,
+    n: int = 1,
+    *,
+    app: str = APP,
+    queue: str = "default",
+    delay: float | None = None,
+    expires_in: float | None = None,
+    slots: int | None = None,
+    must_not_wait: bool = False,
+    own_connection: bool = True,
+    ids: Sequence[str] | None = None,
+    keys: Sequence[str | None] | None = None,
+    lanes: Sequence[str | None] | None = None,
+) -> list[str]:
+    """Register n calls; the answer is what each became. ``lanes`` need ``slots``."""
+    ids = [new_invocation_id() for _ in range(n)] if ids is None else ids
+    row = connection.execute(
+        """select pynenc.register(%s, 'tests.task', %s, 0, %s, %s, %s, %s, null, 0, '{}', 'test',
+                                  %s, %s::uuid[], %s, %s, %s::text[], %s::text[])""",
+        (
+            app,
+            queue,
+            delay,
+            expires_in,
+            slots,
+            must_not_wait,
+            own_connection,
+            list(ids),
+            [f"call-{i}" for i in ids],
+            ["{}"] * len(ids),
+            None if keys is None else list(keys),
+            None if lanes is None else list(lanes),
+        ),
+        prepare=False,
+    ).fetchone()
+    assert row is not None
+    return list(row[0])
+
+
+def register_runner(
+    connection: Connection,
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+    lease: float = 3600,
+    lock: bool = False,
+) -> str:
+    """Announce a runner; with ``lock`` this session is its life."""
+    connection.execute(
+        "select pynenc.register_runner(%s, %s, 'Test', 'host', 1, '{}', 1, %s, %s)",
+        (app, runner, lease, lock),
+    )
+    return runner
+
+
+def claim(
+    connection: Connection,
+    runner: str = RUNNER,
+    limit: int = 100,
+    *,
+    app: str = APP,
+    queues: Sequence[str] = (),
+    idle: bool = False,
+) -> list[tuple[str, int]]:
+    """Claim; answers (id, lease) in the order given out."""
+    return connection.execute(
+        "select invocation_id, lease from pynenc.claim(%s, %s, %s::text[], %s, %s)",
+        (app, runner, list(queues), limit, idle),
+    ).fetchall()
+
+
+def start(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+) -> dict[str, str]:
+    """Begin; answers only what was not done."""
+    return _answers(connection, "start", app, runner, held)
+
+
+def release(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+) -> dict[str, str]:
+    """Give back; answers only what was not done."""
+    return _answers(connection, "release", app, runner, held)
+
+
+def _answers(
+    connection: Connection, verb: str, app: str, runner: str, held: Sequence[tuple[str, int]]
+) -> dict[str, str]:
+    query = sql.SQL("select * from pynenc.{}(%s, %s, %s::uuid[], %s::bigint[])").format(
+        sql.Identifier(verb)
+    )
+    parameters = (app, runner, [i for i, _ in held], [lease for _, lease in held])
+    return dict(connection.execute(query, parameters).fetchall())
+
+
+def finish(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+    status: str = "success",
+    value: str | None = "1",
+) -> dict[str, str]:
+    """End all alike; answers only what was not done."""
+    n = len(held)
+    return dict(
+        connection.execute(
+            "select * from pynenc.finish(%s, %s, %s::uuid[], %s::bigint[], %s, %s, %s::text[])",
+            (
+                app,
+                runner,
+                [i for i, _ in held],
+                [lease for _, lease in held],
+                [status] * n,
+                [value] * n,
+                [None] * n,
+            ),
+        ).fetchall()
+    )
+
+
+def retry(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+    reason: str = "error",
+    delay: float = 0,
+    error: str | None = None,
+) -> dict[str, str]:
+    """End the attempts; answers only what was not done."""
+    n = len(held)
+    return dict(
+        connection.execute(
+            """select * from pynenc.retry(%s, %s, %s::uuid[], %s::bigint[], %s, %s::float8[],
+                                          %s::text[])""",
+            (
+                app,
+                runner,
+                [i for i, _ in held],
+                [lease for _, lease in held],
+                [reason] * n,
+                [float(delay)] * n,
+                [error] * n,
+            ),
+        ).fetchall()
+    )
+
+
+def recover(
+    connection: Connection,
+    *,
+    app: str = APP,
+    grace: float = 1.0,
+    max_pending: float = 3600,
+    max_recoveries: int = 3,
+    limit: int = 500,
+) -> tuple[int, int, list[str], float | None]:
+    """Recover; answers (rerouted, quarantined, dead, next look)."""
+    row = connection.execute(
+        "select * from pynenc.recover(%s, %s, %s, %s, %s)",
+        (app, grace, max_pending, max_recoveries, limit),
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2], None if row[3] is None else float(row[3])
+
+
+def heartbeat(
+    connection: Connection, runner: str = RUNNER, *, app: str = APP, lock: bool = False
+) -> tuple[bool, int, bool]:
+    """Renew the lease; answers (alive, position, others)."""
+    row = connection.execute(
+        "select * from pynenc.heartbeat(%s, %s, %s)", (app, runner, lock)
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+def cancel(connection: Connection, invocation_id: str, *, app: str = APP) -> str:
+    """Cancel; answers cancelled | requested | final | unknown."""
+    return str(one(connection, "select pynenc.cancel(%s, %s::uuid, 'test')", (app, invocation_id)))
+
+
+def watch(
+    connection: Connection, ids: Sequence[str], listener: str = "ends", *, app: str = APP
+) -> list[str]:
+    """Ask to be told; answers those that are not live."""
+    return list(
+        one(connection, "select pynenc.watch(%s, %s::uuid[], %s)", (app, list(ids), listener))
+    )
+
+
+# --- plain SQL ------------------------------------------------------------------------------------
+
+
+def one(connection: Connection, query: str, parameters: Sequence[object] = ()) -> Any:
+    """Return the single value of a query."""
+    row = connection.execute(query, parameters or None).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def state(connection: Connection, invocation_id: str) -> dict[str, Any]:
+    """Return the hot row."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            "select * from pynenc.invocation_state where invocation_id = %s", (invocation_id,)
+        ).fetchone()
+    assert row is not None, f"{invocation_id} is not live"
+    return row
+
+
+def status_of(connection: Connection, invocation_id: str, app: str = APP) -> str:
+    """Return the status, live or final."""
+    return str(
+        one(
+            connection,
+            "select status from pynenc.get_invocation(%s, %s)",
+            (app, invocation_id),
+        )
+    )
+
+
+def history(connection: Connection, invocation_id: str) -> list[tuple[int, str]]:
+    """Return (rev, status) of each change."""
+    return connection.execute(
+        """select rev, status::text from pynenc.invocation_history
+           where invocation_id = %s order by rev""",
+        (invocation_id,),
+    ).fetchall()
+
+
+def step(
+    before: dict[str, Any], to: str, reason: str | None = None, runner: str = RUNNER
+) -> dict[str, Any]:
+    """Return the columns a lawful client would set to bring a hot row into another live status."""
+    rev = before["rev"] + 1
+    owned = to in OWNED
+    claims = to == "pending"
+    columns: dict[str, Any] = {
+        "status": to,
+        "previous_status": before["status"],
+        "reason": reason,
+        "rev": rev,
+        "changed_by": "test",
+        "runner_id": (runner if before["runner_id"] is None else before["runner_id"])
+        if owned
+        else None,
+        "retries": before["retries"] + (to == "retry" and reason in {"error", "timeout"}),
+        "recoveries": before["recoveries"] + (to == "running_recovery"),
+    }
+    if claims or (owned and before["lease"] is None):
+        columns["lease"] = sql.SQL("nextval('pynenc.lease_seq')")
+    if before["runner_id"] is not None:
+        columns["proof"] = before["lease"] + rev
+    return columns
+
+
+def write(connection: Connection, invocation_id: str, columns: dict[str, Any]) -> int:
+    """UPDATE these columns of a hot row; answers how many rows."""
+    sets = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(
+            sql.Identifier(name), value if isinstance(value, sql.SQL) else sql.Literal(value)
+        )
+        for name, value in columns.items()
+    )
+    return connection.execute(
+        sql.SQL(
+            "update pynenc.invocation_state set {}, status_at = clock_timestamp() "
+            "where invocation_id = {}"
+        ).format(sets, sql.Literal(invocation_id))
+    ).rowcount
+
+
+def end(
+    connection: Connection,
+    invocation_id: str,
+    to: str,
+    reason: str | None = None,
+    **wrong: Any,
+) -> int:
+    """Write the outcome and DELETE the hot row in one statement; ``wrong`` replaces columns."""
+    before = state(connection, invocation_id)
+    values = {"lease": before["lease"], "rev": before["rev"] + 1} | wrong
+    return connection.execute(
+        """with gone as (
+               delete from pynenc.invocation_state where invocation_id = %s returning *
+           )
+           insert into pynenc.invocation_outcome (
+               invocation_id, app_id, status, reason, queue, runner_id, lease, rev, changed_by,
+               retries, recoveries, finished_at)
+           select invocation_id, app_id, %s::pynenc.invocation_status, %s, queue, runner_id,
+                  %s::bigint, %s, 'test', retries, recoveries, clock_timestamp() from gone""",
+        (invocation_id, to, reason, values["lease"], values["rev"]),
+    ).rowcount
+
+
+def put_into(
+    connection: Connection,
+    status: str,
+    *,
+    app: str = APP,
+    lane: str | None = None,
+    invocation_id: str | None = None,
+) -> Place:
+    """Register an invocation and bring it into a status, by lawful steps only.
+
+    One with a ``lane`` (of one slot) takes the slot where it claims, and keeps it.
+    """
+    if invocation_id is None:
+        lanes, slots = ([lane], 1) if lane else (None, None)
+        [invocation_id] = register(connection, app=app, lanes=lanes, slots=slots)
+    before = state(connection, invocation_id)
+    for to, reason in PATHS[status]:
+        if to in FINAL:
+            end(connection, invocation_id, to, reason)
+            return Place(invocation_id, before["lease"], before["rev"] + 1)
+        if lane and to == "pending":
+            take_slot(connection, invocation_id)
+        write(connection, invocation_id, step(before, to, reason))
+        before = state(connection, invocation_id)
+    return Place(invocation_id, before["lease"], before["rev"])
+
+
+def take_slot(connection: Connection, invocation_id: str, n: int = 1) -> None:
+    """Put an invocation into slot n of its lane."""
+    connection.execute(
+        """insert into pynenc.slot (lane, n, invocation_id)
+           select lane, %s, invocation_id from pynenc.invocation_state where invocation_id = %s""",
+        (n, invocation_id),
+    )
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Whatever happens in the block leaves no trace; its error comes out."""
+    with connection.transaction(force_rollback=True):
+        yield
+
+
+def refusal(connection: Connection, action: Any) -> psycopg.Error | None:
+    """Run an action in a savepoint that is undone; return what the database refused it with."""
+    try:
+        with undone(connection):
+            action()
+    except psycopg.Error as error:
+        return error
+    return None
+
+
+def gaps(connection: Connection) -> list[tuple[str, list[int]]]:
+    """Return the invocations whose history is not 0, 1, 2 .. up to where they stand (I6)."""
+    return connection.execute(
+        """select h.invocation_id, h.revs from (
+               select invocation_id, array_agg(rev order by rev) as revs
+               from pynenc.invocation_history group by invocation_id) h
+           left join pynenc.invocation_state s using (invocation_id)
+           left join pynenc.invocation_outcome o using (invocation_id)
+           where h.revs <> array(select generate_series(0, coalesce(o.rev, s.rev, -1)))"""
+    ).fetchall()

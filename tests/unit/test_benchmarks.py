@@ -1,0 +1,155 @@
+"""The benchmarks run and tell sane numbers. Nothing here asserts speed."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks import cpu, report
+from benchmarks.about import describe
+from benchmarks.catalogue import ROWS
+from benchmarks.contenders import CONTENDERS
+from benchmarks.contract import TINY, Bench, Figures
+from benchmarks.rounds import MEASURES, run
+from benchmarks.server import Server
+
+#: What /proc tells; not there on other systems, nor for a PostgreSQL in a container.
+_OF_PROC = {"cpu_worker", "cpu_server", "idle_cpu"}
+_RATES = {
+    "enqueue": {"enqueue_single", "enqueue_bulk"},
+    "drain": {"drain_1", "drain_2"},
+    "pick_up": {row for row in ROWS if row.startswith(("pick_up", "round_trip"))},
+    "idle": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(server_dsn: str) -> Iterator[Bench]:
+    """Run everything tiny, on the server of the tests."""
+    server = Server(server_dsn)
+    yield Bench(TINY, server)
+    server.close()
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_measure_tells_sane_numbers(bench: Bench, name: str, measure: str) -> None:
+    """Each measure gives known rows with finite, positive numbers, and leaves nothing behind."""
+    before = _databases_and_sessions(bench.server)
+    figures: Figures = getattr(CONTENDERS[name], measure)(bench)
+    assert _databases_and_sessions(bench.server) == before
+    assert set(figures) <= set(ROWS)
+    assert set(figures) >= _RATES[measure]
+    assert all(math.isfinite(value) and value >= 0 for value in figures.values())
+    assert all(value > 0 for row, value in figures.items() if row not in _OF_PROC)
+    for row in figures:
+        if row.endswith("_p50"):
+            assert figures[row] <= figures[row.replace("_p50", "_p99")]
+
+
+def test_rounds_interleave() -> None:
+    """Contenders alternate within a measure, and begin in turns."""
+    told: list[str] = []
+    one, other = _Fake("one", 1.0), _Fake("other", 2.0)
+    bench = Bench(dataclasses.replace(TINY, rounds=2), server=None)  # type: ignore[arg-type]
+    rounds = run(bench, [one, other], ["enqueue", "drain"], told.append)
+    assert [line.rpartition(": ")[2] for line in told] == [
+        "one, enqueue",
+        "other, enqueue",
+        "one, drain",
+        "other, drain",
+        "other, enqueue",
+        "one, enqueue",
+        "other, drain",
+        "one, drain",
+    ]
+    assert rounds[0]["other"] == {"enqueue_single": 2.0, "drain_1": 2.0}
+
+
+def test_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    """Only ratios within a round count, since the machine is another one in the next."""
+    rounds = [
+        {"ceiling": {"drain_1": base}, "worker": {"drain_1": found}}
+        for base, found in [(100.0, 50.0), (200.0, 120.0), (1000.0, 100.0)]
+    ]
+    row = report.summarise(rounds, {})["rows"]["drain_1"]
+    assert row["worker"]["ratio"] == pytest.approx(0.5)
+    assert row["ceiling"]["median"] == pytest.approx(200)
+
+
+def test_report_goes_to_file_terminal_and_page(bench: Bench, tmp_path: Path) -> None:
+    """The table lands between the markers, again and again, and the rest of the page stays."""
+    about = describe(bench.server, TINY, tmp_path)
+    found = report.summarise(
+        [{"ceiling": {"drain_1": 1234.0}, "worker": {"drain_1": 617.0}}], about
+    )
+    report.save(found, tmp_path / "results" / "latest.json")
+    found = report.load(tmp_path / "results" / "latest.json")
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    report.write_page(found, page)
+    first = page.read_text()
+    report.write_page(found, page)
+    assert page.read_text() == first
+    assert first.startswith("above\n")
+    assert first.endswith("below\n")
+    assert "old" not in first
+    assert "| drain, 1 process, the better batch, /s | 1,234 | 617 | 0.50 |" in first
+    console = Console(width=200, file=io.StringIO())
+    with console.capture() as said:
+        console.print(report.table(found))
+    assert "617" in said.get()
+
+
+def test_page_without_markers_is_refused(tmp_path: Path) -> None:
+    """A page that has lost its markers is not overwritten."""
+    page = tmp_path / "page.md"
+    page.write_text("prose\n")
+    with pytest.raises(ValueError, match="markers"):
+        report.write_page({"about": {}, "contenders": ["ceiling"], "rows": {}}, page)
+
+
+def test_page_of_the_project_has_its_markers() -> None:
+    """The page in docs can be written."""
+    text = report.PAGE.read_text(encoding="utf-8")
+    assert text.count(report.BEGIN) == text.count(report.END) == 1
+
+
+def test_no_process_no_answer() -> None:
+    """Where a process cannot be seen, nothing is told instead of a zero."""
+    assert cpu.of_process(2**30) is None
+    assert cpu.of_server(None, without=1) is None
+    assert cpu.parent(2**30) is None
+
+
+def _databases_and_sessions(server: Server) -> list[tuple[str, int]]:
+    query = """select datname, count(a.pid) from pg_database d
+        left join pg_stat_activity a using (datname)
+        where starts_with(datname, %s) group by datname order by datname"""
+    return server.admin.execute(query, (server.name,)).fetchall()
+
+
+class _Fake:
+    """A contender that does nothing."""
+
+    def __init__(self, name: str, value: float) -> None:
+        self.NAME = name
+        self._value = value
+
+    def enqueue(self, bench: Bench) -> Figures:
+        return {"enqueue_single": self._value}
+
+    def drain(self, bench: Bench) -> Figures:
+        return {"drain_1": self._value}
+
+    def pick_up(self, bench: Bench) -> Figures:
+        return {}
+
+    def idle(self, bench: Bench) -> Figures:
+        return {}
