@@ -97,7 +97,7 @@ class MemDatabase:
         self._note(row, before, changed_by, row.status_at)
         self.offer(row)
 
-    def end(  # noqa: PLR0913 - what an outcome has
+    def end(
         self,
         row: Row,
         to: InvocationStatus,

@@ -32,6 +32,7 @@ from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import free_slots, settle_slots, share_lane, take_slots
 from pynenc_pg.memory.recovery import recover, reroute_stopped
 from pynenc_pg.memory.rows import Call, Lane, Queue, Row, Runner
+from pynenc_pg.memory.timed import expire, promote
 
 S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
@@ -265,34 +266,13 @@ class MemOrchestrator:
 
     def promote(self, limit: int = 500) -> Promoted:
         """Make ready what is due."""
-        database = self._database
-        with database.lock:
-            now = database.clock()
-            rows = [database.live[i] for i in database.timed]
-            waiting = sorted((r.due_at, r.invocation_id, r) for r in rows if r.due_at is not None)
-            due = [row for at, _, row in waiting if at <= now][:limit]
-            for row in due:
-                row.due_at = None
-                if row.expires_at is None:
-                    database.timed.discard(row.invocation_id)
-                database.offer(row)
-            if due:
-                database.tell("work")
-            if len(waiting) == len(due):
-                return Promoted(len(due))
-            return Promoted(len(due), max(0.0, (waiting[len(due)][0] - now).total_seconds()))
+        with self._database.lock:
+            return promote(self._database, limit)
 
     def expire(self, limit: int = 500) -> int:
         """End as FAILED (expired) what nobody began in its time."""
-        database = self._database
-        with database.lock:
-            now = database.clock()
-            rows = [database.live[i] for i in database.timed]
-            late = [r for r in rows if r.expired(now) and r.runner_id is None]
-            late.sort(key=lambda row: row.expires_at or now)
-            for row in late[:limit]:
-                database.end(row, S.FAILED, "expire", reason=Reason.EXPIRED)
-            return len(late[:limit])
+        with self._database.lock:
+            return expire(self._database, limit)
 
     def register_runner(self, spec: RunnerSpec) -> None:
         """Announce a runner."""

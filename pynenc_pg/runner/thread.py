@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.ids import new_runner_id
@@ -19,6 +20,7 @@ from pynenc_pg.runner.writer import CompletionWriter
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
+    from pynenc_pg.domain.ids import InvocationId
     from pynenc_pg.engine.core import Engine
 
 logger = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ class _Service:
             serializer=runner.engine.serializer,
             batch=self._conf.batch,
             fenced=self._fenced,
+            written=self._settled,
         )
         self._threads = Threads(
             engine=runner.engine, conf=self._conf, done=self._writer.put, freed=self._wake.set
@@ -113,6 +116,9 @@ class _Service:
         )
         self._looks = 0
         self._suspects: list[Claimed] = []
+        self._suspect: InvocationId | None = (
+            None  # the one that was begun, until its end is written
+        )
 
     def run(self) -> None:
         """Serve until stopped or fenced."""
@@ -130,10 +136,8 @@ class _Service:
     def _turn(self) -> None:
         """Claim and hand out, or sleep until there is a reason to look again."""
         self._wake.clear()
-        if self._suspects:
-            self._try_suspect()
-            return
-        room = self._threads.room()
+        self._try_suspect()
+        room = self._threads.room() - len(self._suspects)
         if room < 1:
             self._give_back()
             self._wake.wait(GIVE_BACK_AFTER)
@@ -158,25 +162,38 @@ class _Service:
     def _claim(self, room: int) -> bool:
         orchestrator, runner_id = self._store.orchestrator, self._spec.runner_id
         claimed = orchestrator.claim(runner_id, self._conf.queues, room)
-        if not claimed:
-            return False
-        answers = orchestrator.start(runner_id, [Hold(c.invocation_id, c.lease) for c in claimed])
-        ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
         last_chance = max(1, self._conf.max_recoveries)
-        self._suspects = [c for c in ours if c.recoveries >= last_chance]
-        self._threads.hand_out([c for c in ours if c.recoveries < last_chance])
-        return True
+        self._suspects += [c for c in claimed if c.recoveries >= last_chance]
+        self._begin([c for c in claimed if c.recoveries < last_chance])
+        return bool(claimed)
+
+    def _begin(self, claimed: list[Claimed]) -> list[Claimed]:
+        """Start these and hand them out; returns those that were still ours."""
+        if not claimed:
+            return []
+        holds = [Hold(c.invocation_id, c.lease) for c in claimed]
+        answers = self._store.orchestrator.start(self._spec.runner_id, holds)
+        ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
+        self._threads.hand_out(ours)
+        return ours
 
     def _try_suspect(self) -> None:
-        """Execute alone what would be quarantined if the worker died once more.
+        """Begin the next of those that are quarantined if the worker dies once more.
 
-        The one that kills workers then does it alone, and those that only happened to run beside
-        it are not quarantined with it.
+        One at a time, the others stay PENDING: when the one that kills workers does it again,
+        those that only happened to run beside it are not quarantined with it.
         """
-        if self._threads.busy():
-            self._wake.wait(GIVE_BACK_AFTER)
-        else:
-            self._threads.hand_out([self._suspects.pop(0)])
+        while self._suspects and self._suspect is None:
+            # Known before it is begun: its end may be written before we are back here.
+            self._suspect = self._suspects[0].invocation_id
+            if not self._begin([self._suspects.pop(0)]):
+                self._suspect = None
+
+    def _settled(self, ids: Collection[InvocationId]) -> None:
+        """These are no longer ours. Called by the writer's thread, too."""
+        if self._suspect in ids:
+            self._suspect = None
+            self._wake.set()
 
     def _give_back(self) -> None:
         """What was begun but has no thread goes to runners that have one."""
@@ -190,6 +207,7 @@ class _Service:
                 self._store.orchestrator.release(self._spec.runner_id, holds)
             except PynencError as error:
                 logger.warning("release.failed: %s; they are recovered instead", error)
+            self._settled({c.invocation_id for c in claimed})
 
     def _check_fence(self) -> None:
         if self._fenced.is_set():

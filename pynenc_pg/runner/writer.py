@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
@@ -36,13 +36,18 @@ class CompletionWriter:
         serializer: BaseSerializer,
         batch: int,
         fenced: threading.Event,
+        written: Callable[[Collection[InvocationId]], None],
     ) -> None:
-        """Write for one runner; ``fenced`` says that nothing it writes would be taken any more."""
+        """Write for one runner; ``fenced`` says that nothing it writes would be taken any more.
+
+        ``written`` is told which ends are in the store.
+        """
         self._orchestrator = orchestrator
         self._runner_id = runner_id
         self._serializer = serializer
         self._batch = batch
         self._fenced = fenced
+        self._written = written
         self._queue: SimpleQueue[Ending | Again | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
 
@@ -85,11 +90,14 @@ class CompletionWriter:
         pause = 0.05
         while not self._fenced.is_set():
             try:
-                return write(self._runner_id, ends)
+                answers = write(self._runner_id, ends)
             except StoreUnavailableError as error:
                 logger.warning("completion.delayed, %d wait: %s", len(ends), error)
             except PynencError:
                 logger.exception("completion.failed, %d are tried again", len(ends))
+            else:
+                self._written(answers.keys())
+                return answers
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
             pause = min(pause * 2, 2.0)
         return {}
