@@ -111,7 +111,7 @@ class PgDatabase:
                 with self._connections().connection(timeout=10) as connection:
                     sent = True
                     return connection.execute(query, parameters, prepare=True).fetchall()
-            except (psycopg.Error, PoolTimeout) as error:
+            except (psycopg.Error, PoolTimeout, UnicodeError) as error:
                 if not (repeatable and attempt < _TRIES and _is_passing(error)):
                     raise self._ours(error, sent=sent) from error
             time.sleep(random.uniform(0.5, 1.0) * 0.05 * 4**attempt)  # noqa: S311 - jitter

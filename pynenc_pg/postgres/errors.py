@@ -46,13 +46,18 @@ def translate(error: BaseException) -> BaseException:
     """Return our error for one of the driver's; anything else comes back as it is."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
         error = error.orig
+    if isinstance(error, UnicodeError):  # text that is not Unicode never leaves the driver
+        return ours.DataRejectedError(str(error))
     if not isinstance(error, psycopg.Error):
         return error
     state = error.sqlstate or ""
     kind = _BY_SQLSTATE.get(state) or _BY_CLASS.get(state[:2])
     if kind is None:
-        lost = not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        kind = ours.StoreUnavailableError if lost else ours.StoreError
+        kind = ours.StoreError
+        if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            kind = ours.StoreUnavailableError
+        elif not state and isinstance(error, psycopg.DataError):  # the driver's own refusal: NUL
+            kind = ours.DataRejectedError
     return kind(_sentence(error, state))
 
 
@@ -72,5 +77,5 @@ def translated() -> Iterator[None]:
     """Turn what the driver raises in the block into ours, chained to the original."""
     try:
         yield
-    except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
+    except (psycopg.Error, sqlalchemy.exc.DBAPIError, UnicodeError) as error:
         raise translate(error) from error

@@ -187,12 +187,13 @@ class PgOrchestrator:
         """Renew the runner's lease; on a new home connection, take its lock again."""
         home = self._database.home
         if home is None:
-            row = self._database.call(_HEARTBEAT, (self._app, runner_id, False))[0]
+            *row, _ = self._database.call(_HEARTBEAT, (self._app, runner_id, False))[0]
         else:
             session = home.session
             relock = session != self._locked_session
-            row = home.execute(_HEARTBEAT, (self._app, runner_id, relock))[0]
-            self._locked_session = session
+            *row, locked = home.execute(_HEARTBEAT, (self._app, runner_id, relock))[0]
+            if locked:
+                self._locked_session = session
         return Heartbeat(*row)
 
     def unregister_runner(self, runner_id: RunnerId) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The two eldest runners of an app do the sweeping, so that the death of one is noticed in time.
+#: The two eldest runners of an app sweep, promote and expire, so that the death of one is noticed.
 SWEEPERS = 2
 EXPIRE_EVERY = 10.0
 MAINTAIN_EVERY = 3600.0
@@ -102,16 +103,16 @@ class Home:
             due = now + max(hint.due_in, PROMOTE_PAUSE)
             self._next["promote"] = min(self._next["promote"], due)
         elif hint.kind == "runner":
-            self._next["beat"] = now
+            # Not all of them in the same moment, and once for many that come or go together.
+            soon = now + random.uniform(0, self._conf.sweep)  # noqa: S311 - jitter
+            self._next["beat"] = min(self._next["beat"], soon)
 
     def _duties(self, now: float) -> None:
         if now >= self._next["beat"]:
             self._report(now)
         sweeps = self._beat.position < SWEEPERS
-        if sweeps and self._beat.others and now >= self._next["sweep"]:
+        if now >= self._next["sweep"]:
             self._sweep()
-        elif not (sweeps and self._beat.others):
-            self._next["sweep"] = now + self._conf.heartbeat
         if now >= self._next["promote"]:
             promoted = self._store.orchestrator.promote() if sweeps else None
             due = promoted.next_due if promoted else None
@@ -137,7 +138,7 @@ class Home:
         self._renewed = before
         self._next["beat"] = now + self._conf.heartbeat
         if self._beat.others:
-            self._next["sweep"] = min(self._next["sweep"], now)
+            self._next["sweep"] = min(self._next["sweep"], now + self._conf.sweep)
 
     def _sweep(self) -> None:
         conf = self._conf
@@ -154,7 +155,13 @@ class Home:
             logger.warning(
                 "recovery: %d rerouted, %d quarantined", found.rerouted, found.quarantined
             )
-        pause = conf.sweep if found.next_look is None else min(conf.sweep, found.next_look + 0.001)
+        # Younger runners look too, less often: the eldest ones may die together. Alone, a runner
+        # looks now and then for what it holds itself without knowing: claimed by a call whose
+        # answer was lost.
+        pause = conf.sweep * max(1.0, (self._beat.position + 1) / SWEEPERS)
+        pause = min(pause, conf.heartbeat) if self._beat.others else conf.heartbeat
+        if found.next_look is not None:
+            pause = min(pause, found.next_look + 0.001)
         self._next["sweep"] = time.monotonic() + max(pause, 0.001)
 
     def _lease_left(self) -> float:

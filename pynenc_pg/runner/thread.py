@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.ids import new_runner_id
@@ -168,11 +168,21 @@ class _Service:
         return bool(claimed)
 
     def _begin(self, claimed: list[Claimed]) -> list[Claimed]:
-        """Start these and hand them out; returns those that were still ours."""
-        if not claimed:
-            return []
+        """Start these and hand them out; returns those that were still ours.
+
+        Asks until it is answered: work that was begun by a call whose answer is lost would be ours
+        as long as we live, with nobody executing it.
+        """
         holds = [Hold(c.invocation_id, c.lease) for c in claimed]
-        answers = self._store.orchestrator.start(self._spec.runner_id, holds)
+        answers: Mapping[InvocationId, Answer] | None = None if holds else {}
+        while answers is None:
+            self._check_fence()
+            try:
+                answers = self._store.orchestrator.start(self._spec.runner_id, holds)
+            except StoreUnavailableError as error:
+                logger.warning("start.delayed, %d wait: %s", len(holds), error)
+                if self._stopping.wait(0.5):  # the goodbye releases them
+                    return []
         ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
         self._threads.hand_out(ours)
         return ours
@@ -198,16 +208,21 @@ class _Service:
     def _give_back(self) -> None:
         """What was begun but has no thread goes to runners that have one."""
         if self._threads.stuck_for() >= GIVE_BACK_AFTER:
-            self._release(self._threads.take_back())
+            back = self._threads.take_back()
+            if not self._release(back):
+                self._threads.hand_out(back)  # still ours: somebody must execute them
 
-    def _release(self, claimed: list[Claimed]) -> None:
-        if claimed and not self._fenced.is_set():
-            holds = [Hold(c.invocation_id, c.lease) for c in claimed]
-            try:
-                self._store.orchestrator.release(self._spec.runner_id, holds)
-            except PynencError as error:
-                logger.warning("release.failed: %s; they are recovered instead", error)
-            self._settled({c.invocation_id for c in claimed})
+    def _release(self, claimed: list[Claimed]) -> bool:
+        if not claimed or self._fenced.is_set():
+            return True
+        holds = [Hold(c.invocation_id, c.lease) for c in claimed]
+        try:
+            self._store.orchestrator.release(self._spec.runner_id, holds)
+        except PynencError as error:
+            logger.warning("release.failed, %d: %s", len(claimed), error)
+            return False
+        self._settled({c.invocation_id for c in claimed})
+        return True
 
     def _check_fence(self) -> None:
         if self._fenced.is_set():

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from pynenc_pg.domain.records import Again, Answer, Ending
-from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
+from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.serializer.failure import encode_exception
 
@@ -93,7 +93,7 @@ class CompletionWriter:
                 answers = write(self._runner_id, ends)
             except StoreUnavailableError as error:
                 logger.warning("completion.delayed, %d wait: %s", len(ends), error)
-            except PynencError:
+            except Exception:
                 logger.exception("completion.failed, %d are tried again", len(ends))
             else:
                 self._written(answers.keys())

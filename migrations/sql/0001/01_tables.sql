@@ -77,6 +77,12 @@ create table {schema}.invocation_state (
     must_not_wait       boolean     not null default false,
     registration_key    text,              -- nulled at the first start
     awaited             integer,           -- depth of the deepest that waits for it
+    -- What the indexes of claim ask for. Not status itself: pending -> running changes neither, so
+    -- that update touches no index (a column in an index's predicate counts as indexed).
+    available           boolean     not null
+        generated always as (status in ('registered', 'rerouted', 'retry')) stored,
+    parked              boolean     not null
+        generated always as (status = 'concurrency_controlled') stored,
     -- every verb that names ids
     primary key (invocation_id),
     constraint due_only_while_available
@@ -93,19 +99,19 @@ create sequence {schema}.lease_seq as bigint cache 1;
 
 -- claim: the next ready ones of a queue that have no concurrency key
 create index state_ready_idx on {schema}.invocation_state (app_id, queue, rank, invocation_id)
-    where status in ('registered', 'rerouted', 'retry') and due_at is null and lane is null;
+    where available and due_at is null and lane is null;
 -- claim: the next ready ones of a lane
 create index state_ready_lane_idx on {schema}.invocation_state (lane, rank, invocation_id)
-    where status in ('registered', 'rerouted', 'retry') and due_at is null and lane is not null;
+    where available and due_at is null and lane is not null;
 -- claim: those of a lane that end rather than wait
 create index state_must_not_wait_idx on {schema}.invocation_state (lane)
-    where must_not_wait and status in ('registered', 'rerouted', 'retry') and due_at is null;
+    where must_not_wait and available and due_at is null;
 -- the verbs that free a slot: the first one parked in a lane
 create index state_parked_idx on {schema}.invocation_state (lane, rank, invocation_id)
-    where status = 'concurrency_controlled';
+    where parked;
 -- claim: what others wait for, deepest first
 create index state_awaited_idx on {schema}.invocation_state (app_id, queue, awaited desc, rank)
-    where awaited is not null and status in ('registered', 'rerouted', 'retry') and due_at is null;
+    where awaited is not null and available and due_at is null;
 -- promote: what is due
 create index state_due_idx on {schema}.invocation_state (app_id, due_at) where due_at is not null;
 -- expire: what is past its time and was not begun

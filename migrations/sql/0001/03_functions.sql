@@ -70,7 +70,7 @@ begin
         with free as materialized (
             select s.invocation_id, s.rank from invocation_state s
             where s.app_id = p_app and s.queue = p_queue
-              and s.status in ('registered', 'rerouted', 'retry')
+              and s.available
               and s.due_at is null and s.lane is null
               and (s.expires_at is null or s.expires_at > p_now)
             order by s.rank, s.invocation_id limit p_limit for no key update skip locked
@@ -124,7 +124,7 @@ begin
             v_ids := array(
                 select s.invocation_id from invocation_state s
                 where s.app_id = p_app and s.queue = v_queue
-                  and s.status in ('registered', 'rerouted', 'retry')
+                  and s.available
                   and s.due_at is null and s.lane is null
                   and (s.expires_at is null or s.expires_at > v_now)
                 order by s.rank, s.invocation_id limit v_left for no key update skip locked);
@@ -163,7 +163,7 @@ returns bigint language plpgsql stable {definer} as $$
 begin
     return (select count(*) from invocation_state s
             where s.app_id = p_app and (p_queue is null or s.queue = p_queue)
-              and s.status in ('registered', 'rerouted', 'retry') and s.due_at is null);
+              and s.available and s.due_at is null);
 end $$;
 
 -- Drops one partition per table that is past its retention (finished 7 days, history 30), and
@@ -261,7 +261,7 @@ begin
     v_ids := array(
         select s.invocation_id from invocation_state s
         where s.app_id = p_app and s.expires_at <= clock_timestamp()
-          and s.status in ('registered', 'rerouted', 'retry', 'concurrency_controlled')
+          and (s.available or s.parked)
         order by s.expires_at limit p_limit for update skip locked);
     if v_ids <> '{}' then
         perform end_unowned(v_ids, 'failed', 'expired', 'expire');
@@ -330,7 +330,7 @@ begin
     delete from slot x where x.invocation_id = any (p_ids);
     if reroute_parked(p_lanes, p_changed_by) or exists (
         select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
-        and s.lane is not null and s.status in ('registered', 'rerouted', 'retry')
+        and s.lane is not null and s.available
     ) then
         perform notify(p_app, 'work');
     end if;
@@ -357,11 +357,13 @@ begin
 end $$;
 
 -- Renews a runner's lease. p_lock after a reconnect: the new session takes the lock again.
--- Answers whether it is still believed alive, its place by age among the live ones, and whether
--- others are registered.
+-- Answers whether it is still believed alive, its place by age among the live ones, whether
+-- others are registered, and whether this session holds the lock. (Where the connection broke half
+-- open, the old session holds it for some seconds more: until this one has it, the runner lives by
+-- its lease alone, or the end of the old session would be taken for its death.)
 create or replace function {schema}.heartbeat(
     p_app text, p_runner text, p_lock boolean,
-    out alive boolean, out "position" integer, out others boolean
+    out alive boolean, out "position" integer, out others boolean, out locked boolean
 ) language plpgsql {definer} as $$
 declare
     v_now    timestamptz := clock_timestamp();
@@ -372,8 +374,10 @@ begin
     where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null
     returning r.serial into v_serial;
     alive := found;
-    if alive and p_lock and pg_try_advisory_lock(lock_space(), v_serial) then
-        update runner r set lock_held_at = v_now, lock_gone_at = null where r.runner_id = p_runner;
+    locked := alive and p_lock and pg_try_advisory_lock(lock_space(), v_serial);
+    if alive and p_lock then
+        update runner r set lock_held_at = case when locked then v_now end, lock_gone_at = null
+        where r.runner_id = p_runner;
     end if;
     select count(*) filter (where r.serial < v_serial and r.dead_at is null and r.lease_until >= v_now),
            bool_or(r.runner_id <> p_runner)
@@ -559,10 +563,11 @@ create or replace function {schema}.prepare_registration(
     p_app text, p_queue text, p_ids uuid[], p_now timestamptz
 ) returns void language plpgsql as $$
 declare
-    v_id uuid;
+    v_id   uuid;
+    v_low  uuid := first_id(p_now - interval '1 day');
+    v_high uuid := first_id(p_now + interval '1 day');
 begin
-    select id into v_id from unnest(p_ids) id
-    where id < first_id(p_now - interval '1 day') or id >= first_id(p_now + interval '1 day') limit 1;
+    select id into v_id from unnest(p_ids) id where id < v_low or id >= v_high limit 1;
     if found then
         raise exception 'the id % was made at %, but the database''s time is %: % apart',
                 v_id, id_time(v_id), p_now, p_now - id_time(v_id)
@@ -598,10 +603,9 @@ begin
     if promoted > 0 then
         perform notify(p_app, 'work');
     end if;
-    select extract(epoch from s.due_at - clock_timestamp()) into next_due
+    select case when s.due_at > v_now then extract(epoch from s.due_at - v_now) else 0 end into next_due
     from invocation_state s where s.app_id = p_app and s.due_at is not null
     order by s.due_at limit 1;
-    next_due := greatest(next_due, 0);
 end $$;
 
 -- Removes every invocation of an app, live and finished, with its history; answers how many.
@@ -845,7 +849,7 @@ begin
     v_ids := array(
         select p.invocation_id from lane l cross join lateral (
             select s.invocation_id from invocation_state s
-            where s.lane = l.lane_id and s.status = 'concurrency_controlled'
+            where s.lane = l.lane_id and s.parked
             order by s.rank, s.invocation_id
             limit greatest(0, l.slots - (select count(*) from slot x where x.lane = l.lane_id))
         ) p where l.lane_id = any (p_lanes));
@@ -858,7 +862,7 @@ begin
     set status = 'rerouted', previous_status = s.status,
         status_at = greatest(clock_timestamp(), s.status_at), reason = null, rev = s.rev + 1,
         changed_by = p_changed_by
-    where s.invocation_id = any (v_ids) and s.status = 'concurrency_controlled';
+    where s.invocation_id = any (v_ids) and s.parked;
     return true;
 end $$;
 
@@ -1008,7 +1012,7 @@ begin
 
     v_ids := array(select s.invocation_id from invocation_state s
                    where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
-                     and s.status in ('registered', 'rerouted', 'retry')
+                     and s.available
                      and s.invocation_id <> all (p_taken)
                    order by s.invocation_id for update skip locked);
     if v_ids <> '{}' then
@@ -1019,7 +1023,7 @@ begin
         select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
             select s.invocation_id from invocation_state s
             where s.lane = f.lane and s.lane is not null and s.due_at is null
-              and s.status in ('registered', 'rerouted', 'retry')
+              and s.available
               and s.invocation_id <> all (p_taken)
             order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
         -- Only where this claim took something: a lane that was full before was not offered.
@@ -1032,7 +1036,8 @@ begin
 end $$;
 
 -- Finds or makes the lanes of concurrency keys and holds them (key share, by key) so that
--- maintain cannot remove them before the calls stand in them. Internal; answers in order.
+-- maintain cannot remove them before the calls stand in them. The newest call says how many slots
+-- a lane has. Internal; answers in order.
 create or replace function {schema}.share_lanes(
     p_app text, p_queue text, p_keys text[], p_slots integer
 ) returns bigint[] language plpgsql as $$
@@ -1060,6 +1065,10 @@ begin
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
         update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
         where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+        -- More slots than before: who was parked need not wait for the next end.
+        if reroute_parked(v_lanes, 'register') then
+            perform notify(p_app, 'work');
+        end if;
     end if;
     return v_lanes;
 end $$;
@@ -1132,11 +1141,11 @@ begin
           and (l.next_at is null or l.next_at <= p_now)
           and (exists (select from invocation_state s
                        where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
-                         and s.status in ('registered', 'rerouted', 'retry'))
+                         and s.available)
                or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
                   and exists (select from invocation_state s
                               where s.lane = l.lane_id and s.lane is not null and s.due_at is null
-                                and s.status in ('registered', 'rerouted', 'retry')))
+                                and s.available))
         order by l.served, l.key limit p_limit for no key update skip locked);
     if lanes = '{}' then
         return;
@@ -1154,7 +1163,7 @@ begin
             select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
             from (select a.invocation_id, a.rank from invocation_state a
                   where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
-                    and a.status in ('registered', 'rerouted', 'retry') and a.due_at is null
+                    and a.available and a.due_at is null
                     and (a.expires_at is null or a.expires_at > p_now)
                   order by a.rank, a.invocation_id
                   limit least(p_limit, cardinality(r.free))

@@ -8,7 +8,7 @@ begin
         with free as materialized (
             select s.invocation_id, s.rank from invocation_state s
             where s.app_id = p_app and s.queue = p_queue
-              and s.status in ('registered', 'rerouted', 'retry')
+              and s.available
               and s.due_at is null and s.lane is null
               and (s.expires_at is null or s.expires_at > p_now)
             order by s.rank, s.invocation_id limit p_limit for no key update skip locked

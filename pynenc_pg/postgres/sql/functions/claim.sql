@@ -40,7 +40,7 @@ begin
             v_ids := array(
                 select s.invocation_id from invocation_state s
                 where s.app_id = p_app and s.queue = v_queue
-                  and s.status in ('registered', 'rerouted', 'retry')
+                  and s.available
                   and s.due_at is null and s.lane is null
                   and (s.expires_at is null or s.expires_at > v_now)
                 order by s.rank, s.invocation_id limit v_left for no key update skip locked);

@@ -4,5 +4,5 @@ returns bigint language plpgsql stable {definer} as $$
 begin
     return (select count(*) from invocation_state s
             where s.app_id = p_app and (p_queue is null or s.queue = p_queue)
-              and s.status in ('registered', 'rerouted', 'retry') and s.due_at is null);
+              and s.available and s.due_at is null);
 end $$;

@@ -10,7 +10,7 @@ begin
     v_ids := array(
         select s.invocation_id from invocation_state s
         where s.app_id = p_app and s.expires_at <= clock_timestamp()
-          and s.status in ('registered', 'rerouted', 'retry', 'concurrency_controlled')
+          and (s.available or s.parked)
         order by s.expires_at limit p_limit for update skip locked);
     if v_ids <> '{}' then
         perform end_unowned(v_ids, 'failed', 'expired', 'expire');

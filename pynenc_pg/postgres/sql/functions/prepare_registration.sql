@@ -4,10 +4,11 @@ create or replace function {schema}.prepare_registration(
     p_app text, p_queue text, p_ids uuid[], p_now timestamptz
 ) returns void language plpgsql as $$
 declare
-    v_id uuid;
+    v_id   uuid;
+    v_low  uuid := first_id(p_now - interval '1 day');
+    v_high uuid := first_id(p_now + interval '1 day');
 begin
-    select id into v_id from unnest(p_ids) id
-    where id < first_id(p_now - interval '1 day') or id >= first_id(p_now + interval '1 day') limit 1;
+    select id into v_id from unnest(p_ids) id where id < v_low or id >= v_high limit 1;
     if found then
         raise exception 'the id % was made at %, but the database''s time is %: % apart',
                 v_id, id_time(v_id), p_now, p_now - id_time(v_id)

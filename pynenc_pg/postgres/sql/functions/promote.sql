@@ -18,8 +18,7 @@ begin
     if promoted > 0 then
         perform notify(p_app, 'work');
     end if;
-    select extract(epoch from s.due_at - clock_timestamp()) into next_due
+    select case when s.due_at > v_now then extract(epoch from s.due_at - v_now) else 0 end into next_due
     from invocation_state s where s.app_id = p_app and s.due_at is not null
     order by s.due_at limit 1;
-    next_due := greatest(next_due, 0);
 end $$;

@@ -9,7 +9,7 @@ begin
     v_ids := array(
         select p.invocation_id from lane l cross join lateral (
             select s.invocation_id from invocation_state s
-            where s.lane = l.lane_id and s.status = 'concurrency_controlled'
+            where s.lane = l.lane_id and s.parked
             order by s.rank, s.invocation_id
             limit greatest(0, l.slots - (select count(*) from slot x where x.lane = l.lane_id))
         ) p where l.lane_id = any (p_lanes));
@@ -22,6 +22,6 @@ begin
     set status = 'rerouted', previous_status = s.status,
         status_at = greatest(clock_timestamp(), s.status_at), reason = null, rev = s.rev + 1,
         changed_by = p_changed_by
-    where s.invocation_id = any (v_ids) and s.status = 'concurrency_controlled';
+    where s.invocation_id = any (v_ids) and s.parked;
     return true;
 end $$;

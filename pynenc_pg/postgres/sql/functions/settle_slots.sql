@@ -16,7 +16,7 @@ begin
 
     v_ids := array(select s.invocation_id from invocation_state s
                    where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
-                     and s.status in ('registered', 'rerouted', 'retry')
+                     and s.available
                      and s.invocation_id <> all (p_taken)
                    order by s.invocation_id for update skip locked);
     if v_ids <> '{}' then
@@ -27,7 +27,7 @@ begin
         select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
             select s.invocation_id from invocation_state s
             where s.lane = f.lane and s.lane is not null and s.due_at is null
-              and s.status in ('registered', 'rerouted', 'retry')
+              and s.available
               and s.invocation_id <> all (p_taken)
             order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
         -- Only where this claim took something: a lane that was full before was not offered.

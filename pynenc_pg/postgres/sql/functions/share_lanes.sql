@@ -1,5 +1,6 @@
 -- Finds or makes the lanes of concurrency keys and holds them (key share, by key) so that
--- maintain cannot remove them before the calls stand in them. Internal; answers in order.
+-- maintain cannot remove them before the calls stand in them. The newest call says how many slots
+-- a lane has. Internal; answers in order.
 create or replace function {schema}.share_lanes(
     p_app text, p_queue text, p_keys text[], p_slots integer
 ) returns bigint[] language plpgsql as $$
@@ -27,6 +28,10 @@ begin
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
         update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
         where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+        -- More slots than before: who was parked need not wait for the next end.
+        if reroute_parked(v_lanes, 'register') then
+            perform notify(p_app, 'work');
+        end if;
     end if;
     return v_lanes;
 end $$;

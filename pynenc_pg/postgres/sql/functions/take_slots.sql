@@ -13,11 +13,11 @@ begin
           and (l.next_at is null or l.next_at <= p_now)
           and (exists (select from invocation_state s
                        where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
-                         and s.status in ('registered', 'rerouted', 'retry'))
+                         and s.available)
                or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
                   and exists (select from invocation_state s
                               where s.lane = l.lane_id and s.lane is not null and s.due_at is null
-                                and s.status in ('registered', 'rerouted', 'retry')))
+                                and s.available))
         order by l.served, l.key limit p_limit for no key update skip locked);
     if lanes = '{}' then
         return;
@@ -35,7 +35,7 @@ begin
             select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
             from (select a.invocation_id, a.rank from invocation_state a
                   where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
-                    and a.status in ('registered', 'rerouted', 'retry') and a.due_at is null
+                    and a.available and a.due_at is null
                     and (a.expires_at is null or a.expires_at > p_now)
                   order by a.rank, a.invocation_id
                   limit least(p_limit, cardinality(r.free))
