@@ -426,3 +426,11 @@ def test_statuses_are_described_as_in_python(connection: Connection) -> None:
         assert available == status.is_available_for_run()
         assert owned == status.is_owned()
         assert final == status.is_final()
+
+
+@pytest.mark.parametrize("status", LIVE)
+def test_what_claims_ask_for_follows_the_status(connection: Connection, status: str) -> None:
+    """The generated columns that the indexes stand on agree with Python's statuses."""
+    row = state(connection, put_into(connection, status).id)
+    assert row["available"] is InvocationStatus(status).is_available_for_run()
+    assert row["parked"] is (status == "concurrency_controlled")
