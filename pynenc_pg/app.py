@@ -19,7 +19,8 @@ from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.ports import Broker, Orchestrator, StateBackend
 from pynenc_pg.runner.base import BaseRunner
-from pynenc_pg.serializer.base import BaseSerializer, make_serializer
+from pynenc_pg.serializer.base import BaseSerializer
+from pynenc_pg.serializer.built_in import make_serializer
 from pynenc_pg.task import Task
 
 P = ParamSpec("P")

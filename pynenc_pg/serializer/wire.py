@@ -35,17 +35,17 @@ def encode_arguments(arguments: Mapping[str, Any], serializer: BaseSerializer) -
     Raises:
         SerializationError: names the argument that cannot be carried, and its type.
     """
-    wire = {}
+    parts = []
     for name, value in arguments.items():
         try:
-            wire[name] = to_wire(value, serializer)
+            parts.append(f"{_dumps(name)}:{_dumps(to_wire(value, serializer))}")
         except (SerializationError, RecursionError, TypeError, ValueError, AttributeError) as error:
             why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
             message = (
                 f"argument {name!r} of type {type(value).__qualname__} cannot be carried: {why}"
             )
             raise SerializationError(message) from error
-    return _dumps(wire)
+    return f"{{{','.join(parts)}}}"
 
 
 def decode_arguments(text: str, serializer: BaseSerializer) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""Tasks that a runner in the test's own process executes. Each test says on which store."""
+
+from __future__ import annotations
+
+import threading
+from typing import NoReturn
+
+from pynenc_pg import Pynenc, RetryError
+
+app = Pynenc("in-process")
+
+#: What tasks were told, and a gate that some of them wait at.
+seen: list[object] = []
+gate = threading.Event()
+
+
+class Refused(Exception):  # noqa: N818 - as a user names things
+    """An error of the user's own, with two arguments."""
+
+    def __init__(self, code: int, why: str) -> None:
+        """Keep both."""
+        super().__init__(code, why)
+        self.code = code
+
+
+class Awkward(Exception):  # noqa: N818 - as a user names things
+    """An error whose constructor takes something else than its args."""
+
+    def __init__(self, *, code: int) -> None:
+        """Say it in a sentence."""
+        super().__init__(f"the code was {code}")
+
+
+@app.task
+def add(x: int, y: int = 10) -> int:
+    """Return the sum."""
+    return x + y
+
+
+@app.task
+def anything(*args: object, last: object = None, **kwargs: object) -> list[object]:
+    """Return what came in."""
+    return [list(args), last, kwargs]
+
+
+@app.task
+def positional(a: int, /, b: int, *, c: int) -> list[int]:
+    """Return all three."""
+    return [a, b, c]
+
+
+@app.task
+def refuse(code: int) -> NoReturn:
+    """Raise the user's own error."""
+    raise Refused(code, "no")
+
+
+@app.task
+def be_awkward() -> NoReturn:
+    """Raise an error that cannot be built from its args."""
+    raise Awkward(code=7)
+
+
+@app.task
+def leave() -> NoReturn:
+    """Ask the interpreter to end."""
+    raise SystemExit(3)
+
+
+@app.task(max_retries=2)
+def try_hard(succeed_at: int) -> int:
+    """Ask to be tried again until the given attempt; return how many retries it took."""
+    retries = try_hard.invocation.num_retries
+    seen.append(retries)
+    if retries < succeed_at:
+        message = f"attempt {retries}"
+        raise RetryError(message)
+    return retries
+
+
+@app.task(max_retries=1, retry_for=(KeyError,))
+def try_for_key_errors(kind: str) -> None:
+    """Raise one error or the other."""
+    seen.append(kind)
+    raise KeyError(kind) if kind == "key" else ValueError(kind)
+
+
+@app.task
+def wait_at_the_gate(number: int) -> int:
+    """Tell that it began, and wait."""
+    seen.append(number)
+    assert gate.wait(30)
+    return number
+
+
+@app.task
+def call_another() -> str:
+    """Call a task from within a task; return the child's id."""
+    return add(1).invocation_id
+
+
+@app.task
+def unreadable() -> object:
+    """Return what nobody can carry."""
+    return (number for number in range(3))
+
+
+@app.task(queue="side", priority=5)
+def on_the_side() -> str:
+    """Stand in a queue of its own."""
+    return "side"
