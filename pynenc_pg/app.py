@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from pydantic import ValidationError
@@ -194,5 +195,7 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{name!r} is no task option; there are: {', '.join(TaskConf.model_fields)}"
+        near = get_close_matches(name, TaskConf.model_fields, n=1)
+        known = f"there are {', '.join(TaskConf.model_fields)}"
+        return f"{name!r} is no task option: {f'did you mean {near[0]!r}?' if near else known}"
     return f"{name} = {first.get('input')!r}: {first['msg']}"
