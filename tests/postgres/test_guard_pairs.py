@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from pynenc_pg.domain.ids import new_invocation_id
 from pynenc_pg.invocation.status import TRANSITIONS, InvocationStatus, Reason, is_legal
 from tests.support.sql import (
+    APP,
     AVAILABLE,
     FINAL,
     LIVE,
@@ -167,6 +169,24 @@ def test_nothing_leaves_a_final_status(connection: Connection, before: str, afte
     )
     assert error is not None
     assert error.sqlstate == "PN004"
+
+
+@pytest.mark.parametrize("before", FINAL)
+def test_what_has_ended_does_not_begin_again(connection: Connection, before: str) -> None:
+    """A new hot row for an invocation that has an outcome is refused, alone and among others."""
+    invocation_id, *_ = put_into(connection, before)
+    fresh = str(new_invocation_id())
+
+    def attempt() -> None:
+        connection.execute(
+            """insert into invocation_state (invocation_id, app_id, queue, status, status_at,
+                   changed_by, rank)
+               select id::uuid, %s, 'default', 'registered', clock_timestamp(), 'me', 0
+               from unnest(%s::text[]) id""",
+            (APP, [fresh, invocation_id]),
+        )
+
+    refused(refusal(connection, attempt), before, "registered", "PN001")
 
 
 @pytest.mark.parametrize("after", STATUSES)

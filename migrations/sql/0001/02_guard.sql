@@ -153,11 +153,21 @@ create trigger guard_slot before insert or update or delete on {schema}.slot
 for each row execute function {schema}.guard_slot();
 
 -- History. Statement-level, from the new rows alone: previous_status tells a status change.
-create function {schema}.history_of_insert() returns trigger language plpgsql as $$
+create function {schema}.history_of_insert() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    v_row record;
 begin
     insert into {schema}.invocation_history
     select n.invocation_id, n.app_id, n.rev, null, n.status, n.reason, null, null, n.changed_by, n.status_at
     from new_rows n;
+    -- Final is final, also for who writes the row by hand.
+    select o.invocation_id, o.status into v_row
+    from new_rows n join {schema}.invocation_outcome o on o.invocation_id = n.invocation_id limit 1;
+    if found then
+        raise exception 'invocation %: % -> registered refused: it has ended', v_row.invocation_id, v_row.status
+            using errcode = 'PN001', hint = 'To run it again, register a new one.';
+    end if;
     return null;
 end $$;
 
