@@ -95,18 +95,19 @@ create or replace function {schema}.claim(
     recoveries integer, parent_id uuid, depth integer, options text
 ) language plpgsql {definer} as $$
 declare
-    v_now    timestamptz := clock_timestamp();
-    v_queues text[];
-    v_queue  text;
-    v_left   integer := p_limit;
-    v_lanes  bigint[];
-    v_keyed  uuid[];
-    v_taken  uuid[] := '{}';
-    v_ids    uuid[];
-    v_idle   boolean;
+    v_now     timestamptz := clock_timestamp();
+    v_queues  text[];
+    v_queue   text;
+    v_left    integer := p_limit;
+    v_lanes   bigint[];
+    v_keyed   uuid[];
+    v_taken   uuid[] := '{}';
+    v_ids     uuid[];
+    v_idle    boolean;
+    v_idle_at timestamptz;
 begin
     perform check_isolation();
-    select r.idle into v_idle from runner r
+    select r.idle, r.idle_at into v_idle, v_idle_at from runner r
     where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null;
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
@@ -138,7 +139,10 @@ begin
         perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
     end if;
 
-    if (v_taken = '{}' and p_idle) <> v_idle then
+    -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
+    -- same, and a row that changes with every call is slow to read while an old snapshot is held.
+    if v_taken = '{}' and p_idle and not v_idle
+       or v_taken <> '{}' and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
     return query
