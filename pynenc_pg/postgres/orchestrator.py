@@ -23,6 +23,7 @@ from pynenc_pg.domain.records import (
     RunnerSpec,
 )
 from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
+from pynenc_pg.postgres.floor import RankFloor
 from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ T = TypeVar("T", Ending, Again)
 
 _REGISTER = """select {schema}.register(
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true, %s::uuid[], %s, %s, %s, %s)"""
-_CLAIM = "select * from {schema}.claim(%s, %s, %s::text[], %s, true)"
+_CLAIM = "select * from {schema}.claim(%s, %s, %s::text[], %s, true, %s::text[], %s::float8[])"
 _START = "select * from {schema}.start(%s, %s, %s::uuid[], %s::bigint[])"
 _FINISH = "select * from {schema}.finish(%s, %s, %s::uuid[], %s::bigint[], %s, %s, %s::text[])"
 _RETRY = """select * from {schema}.retry(
@@ -61,6 +62,7 @@ class PgOrchestrator:
         """Use the pool of ``database``, and its home connection for the life of a runner."""
         self._database = database
         self._app = database.app_id
+        self._floor = RankFloor()
         self._locked_session = 0
 
     def register(self, batch: Batch) -> list[Registered]:
@@ -94,7 +96,10 @@ class PgOrchestrator:
 
     def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
-        return [Claimed(*row) for row in self._call(_CLAIM, runner_id, list(queues), limit)]
+        floors = self._floor.current()
+        rows = self._call(_CLAIM, runner_id, list(queues), limit, *floors)
+        self._floor.note([row[-3:] for row in rows], floors_used=bool(floors[0]))
+        return [Claimed(*row[:-3]) for row in rows]
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """PENDING -> RUNNING."""

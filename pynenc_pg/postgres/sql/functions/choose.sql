@@ -1,15 +1,15 @@
 -- The first of one queue by rank among work without a key and the candidates that hold a slot.
 -- Internal to claim.
 create or replace function {schema}.choose(
-    p_app text, p_queue text, p_keyed uuid[], p_limit integer, p_now timestamptz
+    p_app text, p_queue text, p_keyed uuid[], p_floor double precision, p_limit integer,
+    p_now timestamptz
 ) returns uuid[] language plpgsql as $$
 begin
     return array(
         with free as materialized (
             select s.invocation_id, s.rank from invocation_state s
-            where s.app_id = p_app and s.queue = p_queue
-              and s.available
-              and s.due_at is null and s.lane is null
+            where s.app_id = p_app and s.queue = p_queue and s.rank >= p_floor
+              and s.available and s.due_at is null and s.lane is null
               and (s.expires_at is null or s.expires_at > p_now)
             order by s.rank, s.invocation_id limit p_limit for no key update skip locked
         ), keyed as (

@@ -4,11 +4,16 @@
 -- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
 -- p_queues in the order they are served; empty means all. p_idle: what the caller will do if
 -- nothing is found, so that producers know whether somebody must be woken.
+-- p_floors: by queue (in p_floor_queues) the rank below which the caller has lately seen nothing
+-- ready. It is looked below only if nothing is found above. See PgOrchestrator, which uses it while
+-- `looked`, the seconds that looking for work without a key took, is long.
 create or replace function {schema}.claim(
-    p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean
+    p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean,
+    p_floor_queues text[] default '{}', p_floors double precision[] default '{}'
 ) returns table (
     invocation_id uuid, task_id text, arguments text, lease bigint, retries integer,
-    recoveries integer, parent_id uuid, depth integer, options text
+    recoveries integer, parent_id uuid, depth integer, options text, queue text,
+    rank double precision, looked double precision
 ) language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
@@ -19,6 +24,8 @@ declare
     v_keyed   uuid[];
     v_taken   uuid[] := '{}';
     v_ids     uuid[];
+    v_floor   double precision;
+    v_looked  double precision;
     v_idle    boolean;
     v_idle_at timestamptz;
 begin
@@ -35,22 +42,27 @@ begin
     -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
     v_now := clock_timestamp();
 
-    foreach v_queue in array v_queues loop
-        exit when v_left <= 0;
-        if v_keyed = '{}' then
-            v_ids := array(
-                select s.invocation_id from invocation_state s
-                where s.app_id = p_app and s.queue = v_queue
-                  and s.available
-                  and s.due_at is null and s.lane is null
-                  and (s.expires_at is null or s.expires_at > v_now)
-                order by s.rank, s.invocation_id limit v_left for no key update skip locked);
-        else
-            v_ids := choose(p_app, v_queue, v_keyed, v_left, v_now);
-        end if;
-        v_taken := v_taken || v_ids;
-        v_left := v_left - cardinality(v_ids);
+    loop
+        foreach v_queue in array v_queues loop
+            exit when v_left <= 0;
+            v_floor := coalesce(p_floors[array_position(p_floor_queues, v_queue)], '-infinity');
+            if v_keyed = '{}' then
+                v_ids := array(
+                    select s.invocation_id from invocation_state s
+                    where s.app_id = p_app and s.queue = v_queue and s.rank >= v_floor
+                      and s.available and s.due_at is null and s.lane is null
+                      and (s.expires_at is null or s.expires_at > v_now)
+                    order by s.rank, s.invocation_id limit v_left for no key update skip locked);
+            else
+                v_ids := choose(p_app, v_queue, v_keyed, v_floor, v_left, v_now);
+            end if;
+            v_taken := v_taken || v_ids;
+            v_left := v_left - cardinality(v_ids);
+        end loop;
+        exit when v_taken <> '{}' or p_floors = '{}';
+        p_floors := '{}';
     end loop;
+    v_looked := extract(epoch from clock_timestamp() - v_now);
     if v_lanes <> '{}' then
         perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
     end if;
@@ -69,10 +81,10 @@ begin
             lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
         from unnest(v_taken) with ordinality t (id, n)
         where s.invocation_id = t.id
-        returning s.invocation_id, s.lease, s.retries, s.recoveries, t.n
+        returning s.invocation_id, s.lease, s.retries, s.recoveries, s.queue, s.rank, t.n
     )
     select t.invocation_id, i.task_id, i.arguments::text, t.lease, t.retries, t.recoveries,
-           i.parent_id, i.depth, i.options::text
+           i.parent_id, i.depth, i.options::text, t.queue, t.rank, v_looked
     from taken t join invocation i on i.invocation_id = t.invocation_id
     order by t.n;
 end $$;
