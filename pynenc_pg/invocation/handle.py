@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.engine.context import running
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import CancelAnswer, HistoryEntry
@@ -59,8 +60,27 @@ class Invocation(Generic[R_co]):
 
     @property
     def num_retries(self) -> int:
-        """How many attempts ended in a retry so far."""
+        """How many attempts ended in a retry so far; inside its task that asks nobody."""
+        now = running.get()
+        if now is not None and now.invocation_id == self.invocation_id:
+            return now.retries
         return self._engine().store.state_backend.get_invocation(self.invocation_id).retries
+
+    @property
+    def fence(self) -> int:
+        """Inside its task: the number of this claim, which is greater at each later one.
+
+        Give it to other systems along with what you write there, and let them refuse smaller
+        numbers than they have seen: a worker that was superseded without knowing cannot overwrite.
+
+        Raises:
+            RuntimeError: the invocation does not run here.
+        """
+        now = running.get()
+        if now is None or now.invocation_id != self.invocation_id:
+            message = f"{self!r} does not run here, so it has no fence"
+            raise RuntimeError(message)
+        return now.fence
 
     @property
     def history(self) -> list[HistoryEntry]:

@@ -162,6 +162,9 @@ class _Service:
     def _claim(self, room: int) -> bool:
         orchestrator, runner_id = self._store.orchestrator, self._spec.runner_id
         claimed = orchestrator.claim(runner_id, self._conf.queues, room)
+        if self._stopping.is_set():  # meanwhile: nothing new is begun
+            self._release(claimed)
+            return False
         last_chance = max(1, self._conf.max_recoveries)
         self._suspects += [c for c in claimed if c.recoveries >= last_chance]
         self._begin([c for c in claimed if c.recoveries < last_chance])

@@ -78,6 +78,14 @@ def try_hard(succeed_at: int) -> int:
     return retries
 
 
+@app.task(max_retries=1)
+def tell_fence() -> None:
+    """Tell the number of this claim, twice."""
+    seen.append(tell_fence.invocation.fence)
+    if tell_fence.invocation.num_retries == 0:
+        raise RetryError
+
+
 @app.task(max_retries=1, retry_for=(KeyError,))
 def try_for_key_errors(kind: str) -> None:
     """Raise one error or the other."""

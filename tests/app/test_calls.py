@@ -105,6 +105,19 @@ def test_retries_come_to_an_end(runner: Runner) -> None:
     assert tasks.seen[3:] == ["key", "key", "other"]
 
 
+def test_the_fence_grows_with_each_claim(runner: Runner) -> None:
+    """A later attempt has a greater number; outside of the task there is none."""
+    with runner():
+        invocation = tasks.tell_fence()
+        invocation.result_or_raise(20)
+    first, second = tasks.seen
+    assert isinstance(first, int)
+    assert isinstance(second, int)
+    assert second > first
+    with pytest.raises(RuntimeError, match="does not run here"):
+        _ = invocation.fence
+
+
 def test_a_result_that_takes_too_long(app: Pynenc, runner: Runner) -> None:
     """A time-out ends the wait, not the invocation; others may wait for it meanwhile."""
     with runner():
