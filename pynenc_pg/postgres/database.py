@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import threading
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from pynenc_pg.exceptions import OutcomeUnknownError, StoreUnavailableError
+from pynenc_pg.exceptions import DataRejectedError, OutcomeUnknownError, StoreUnavailableError
 from pynenc_pg.postgres import embedded, errors
 from pynenc_pg.postgres.templates import check_schema_name, render
 
@@ -41,6 +42,14 @@ _CLIENT: Final = {
     "tcp_user_timeout": "3000",
 }
 _TRIES: Final = 4
+#: Seconds a call may spend on getting a connection and on repeating itself; how much of it each
+#: request to the pool takes (only a new request makes the pool connect again after it gave up);
+#: and how long the pool tries before it gives up: with its own default it would come to look for
+#: a server once in minutes.
+_PATIENCE: Final = 10.0
+_TURN: Final = 2.0
+_RECONNECT: Final = 1.0
+_WRONG_SERVER: Final = "25006"  # read-only: a standby, or a primary that is none any more
 
 
 class _TextUuid(Loader):
@@ -84,7 +93,11 @@ class PgDatabase:
             connection = psycopg.connect(
                 self.dsn, autocommit=True, **self._arguments(f"pynenc {purpose}")
             )
-            self._prepare_session(connection)
+            try:
+                self._prepare_session(connection)
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     def call(
@@ -93,29 +106,40 @@ class PgDatabase:
         """Run one statement as one transaction and return its rows.
 
         All verbs may be repeated: they say ``already`` where the first try had been committed.
-        So a lost connection, a deadlock or a lock that took too long is tried again, for a few
-        seconds at most.
+        So a lost connection, a deadlock or a lock that took too long is tried again, for
+        ``_PATIENCE`` seconds at most.
 
         Raises:
             OutcomeUnknownError: the connection was lost after the statement had been sent, and
                 the database did not come back to say what became of it.
-            StoreUnavailableError: no connection could be had, so nothing was written.
+            StoreUnavailableError: no connection could be had, or others stood in the way each
+                time, so nothing was written.
         """
-        query = self._statements.get(statement)
-        if query is None:
-            query = render(statement, self.schema).encode()
-            self._statements[statement] = query
+        query = self._rendered(statement)
         sent = False
-        for attempt in range(1, _TRIES + 1):
+        failures = 0
+        deadline = time.monotonic() + _PATIENCE
+        while True:
             try:
-                with self._connections().connection(timeout=10) as connection:
+                with self._connections().connection(timeout=_TURN) as connection:
+                    if _hung_up(connection):
+                        connection.close()  # the pool forgets it and we have sent nothing
+                        continue
                     sent = True
                     return connection.execute(query, parameters, prepare=True).fetchall()
-            except (psycopg.Error, PoolTimeout, UnicodeError) as error:
-                if not (repeatable and attempt < _TRIES and _is_passing(error)):
+            except UnicodeEncodeError as error:  # the driver's own: half a surrogate pair
+                raise DataRejectedError(str(error)) from error
+            except PoolTimeout as error:
+                if time.monotonic() >= deadline:
                     raise self._ours(error, sent=sent) from error
-            time.sleep(random.uniform(0.5, 1.0) * 0.05 * 4**attempt)  # noqa: S311 - jitter
-        raise AssertionError  # the last attempt returned or raised
+            except psycopg.Error as error:
+                failures += 1
+                if error.sqlstate == _WRONG_SERVER:
+                    self._empty()
+                left = failures < _TRIES and time.monotonic() < deadline
+                if not (repeatable and left and _is_passing(error)):
+                    raise self._ours(error, sent=sent) from error
+                time.sleep(random.uniform(0.5, 1.0) * 0.05 * 4**failures)  # noqa: S311 - jitter
 
     def close(self) -> None:
         """Close the pool and let go of the embedded server. The next use opens them again."""
@@ -127,16 +151,33 @@ class PgDatabase:
             if server is not None:
                 server.close()
 
+    def _rendered(self, statement: str) -> bytes:
+        query = self._statements.get(statement)
+        if query is None:
+            query = render(statement, self.schema).encode()
+            self._statements[statement] = query
+        return query
+
+    def _empty(self) -> None:
+        """Let go of all sessions: they are with the wrong server. Calls under way repeat."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close(timeout=0)
+
     def _ours(self, error: Exception, *, sent: bool) -> BaseException:
         if isinstance(error, PoolTimeout):
-            said = f"no connection to the database within 10 s: {self._target()}"
+            said = f"no connection to the database within {_PATIENCE:.0f} s: {self._target()}"
             return OutcomeUnknownError(said) if sent else StoreUnavailableError(said)
         if sent and _is_lost(error):
             return OutcomeUnknownError(
                 f"the connection was lost ({str(error).strip()}); whether the last call was "
                 "committed is not known, and repeating it with the same ids is safe"
             )
-        return errors.translate(error)
+        ours = errors.translate(error)
+        if getattr(error, "sqlstate", None) in errors.RETRIABLE:
+            return StoreUnavailableError(f"others stood in the way each time: {ours}")
+        return ours
 
     def _target(self) -> str:
         known = conninfo_to_dict(self.dsn)
@@ -156,6 +197,7 @@ class PgDatabase:
                         kwargs={"autocommit": True, **self._arguments("pynenc")},
                         configure=self._prepare_session,
                         max_idle=60,
+                        reconnect_timeout=_RECONNECT,
                         num_workers=1,
                         name="pynenc",
                         open=True,
@@ -173,6 +215,20 @@ class PgDatabase:
         connection.execute(_SESSION.encode())
 
 
+def _hung_up(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server has ended this idle session: it has something to say, unasked.
+
+    Found out without a word to the server, so that a restart does not cost a call one failure
+    for each session that lies in the pool, nor leave it with an outcome that is not known.
+    """
+    try:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+    except (OSError, psycopg.Error):
+        return True
+
+
 def _is_lost(error: Exception) -> bool:
     state = getattr(error, "sqlstate", None) or ""
     if state:
@@ -180,5 +236,5 @@ def _is_lost(error: Exception) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
-def _is_passing(error: Exception) -> bool:
-    return _is_lost(error) or getattr(error, "sqlstate", None) in errors.RETRIABLE
+def _is_passing(error: psycopg.Error) -> bool:
+    return _is_lost(error) or (error.sqlstate or "") in {*errors.RETRIABLE, _WRONG_SERVER}

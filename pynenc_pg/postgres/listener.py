@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
 
 _LOOK_AT_ALL = Wakeup("result")
+#: Seconds the server has to answer a statement here, by our clock: its own time-outs end nothing
+#: when it is frozen, and a runner must not wait for it longer than its lease.
+_ANSWER = 10.0
+#: Ends what a lost connection has left on the server, waiting for it (milliseconds): the new
+#: session can take the lock of the old one only after that.
+_END_OLD = """select pg_terminate_backend(pid, 2000) from pg_stat_activity
+    where pid = %s and backend_start = %s and pid <> pg_backend_pid()"""
+_OWN = "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()"
 
 
 class PgSubscription:
@@ -46,7 +55,17 @@ class PgSubscription:
         self._alarm.settimeout(0)
         self._failures = 0
         self._retry_at = 0.0
-        self._connect()
+        self._former: tuple[Any, ...] | None = None
+        try:
+            self._connect()
+        except StoreUnavailableError:
+            # Whoever waits for results waits for the database, too; a runner says that it does.
+            if work:
+                self.close()
+                raise
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def healthy(self) -> bool:
@@ -63,12 +82,13 @@ class PgSubscription:
         if connection is None:
             return self._reconnect(timeout)
         try:
+            # What came while a statement ran here does not make the socket readable again.
+            if hints := self._read_all(connection):
+                return hints
             alarm = self._awake.fileno()
-            readable, _, _ = select.select([alarm, connection.fileno()], [], [], timeout)
-            if alarm in readable:
+            if alarm in _readable([alarm, connection.fileno()], timeout):
                 self._drain_alarm()
-            with self._using:
-                return [w for n in connection.notifies(timeout=0) for w in self._read(n)]
+            return self._read_all(connection)
         except (psycopg.Error, OSError, ValueError):
             self._lose()
             return []
@@ -81,7 +101,7 @@ class PgSubscription:
                 message = "the home connection is down"
                 raise StoreUnavailableError(message)
             try:
-                with errors.translated():
+                with errors.translated(), _answered(connection):
                     query = render(statement, self._database.schema).encode()
                     return connection.execute(query, parameters).fetchall()
             except StoreError:
@@ -105,10 +125,17 @@ class PgSubscription:
 
     def _connect(self) -> None:
         connection = self._database.connect("home" if self._work else "results")
-        with errors.translated():
-            connection.execute(f'listen "{self.listener}"'.encode())
-            if self._work:
-                connection.execute(f'listen "{self._database.schema}"'.encode())
+        try:
+            with errors.translated(), _answered(connection):
+                if self._former is not None:
+                    connection.execute(_END_OLD, self._former)
+                connection.execute(f'listen "{self.listener}"'.encode())
+                if self._work:
+                    connection.execute(f'listen "{self._database.schema}"'.encode())
+                    self._former = connection.execute(_OWN).fetchone()
+        except BaseException:
+            connection.close()
+            raise
         with self._using:
             self._connection = connection
             self.session += 1
@@ -117,7 +144,7 @@ class PgSubscription:
     def _reconnect(self, timeout: float) -> list[Wakeup]:
         delay = min(timeout, max(0.0, self._retry_at - time.monotonic()))
         if delay > 0:
-            select.select([self._awake], [], [], delay)
+            _readable([self._awake.fileno()], delay)
             self._drain_alarm()
         if time.monotonic() < self._retry_at:
             return []
@@ -128,7 +155,7 @@ class PgSubscription:
             self._retry_at = time.monotonic() + 0.05 * 2**self._failures * random.uniform(0.5, 1)  # noqa: S311
             return []
         kinds = [_LOOK_AT_ALL]
-        return [*kinds, Wakeup("runner"), Wakeup("work")] if self._work else kinds
+        return [*kinds, Wakeup("session"), Wakeup("work")] if self._work else kinds
 
     def _lose(self) -> None:
         with self._using:
@@ -142,6 +169,10 @@ class PgSubscription:
         with contextlib.suppress(BlockingIOError, OSError):
             while self._awake.recv(64):
                 pass
+
+    def _read_all(self, connection: psycopg.Connection[Any]) -> list[Wakeup]:
+        with self._using:
+            return [w for n in connection.notifies(timeout=0) for w in self._read(n)]
 
     def _read(self, notify: psycopg.Notify) -> list[Wakeup]:
         """Any user of the database may send anything: what is no message of ours is a hint too."""
@@ -161,6 +192,35 @@ class PgSubscription:
             ]
         except (ValueError, KeyError, TypeError):
             return [_LOOK_AT_ALL if notify.channel == self.listener else Wakeup("work")]
+
+
+def _readable(descriptors: Sequence[int], timeout: float) -> set[int]:
+    """Sleep until one of these can be read; poll, since select knows only the first thousand."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)}
+
+
+@contextlib.contextmanager
+def _answered(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cut the connection when what runs in the block is not answered in time."""
+    timer = threading.Timer(_ANSWER, _hang_up, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: psycopg.Connection[Any]) -> None:
+    """End the socket under whoever waits for it; closing it is left to them."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as end,
+    ):
+        end.shutdown(socket.SHUT_RDWR)
 
 
 class PgBroker:

@@ -15,6 +15,8 @@ from pynenc_pg.domain.records import Answer, Claimed, Hold, RunnerSpec
 from pynenc_pg.exceptions import PynencError, RunnerFencedError, StoreUnavailableError
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.home import Home
+from pynenc_pg.runner.noise import Noise
+from pynenc_pg.runner.suspects import Suspects
 from pynenc_pg.runner.threads import Threads
 from pynenc_pg.runner.writer import CompletionWriter
 
@@ -115,14 +117,18 @@ class _Service:
             fenced=self._fenced,
         )
         self._looks = 0
-        self._suspects: list[Claimed] = []
-        self._suspect: InvocationId | None = (
-            None  # the one that was begun, until its end is written
+        self._suspects = Suspects(
+            max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
         )
+        self._noise = Noise(logger)
 
     def run(self) -> None:
         """Serve until stopped or fenced."""
-        self._home.start()
+        try:
+            self._home.start()
+        except BaseException:
+            self._home.stop()
+            raise
         self._writer.start()
         self._threads.start()
         logger.info("runner.started %s", self._spec.runner_id)
@@ -136,7 +142,7 @@ class _Service:
     def _turn(self) -> None:
         """Claim and hand out, or sleep until there is a reason to look again."""
         self._wake.clear()
-        self._try_suspect()
+        self._begin_suspect()
         room = self._threads.room() - len(self._suspects)
         if room < 1:
             self._give_back()
@@ -144,10 +150,13 @@ class _Service:
             return
         try:
             found = self._claim(room)
-        except StoreUnavailableError as error:
-            logger.warning("claim.delayed: %s", error)
+        except RunnerFencedError:
+            raise
+        except PynencError as error:
+            self._noise.warn("claim.delayed", error)
             self._wake.wait(0.5)
             return
+        self._noise.over()
         if found:
             self._looks = 0
             return
@@ -165,9 +174,7 @@ class _Service:
         if self._stopping.is_set():  # meanwhile: nothing new is begun
             self._release(claimed)
             return False
-        last_chance = max(1, self._conf.max_recoveries)
-        self._suspects += [c for c in claimed if c.recoveries >= last_chance]
-        self._begin([c for c in claimed if c.recoveries < last_chance])
+        self._begin(self._suspects.pick_out(claimed))
         return bool(claimed)
 
     def _begin(self, claimed: list[Claimed]) -> list[Claimed]:
@@ -182,30 +189,25 @@ class _Service:
             self._check_fence()
             try:
                 answers = self._store.orchestrator.start(self._spec.runner_id, holds)
-            except StoreUnavailableError as error:
-                logger.warning("start.delayed, %d wait: %s", len(holds), error)
+            except RunnerFencedError:
+                raise
+            except PynencError as error:
+                self._noise.warn("start.delayed", error)
                 if self._stopping.wait(0.5):  # the goodbye releases them
                     return []
         ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
         self._threads.hand_out(ours)
         return ours
 
-    def _try_suspect(self) -> None:
-        """Begin the next of those that are quarantined if the worker dies once more.
-
-        One at a time, the others stay PENDING: when the one that kills workers does it again,
-        those that only happened to run beside it are not quarantined with it.
-        """
-        while self._suspects and self._suspect is None:
-            # Known before it is begun: its end may be written before we are back here.
-            self._suspect = self._suspects[0].invocation_id
-            if not self._begin([self._suspects.pop(0)]):
-                self._suspect = None
+    def _begin_suspect(self) -> None:
+        suspect = self._suspects.next()
+        while suspect is not None and not self._begin([suspect]):
+            self._suspects.settled({suspect.invocation_id})
+            suspect = self._suspects.next()
 
     def _settled(self, ids: Collection[InvocationId]) -> None:
         """These are no longer ours. Called by the writer's thread, too."""
-        if self._suspect in ids:
-            self._suspect = None
+        if self._suspects.settled(ids):
             self._wake.set()
 
     def _give_back(self) -> None:
@@ -233,7 +235,7 @@ class _Service:
             raise RunnerFencedError(message)
 
     def _shut_down(self) -> None:
-        self._release(self._threads.take_back() + self._suspects)
+        self._release(self._threads.take_back() + self._suspects.take_back())
         deadline = time.monotonic() + self._conf.shutdown_timeout
         at_once = self._runner._at_once  # noqa: SLF001
         while self._threads.busy() and time.monotonic() < deadline:

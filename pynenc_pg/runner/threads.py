@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from pynenc_pg.domain.records import Ending
 from pynenc_pg.engine.execute import execute
+from pynenc_pg.exceptions import TaskFailedError
+from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.pace import Pace
+from pynenc_pg.serializer.failure import encode_exception
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
-    from pynenc_pg.domain.records import Again, Claimed, Ending
+    from pynenc_pg.domain.records import Again, Claimed
     from pynenc_pg.engine.core import Engine
+    from pynenc_pg.serializer.base import BaseSerializer
+
+logger = logging.getLogger(__name__)
 
 
 class _Seat:
@@ -114,7 +122,11 @@ class Threads:
             seat.holds = one
             if self._closed:  # close() looked at the seats after it had said so: one of us sees it
                 return
-            end = execute(one, registry=registry, serializer=serializer)
+            try:
+                end = execute(one, registry=registry, serializer=serializer)
+            except BaseException as error:
+                logger.exception("invocation.uncarriable %s", one.invocation_id)
+                end = _uncarriable(one, error, serializer)
             if not self._closed:
                 self._done(end)
             self._pace.saw(time.monotonic() - began)
@@ -122,3 +134,12 @@ class Threads:
             seat.done += 1
             if self._held() <= self._low_water:
                 self._freed()
+
+
+def _uncarriable(claimed: Claimed, error: BaseException, serializer: BaseSerializer) -> Ending:
+    """The end of a task whose own exception breaks what would carry it: a thread lives on."""
+    failure = TaskFailedError(
+        type(error).__qualname__, "the task failed, and its exception could not be carried"
+    )
+    failed = encode_exception(failure, serializer)
+    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failed)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pynenc_pg.domain.records import Again, Answer, Ending
 from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.runner.noise import Noise
 from pynenc_pg.serializer.failure import encode_exception
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class CompletionWriter:
         self._batch = batch
         self._fenced = fenced
         self._written = written
+        self._noise = Noise(logger)
         self._queue: SimpleQueue[Ending | Again | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
 
@@ -92,10 +94,11 @@ class CompletionWriter:
             try:
                 answers = write(self._runner_id, ends)
             except StoreUnavailableError as error:
-                logger.warning("completion.delayed, %d wait: %s", len(ends), error)
+                self._noise.warn("completion.delayed", error)
             except Exception:
                 logger.exception("completion.failed, %d are tried again", len(ends))
             else:
+                self._noise.over()
                 self._written(answers.keys())
                 return answers
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter

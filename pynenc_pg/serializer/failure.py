@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import Any
 
-from pynenc_pg.exceptions import SerializationError, TaskFailedError
+from pynenc_pg.exceptions import TaskFailedError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.wire import encode, from_wire, to_wire
 
@@ -17,7 +17,7 @@ def encode_exception(error: BaseException, serializer: BaseSerializer) -> str:
     kind = type(error)
     try:
         args: list[Any] | None = [to_wire(arg, serializer) for arg in error.args]
-    except (SerializationError, TypeError, ValueError, AttributeError, RecursionError):
+    except Exception:  # noqa: BLE001 - a task's own objects may raise anything
         args = None
     said = {
         "module": kind.__module__,

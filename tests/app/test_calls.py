@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +13,7 @@ from pynenc_pg.exceptions import (
     InvocationNotFoundError,
     ResultTimeoutError,
     SerializationError,
+    StoreUnavailableError,
     TaskFailedError,
 )
 from pynenc_pg.invocation.handle import Invocation
@@ -128,6 +130,18 @@ def test_a_result_that_takes_too_long(app: Pynenc, runner: Runner) -> None:
         assert invocation.result_or_raise(20) == 1
         again = app.get_invocation(invocation.invocation_id)
         assert again.result_or_raise(20) == 1
+
+
+def test_closing_the_app_ends_waits(app: Pynenc) -> None:
+    """Whoever waits for a result when the app is closed is told, instead of waiting for ever."""
+    invocation = tasks.add(1, 2)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(lambda: invocation.result)
+        while invocation.invocation_id not in app.engine.results.awaited():
+            assert not waiting.done()
+        app.close()
+        with pytest.raises(StoreUnavailableError, match="the app was closed while"):
+            waiting.result(20)
 
 
 def test_a_child_knows_its_parent(app: Pynenc, runner: Runner) -> None:

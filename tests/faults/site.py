@@ -1,0 +1,147 @@
+"""A queue under test: its database, its workers, a client that keeps a ledger, and the checker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pynenc_pg.domain.ids import InvocationId, new_invocation_id
+from pynenc_pg.domain.records import Batch, NewInvocation
+from pynenc_pg.engine.submit import call_id
+from pynenc_pg.exceptions import OutcomeUnknownError
+from pynenc_pg.serializer.built_in import make_serializer
+from pynenc_pg.serializer.wire import encode_arguments
+from tests.acceptance.workers import wait_for
+from tests.faults.fleet import Fleet, Nursery
+from tests.support import checker
+from tests.support.stores import open_postgres_store
+
+_SERIALIZER = make_serializer("JsonPickleSerializer")
+#: The runs of bodies in one invocation, oldest first: process, lease, begin, end.
+Run = tuple[int, int, Any, Any]
+
+
+class Client:
+    """Registers calls under ids of its own making, and writes down what it was answered."""
+
+    def __init__(self, dsn: str, ledger: checker.Ledger) -> None:
+        self.store = open_postgres_store(dsn, "faults", pool_size=4)
+        self.ledger = ledger
+
+    def batch(self, task: str, *calls: dict[str, Any], **options: Any) -> Batch:
+        """Put a batch together; ``lane`` is a concurrency key."""
+        lane = options.pop("lane", None)
+        task_id = f"tests.faults.tasks.{task}"
+        texts = [encode_arguments(call, _SERIALIZER) for call in calls]
+        made = [
+            NewInvocation(new_invocation_id(), call_id(task_id, text), text, lane_key=lane)
+            for text in texts
+        ]
+        if lane is not None:
+            limit = (lane, options.get("slots", 1))
+            self.ledger.lanes |= {one.invocation_id: limit for one in made}
+        return replace(Batch(task_id=task_id, invocations=made), **options)
+
+    def send(self, batch: Batch) -> list[InvocationId]:
+        """Register; an unknown outcome is written down and raised."""
+        ids = [one.invocation_id for one in batch.invocations]
+        try:
+            self.store.orchestrator.register(batch)
+        except OutcomeUnknownError:
+            self.ledger.unknown += ids
+            raise
+        self.ledger.acknowledged += ids
+        return ids
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.store.close()
+
+
+class Site:
+    """All of it for one test."""
+
+    def __init__(self, dsn: str, bodies: str, nursery: Nursery, folder: Path) -> None:
+        self.dsn = dsn
+        self.bodies = bodies
+        self.folder = folder
+        self.fleet = Fleet(nursery, folder, dsn, bodies)
+        self.ledger = checker.Ledger()
+        self.client = Client(dsn, self.ledger)
+
+    def call(self, task: str, *calls: dict[str, Any], **options: Any) -> list[InvocationId]:
+        """Register calls of one task."""
+        return self.client.send(self.client.batch(task, *calls, **options))
+
+    def work(self, count: int, seconds: float, **options: Any) -> list[InvocationId]:
+        """Register so many calls that take so long."""
+        calls = [{"number": n, "seconds": seconds} for n in range(count)]
+        return self.call("work", *calls, **options)
+
+    def hold(self, count: int, gate: str = "gate", **options: Any) -> list[InvocationId]:
+        """Register calls that go on until ``open_gate``."""
+        calls = [{"number": n, "gate": str(self.folder / gate)} for n in range(count)]
+        return self.call("hold", *calls, **options)
+
+    def open_gate(self, gate: str = "gate") -> None:
+        """Let those that hold go on."""
+        (self.folder / gate).touch()
+
+    def query(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Look at the database, over a connection of its own."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return connection.execute(query.encode(), parameters or None).fetchall()
+
+    def runs(self, ids: Sequence[str]) -> list[Run]:
+        """Return the runs of these, oldest first."""
+        with psycopg.connect(self.bodies, autocommit=True) as side:
+            return side.execute(
+                """select pid, fence, began, ended from body_run
+                   where invocation_id = any (%s::uuid[]) order by began""",
+                (list(ids),),
+            ).fetchall()
+
+    def statuses(self, ids: Sequence[str]) -> dict[str, int]:
+        """Count these by status."""
+        return dict(
+            self.query(
+                """select status::text, count(*)::int from pynenc.invocations
+                   where invocation_id = any (%s::uuid[]) group by 1""",
+                list(ids),
+            )
+        )
+
+    def history(self, invocation_id: str) -> list[str]:
+        """Return its statuses in order."""
+        query = """select status::text from pynenc.invocation_history
+                   where invocation_id = %s order by rev"""
+        return [status for (status,) in self.query(query, invocation_id)]
+
+    def wait_for_runs(self, ids: Sequence[str], count: int, timeout: float = 30) -> None:
+        """Wait until so many runs of these have begun."""
+        wait_for(lambda: len(self.runs(ids)) >= count, self.fleet.explain, timeout)
+
+    def wait_for_success(self, ids: Sequence[str], timeout: float = 60) -> None:
+        """Wait until all of these have ended well."""
+        wanted = {"success": len(ids)}
+        wait_for(lambda: self.statuses(ids) == wanted, self.fleet.explain, timeout)
+
+    def check(self) -> None:
+        """Stop everybody, and have the checker look at what is left."""
+        self.fleet.stop()
+        self.client.close()
+        wait_for(
+            lambda: not checker.remains(self.dsn),
+            lambda: "\n".join([*checker.remains(self.dsn), self.fleet.explain()]),
+        )
+        found = checker.complaints(self.dsn, self.ledger, self.bodies)
+        assert not found, "\n".join([*found, self.fleet.explain()])
+
+    def close(self) -> None:
+        """End what is left of it."""
+        self.fleet.close()
+        self.client.close()

@@ -1,0 +1,61 @@
+"""The connection is cut after a COMMIT was sent and before its answer came."""
+
+from __future__ import annotations
+
+import pytest
+
+from pynenc_pg.exceptions import OutcomeUnknownError
+from tests.acceptance.workers import wait_for
+from tests.faults.proxy import Proxy
+from tests.faults.site import Client, Site
+
+
+def test_a_cut_commit_is_repeated_and_gives_one_row(site: Site) -> None:
+    """Register repeats itself after a cut; the call is there once and runs once."""
+    with Proxy(site.dsn) as proxy:
+        client = Client(proxy.dsn, site.ledger)
+        client.send(client.batch("work", {"number": 0, "seconds": 0}))
+        proxy.cut_after("register")
+        client.send(client.batch("work", {"number": 1, "seconds": 0}))
+        assert proxy.cuts == 1
+        client.close()
+    site.fleet.start()
+    site.wait_for_success(site.ledger.acknowledged)
+    site.check()
+
+
+def test_an_unknown_outcome_is_named_and_safe_to_repeat(site: Site) -> None:
+    """Cut each time, register says that the outcome is unknown; the same ids give one row."""
+    with Proxy(site.dsn) as proxy:
+        client = Client(proxy.dsn, site.ledger)
+        batch = client.batch("work", {"number": 1, "seconds": 0})
+        proxy.cut_after("register", times=9)
+        with pytest.raises(OutcomeUnknownError, match="same ids is safe"):
+            client.send(batch)
+        assert proxy.cuts == 4
+        proxy.cut_after("register", times=0)
+        client.send(batch)
+        assert site.query("select count(*)::int from pynenc.invocation") == [(1,)]
+        client.close()
+    site.fleet.start()
+    site.wait_for_success(site.ledger.acknowledged)
+    site.check()
+
+
+@pytest.mark.parametrize("verb", ["claim", "start", "finish"])
+def test_a_lone_worker_survives_a_cut_in_any_verb(site: Site, verb: str) -> None:
+    """What a worker claims, begins or ends over a connection that is cut is done just once."""
+    with Proxy(site.dsn) as proxy:
+        quick = {"PYNENC__RUNNER__HEARTBEAT": "1", "PYNENC__RUNNER__MAX_PENDING_SECONDS": "1"}
+        worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **quick)
+        site.wait_for_success(site.work(2, 0))
+        # While its thread is busy it claims nothing: the next claim is one that finds work.
+        calls = site.hold(1)
+        site.wait_for_runs(calls, 1)
+        calls += site.work(4, 0.01)
+        proxy.cut_after(verb)
+        site.open_gate()
+        wait_for(lambda: proxy.cuts == 1, worker.explain)
+        site.wait_for_success(calls)
+        assert len(site.runs(calls)) == 5
+        site.check()

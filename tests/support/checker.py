@@ -1,0 +1,184 @@
+"""Reads a database after a quiet period and says what must not be so. Writes nothing.
+
+Given what a client was told (`Ledger`) and what task bodies recorded (``body_run``), it looks for
+work that was lost, invented, done twice without a reason or by two owners at once, for limits that
+did not hold, for steps the state machine does not know, and for what dead processes left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+
+Rows = list[tuple[Any, ...]]
+
+#: What task bodies write into a database of their own; ``fence`` is the lease they ran under.
+BODY_RUN: Final = """create table body_run (
+    invocation_id uuid, fence bigint, pid int, began timestamptz, ended timestamptz)"""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What a client knows: ids by what it was answered, and the limits it asked for."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    lanes: dict[str, tuple[str, int]] = field(default_factory=dict)  # id -> key, slots
+
+
+#: Each query yields what is wrong; its name says how.
+_RULES: Final = {
+    "acknowledged, but has no row": """
+        select a.id from unnest(%(acknowledged)s::uuid[]) a (id)
+        where not exists (select from pynenc.invocation i where i.invocation_id = a.id)""",
+    "nobody was told of it": """
+        select i.invocation_id, i.task_id from pynenc.invocation i
+        where i.invocation_id <> all (%(acknowledged)s::uuid[] || %(unknown)s::uuid[])""",
+    "has not ended": """
+        select i.invocation_id, s.status, s.runner_id, s.due_at from pynenc.invocation i
+        left join pynenc.invocation_state s using (invocation_id)
+        where not exists (select from pynenc.invocation_outcome o
+                          where o.invocation_id = i.invocation_id)
+           or s.invocation_id is not null""",
+    "history has a gap": """
+        select h.invocation_id, h.revs, o.rev from (
+            select invocation_id, array_agg(rev order by rev) as revs
+            from pynenc.invocation_history group by invocation_id) h
+        left join pynenc.invocation_outcome o using (invocation_id)
+        where h.revs is distinct from array(select generate_series(0, o.rev))""",
+    "has no history": """
+        select i.invocation_id from pynenc.invocation i where not exists (
+            select from pynenc.invocation_history h where h.invocation_id = i.invocation_id)""",
+    "step is not in status_transition, or goes back in time": """
+        select h.* from (
+            select invocation_id, rev, previous_status, status, reason, at,
+                   lag(status) over steps as before, lag(at) over steps as earlier
+            from pynenc.invocation_history window steps as (partition by invocation_id order by rev)
+        ) h where h.before is distinct from h.previous_status or h.at < h.earlier
+        or case when h.rev = 0 then h.status <> 'registered' else not exists (
+            select from pynenc.status_transition t
+            where t.from_status = h.before and t.to_status = h.status
+              and (t.reason is null or t.reason = h.reason)) end""",
+    "outcome is not that of the latest lease": """
+        select o.invocation_id, o.lease, o.runner_id, l.lease, l.runner_id
+        from pynenc.invocation_outcome o
+        join lateral (select h.status, h.rev from pynenc.invocation_history h
+                      where h.invocation_id = o.invocation_id order by h.rev desc limit 1) e on true
+        left join lateral (select h.lease, h.runner_id from pynenc.invocation_history h
+                           where h.invocation_id = o.invocation_id and h.status = 'pending'
+                           order by h.rev desc limit 1) l on true
+        where o.lease is distinct from l.lease or o.status <> e.status or o.rev <> e.rev
+           or o.runner_id is not null and o.runner_id is distinct from l.runner_id""",
+    "left behind: live row, slot or wait edge": """
+        select 'state', invocation_id::text from pynenc.invocation_state
+        union all select 'slot', invocation_id::text from pynenc.slot
+        union all select 'edge', awaited_id::text from pynenc.wait_edge""",
+}
+
+#: Only once all workers and clients have ended.
+_REMAINS: Final = {
+    "left behind: runner": "select runner_id, dead_at, lease_until from pynenc.runner",
+    "left behind: session": """
+        select pid, application_name, state, query from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()
+          and application_name like 'pynenc%%'""",
+    "left behind: advisory lock": """
+        select pid, classid, objid from pg_locks where locktype = 'advisory'
+        and database = (select oid from pg_database where datname = current_database())""",
+}
+
+
+def complaints(dsn: str, ledger: Ledger, bodies: str | None = None) -> list[str]:
+    """Return what is wrong, one sentence each; nothing if all is well."""
+    facts = {"acknowledged": ledger.acknowledged, "unknown": ledger.unknown}
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.read_only = True
+        connection.execute("set jit = off")
+        found = list(_broken(connection, _RULES, facts))
+        steps = connection.execute(
+            """select invocation_id::text, lease, status::text, at from pynenc.invocation_history
+               order by at, rev"""
+        ).fetchall()
+    found += _crowded(steps, ledger)
+    if bodies is not None:
+        with psycopg.connect(bodies, autocommit=True) as side:
+            runs = side.execute(
+                """select invocation_id::text, fence, began, ended, pid from body_run
+                   order by began"""
+            ).fetchall()
+        found += _unexplained(steps, runs)
+    return found
+
+
+def remains(dsn: str) -> list[str]:
+    """Return what the dead have left behind."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.read_only = True
+        return list(_broken(connection, _REMAINS, {}))
+
+
+def _broken(
+    connection: psycopg.Connection[Any], rules: dict[str, str], facts: dict[str, list[str]]
+) -> Iterator[str]:
+    for name, query in rules.items():
+        rows = connection.execute(query.encode(), facts).fetchmany(5)
+        yield from (f"{name}: {', '.join(map(str, row))}" for row in rows)
+
+
+OWNED: Final = frozenset({"pending", "running", "paused", "resumed"})
+
+
+def _crowded(steps: Rows, ledger: Ledger) -> Iterator[str]:
+    """At no instant of the history do more of one key own a slot than there are."""
+    inside: dict[str, set[str]] = {}
+    # At one instant those that leave come first.
+    for invocation, _, status, at in sorted(steps, key=lambda step: (step[3], step[2] in OWNED)):
+        if invocation not in ledger.lanes:
+            continue
+        key, slots = ledger.lanes[invocation]
+        those = inside.setdefault(key, set())
+        if status not in OWNED:
+            those.discard(invocation)
+            continue
+        those.add(invocation)
+        if len(those) > slots:
+            yield f"{key} has {slots} slots, and at {at} there were {sorted(those)}"
+
+
+def _unexplained(steps: Rows, runs: Rows) -> Iterator[str]:
+    """Each run of a body has its lease in the history; a second one, the end of the first."""
+    begun, stopped, ended = _leases(steps)
+    seen: dict[str, list[int]] = {}
+    for invocation, fence, began, _, pid in runs:
+        run = f"run of {invocation} under lease {fence} in process {pid}"
+        if fence not in begun:
+            yield f"{run} has no RUNNING in the history"
+        earlier = seen.setdefault(invocation, [])
+        for other in earlier:
+            if other == fence:
+                yield f"{run} is the second one"
+            elif other not in stopped or began < stopped[other]:
+                yield f"{run} began while lease {other} was in force"
+        earlier.append(fence)
+    finished = {(invocation, fence) for invocation, fence, _, over, _ in runs if over is not None}
+    for invocation, lease in ended.items():
+        if invocation in seen and (invocation, lease) not in finished:
+            yield f"{invocation} is a success of lease {lease}, whose run has no end"
+
+
+def _leases(steps: Rows) -> tuple[set[int], dict[int, Any], dict[str, int]]:
+    """Return the leases that were begun, when each was taken away, and the ones of successes."""
+    begun: set[int] = set()
+    stopped: dict[int, Any] = {}
+    ended: dict[str, int] = {}
+    for invocation, lease, status, at in steps:
+        if status == "running":
+            begun.add(lease)
+        elif status == "success":
+            ended[invocation] = lease
+        elif status not in OWNED and lease is not None:
+            stopped.setdefault(lease, at)
+    return begun, stopped, ended
