@@ -1,11 +1,14 @@
-"""Alembic's entry point: where the database is, and in which schema the revisions work.
+"""Alembic's entry point: in which schema the revisions work.
 
-Run by ``pynenc-pg db ...``, which passes an open connection. A team that has its own Alembic
-environment does not run this file: see docs/howto/alembic.md.
+Run by ``pynenc-pg db ...``, which passes a connection in a transaction and sees to it that nobody
+else migrates at the same time. A team that has its own Alembic environment does not run this file:
+see docs/howto/deploy.md.
 """
 
 from alembic import context
-from sqlalchemy import text
+
+from pynenc_pg.postgres.deploy import create_schema
+from pynenc_pg.postgres.migrating import LOCK_TIMEOUT
 
 config = context.config
 schema = config.get_main_option("pynenc_schema") or "pynenc"
@@ -15,15 +18,15 @@ def run_offline() -> None:
     """Print the SQL instead of running it."""
     context.configure(dialect_name="postgresql", version_table_schema=schema, literal_binds=True)
     with context.begin_transaction():
-        context.static_output(f'CREATE SCHEMA IF NOT EXISTS "{schema}";')
+        context.static_output(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';")
+        context.static_output(create_schema(schema))
         context.run_migrations()
 
 
 def run_online() -> None:
-    """Upgrade in one transaction, one migration at a time per database."""
+    """Run in the transaction of the connection; whoever passed it commits."""
     connection = config.attributes["connection"]
-    connection.execute(text("select pg_advisory_xact_lock(hashtext('pynenc_pg migrate'))"))
-    connection.execute(text(f'create schema if not exists "{schema}"'))
+    connection.exec_driver_sql(create_schema(schema))
     context.configure(connection=connection, version_table_schema=schema)
     with context.begin_transaction():
         context.run_migrations()

@@ -10,6 +10,7 @@ from pynenc_pg.cli.shell import shell
 from pynenc_pg.conf.load import load
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.postgres import deploy, embedded
+from pynenc_pg.postgres.migrating import read_dsn
 
 if TYPE_CHECKING:
     from pynenc_pg.cli.main import Context
@@ -40,13 +41,19 @@ class _Target:
             message = "no database named: give --dsn, --app, or set PYNENC__POSTGRES__DSN"
             raise ConfigError(message)
         if not embedded.is_embedded(self._given):
+            read_dsn(self._given)
             return self._given
         self._server = self._server or embedded.from_dsn(self._given)
         return self._server.start()
 
 
 def _show(found: deploy.SchemaStatus) -> None:
-    state = "up to date" if found.up_to_date else f"not up to date: the code brings {found.head}"
+    if found.newer:
+        state = f"newer than this code, which brings {found.head}"
+    elif found.up_to_date:
+        state = "up to date"
+    else:
+        state = f"not up to date: the code brings {found.head}"
     click.echo(
         f"schema {found.schema} on PostgreSQL {found.server_version}: "
         f"revision {found.current or 'none'}, {state}"
@@ -65,7 +72,7 @@ def migrate(target: Any, revision: str) -> None:
 @click.pass_obj
 @click.pass_context
 def status(context: click.Context, target: Any) -> None:
-    """Show the schema's revision; exit code 1 if it is not up to date."""
+    """Show the schema's revision; exit code 1 if there is something to migrate."""
     found = deploy.status(target.dsn, target.schema)
     _show(found)
     context.exit(0 if found.up_to_date else 1)
@@ -84,7 +91,7 @@ def sql(target: Any, revision: str) -> None:
 @click.option("--yes", is_flag=True, help="Really: data is lost.")
 @click.pass_obj
 def downgrade(target: Any, revision: str, *, yes: bool) -> None:
-    """Go back to a revision; base removes everything."""
+    """Go back to a revision; base removes everything of ours."""
     _confirm(target, yes=yes)
     _show(deploy.downgrade(target.dsn, target.schema, revision))
 

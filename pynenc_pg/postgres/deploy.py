@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import sqlalchemy as sa
@@ -15,11 +16,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from pynenc_pg.exceptions import ConfigError
-from pynenc_pg.postgres import errors
+from pynenc_pg.exceptions import SchemaVersionError, StoreError
+from pynenc_pg.postgres.migrating import alembic_alone, in_one_transaction, session, turn
 from pynenc_pg.postgres.templates import check_schema_name, frozen_files, render
 
-MIN_SERVER = 15
+#: A schema that an admin has made is taken as it is: IF NOT EXISTS would ask for the right to
+#: create schemas even where there is nothing to create.
+_SCHEMA: Final = """do $$
+begin
+    if to_regnamespace('{schema}') is null then
+        create schema {schema};
+    end if;
+end $$;"""
+
+
+#: Revisions are named pynenc_0001 and on, so their order can be told from their names.
+_PREFIX: Final = "pynenc_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +44,15 @@ class SchemaStatus:
     server_version: str
 
     @property
+    def newer(self) -> bool:
+        """A later version of this package has migrated the database."""
+        ours = self.current is not None and self.current.startswith(_PREFIX)
+        return ours and str(self.current) > self.head
+
+    @property
     def up_to_date(self) -> bool:
         """Nothing to migrate."""
-        return self.current == self.head
+        return self.current == self.head or self.newer
 
 
 def migrations_path() -> Path:
@@ -42,6 +60,11 @@ def migrations_path() -> Path:
     package = Path(__file__).parent.parent
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def create_schema(schema: str) -> str:
+    """Return the SQL that makes the schema where there is none."""
+    return render(_SCHEMA, schema)
 
 
 def run_sql(folder: str) -> None:
@@ -63,52 +86,110 @@ def run_sql(folder: str) -> None:
 
 
 def migrate(dsn: str, schema: str = "pynenc", revision: str = "head") -> SchemaStatus:
-    """Bring the schema up to date. Safe to run from several places at once: one works, others wait.
+    """Bring the schema up to date, in one transaction, also while workers are at work.
+
+    Safe to run from several places at once: one works, the others wait for it. A table that is
+    locked for long is not queued for, which would stop everybody behind: the transaction is undone
+    and tried again. A schema that a later version has migrated is left as it is.
 
     Raises:
-        ConfigError: the server is older than PostgreSQL 15.
+        ConfigError: the server is older than PostgreSQL 15, or there is no such revision.
+        SchemaVersionError: the tables were made by somebody else's Alembic.
+        StoreUnavailableError: somebody holds a table, or the lock of migrations, for too long.
     """
-    with _connected(dsn, schema) as (config, connection):
-        _check_server(connection)
-        command.upgrade(config, revision)
-    return status(dsn, schema)
+
+    def upgrade(config: Config, connection: sa.Connection) -> None:
+        if not _status(config, connection).newer:
+            command.upgrade(config, revision)
+
+    return _alone(dsn, schema, upgrade)
 
 
 def downgrade(dsn: str, schema: str = "pynenc", revision: str = "base") -> SchemaStatus:
-    """Go back to a revision; ``base`` removes everything. Data goes with it."""
-    with _connected(dsn, schema) as (config, _):
-        command.downgrade(config, revision)
-    return status(dsn, schema)
+    """Go back to a revision; ``base`` removes everything of ours. Data goes with it.
+
+    The schema itself stays, with what is not ours in it; so do the roles.
+
+    Raises:
+        SchemaVersionError: a later version has migrated the database: only that one can undo it.
+        StoreError: something that is not ours depends on what would be removed; names it.
+    """
+
+    def undo(config: Config, connection: sa.Connection) -> None:
+        found = _status(config, connection)
+        if found.newer:
+            message = (
+                f"schema {schema} is at revision {found.current}, and this code knows none after "
+                f"{found.head}: downgrade with the version that brought it"
+            )
+            raise SchemaVersionError(message)
+        with _named_dependants():
+            command.downgrade(config, revision)
+
+    return _alone(dsn, schema, undo)
 
 
 def reset(dsn: str, schema: str = "pynenc") -> SchemaStatus:
-    """Drop the whole schema with all its data and build it anew."""
-    check_schema_name(schema)
-    with errors.translated(), psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(render("drop schema if exists {schema} cascade", schema).encode())
-    return migrate(dsn, schema)
+    """Drop the whole schema with all that is in it and build it anew, in one transaction."""
+
+    def rebuild(config: Config, connection: sa.Connection) -> None:
+        drop = render(
+            "set local client_min_messages = warning; drop schema if exists {schema} cascade; "
+            "set local client_min_messages = notice",
+            schema,
+        )
+        connection.execution_options(no_parameters=True).exec_driver_sql(drop)
+        command.upgrade(config, "head")
+
+    return _alone(dsn, schema, rebuild)
 
 
 def status(dsn: str, schema: str = "pynenc") -> SchemaStatus:
-    """Say which revision the database has, and which one this code brings."""
-    with _connected(dsn, schema) as (config, connection):
-        context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
-        version = connection.exec_driver_sql("show server_version").scalar_one()
-        heads = context.get_current_heads()
-        return SchemaStatus(
-            schema=schema,
-            current=heads[0] if heads else None,
-            head=ScriptDirectory.from_config(config).get_current_head() or "",
-            server_version=str(version).split()[0],
-        )
+    """Say which revision the database has, and which one this code brings.
+
+    Raises:
+        SchemaVersionError: the tables were made by somebody else's Alembic, which knows.
+    """
+    config = _config(schema)
+    with session(dsn) as opened:
+        return in_one_transaction(opened, schema, lambda connection: _status(config, connection))
 
 
 def sql(schema: str = "pynenc", revision: str = "head") -> str:
     """Return the SQL that ``migrate`` would run on an empty database, to be reviewed first."""
     buffer = io.StringIO()
     config = _config(schema, buffer)
-    command.upgrade(config, revision, sql=True)
+    with alembic_alone():
+        command.upgrade(config, revision, sql=True)
     return buffer.getvalue()
+
+
+def _alone(dsn: str, schema: str, work: Callable[[Config, sa.Connection], None]) -> SchemaStatus:
+    """Do the work in one transaction, as the only one who migrates this schema."""
+    config = _config(schema)
+
+    def once(connection: sa.Connection) -> SchemaStatus:
+        config.attributes["connection"] = connection
+        with alembic_alone():
+            work(config, connection)
+        return _status(config, connection)
+
+    with session(dsn) as opened, turn(opened, schema):
+        return in_one_transaction(opened, schema, once)
+
+
+@contextmanager
+def _named_dependants() -> Iterator[None]:
+    """Say what stands in the way; the server's own advice would be to drop that as well."""
+    try:
+        yield
+    except sa.exc.InternalError as error:
+        found = error.orig
+        if not isinstance(found, psycopg.errors.DependentObjectsStillExist):
+            raise
+        detail = "; ".join((found.diag.message_detail or "").splitlines())
+        message = f"nothing was removed, because others need it: {detail}. Drop that first"
+        raise StoreError(message) from error
 
 
 def _config(schema: str, buffer: io.StringIO | None = None) -> Config:
@@ -120,20 +201,25 @@ def _config(schema: str, buffer: io.StringIO | None = None) -> Config:
     return config
 
 
-@contextmanager
-def _connected(dsn: str, schema: str) -> Iterator[tuple[Config, sa.Connection]]:
-    config = _config(schema)
-    engine = sa.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=sa.NullPool
+def _status(config: Config, connection: sa.Connection) -> SchemaStatus:
+    schema = config.get_main_option("pynenc_schema") or "pynenc"
+    context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
+    heads = context.get_current_heads()
+    version = connection.exec_driver_sql("show server_version").scalar_one()
+    if not heads and _has_tables(connection, schema):
+        message = (
+            f"schema {schema} has our tables, but no revision is noted there: another Alembic has "
+            "made them, and is the one to ask and to migrate with"
+        )
+        raise SchemaVersionError(message)
+    return SchemaStatus(
+        schema=schema,
+        current=heads[0] if heads else None,
+        head=ScriptDirectory.from_config(config).get_current_head() or "",
+        server_version=str(version).split()[0],
     )
-    with errors.translated(), engine.begin() as connection:
-        config.attributes["connection"] = connection
-        yield config, connection
 
 
-def _check_server(connection: sa.Connection) -> None:
-    number = int(connection.exec_driver_sql("show server_version_num").scalar_one())
-    if number < MIN_SERVER * 10_000:
-        found = number // 10_000
-        message = f"the server is PostgreSQL {found}, and pynenc_pg needs {MIN_SERVER} or newer"
-        raise ConfigError(message)
+def _has_tables(connection: sa.Connection, schema: str) -> bool:
+    query = render("select to_regclass('{schema}.invocation_state') is not null", schema)
+    return bool(connection.exec_driver_sql(query).scalar_one())

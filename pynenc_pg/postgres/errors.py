@@ -62,7 +62,7 @@ def translate(error: BaseException) -> BaseException:
 
 
 def _sentence(error: psycopg.Error, state: str) -> str:
-    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    said = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
     parts = [said]
     if error.diag.message_hint:
         parts.append(error.diag.message_hint)

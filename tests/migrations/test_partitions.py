@@ -1,0 +1,177 @@
+"""Partitions are there before they are needed, and go when nothing points at them any more."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support.sql import APP, Connection, connect, one, register, status_of
+
+BY_WEEK = ("invocation", "invocation_error", "invocation_outcome")
+TABLES = (*BY_WEEK, "invocation_history")
+
+
+@pytest.fixture
+def connection(database_dsn: str) -> Iterator[Connection]:
+    """A session on a migrated database."""
+    with connect(database_dsn) as opened:
+        yield opened
+
+
+def partitions(connection: Connection, table: str) -> list[str]:
+    """Return the days on which the partitions of a table begin, oldest first."""
+    rows = connection.execute(
+        """select right(inhrelid::regclass::text, 8) from pg_inherits
+           where inhparent = ('pynenc.' || %s)::regclass order by 1""",
+        (table,),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def now(connection: Connection) -> datetime:
+    """Return the database's time, in UTC."""
+    return one(connection, "select clock_timestamp()").astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def monday(weeks_ago: int, connection: Connection) -> datetime:
+    """Return the beginning of a week."""
+    found = now(connection) - timedelta(weeks=weeks_ago)
+    return (found - timedelta(days=found.weekday())).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+
+
+def make(connection: Connection, table: str, begins: datetime) -> str:
+    """Make the partition of a time long past; return its name."""
+    name = f"{table}_{begins:%Y%m%d}"
+    connection.execute("select pynenc.make_partition(%s, %s, %s)", (table, name, begins))
+    return name
+
+
+def make_old_call(connection: Connection, begins: datetime) -> str:
+    """Write a call that ended in the week that begins then, as register would have; its id."""
+    milliseconds = int((begins + timedelta(days=1)).timestamp() * 1000)
+    invocation_id = str(uuid.UUID(int=(milliseconds << 80) | (7 << 76) | (2 << 62) | 1))
+    connection.execute(
+        """insert into invocation (invocation_id, app_id, task_id, call_id, arguments, options,
+               queue, priority, depth, registered_at, registered_by)
+           values (%(id)s, %(app)s, 't', 'c', '{}', '{}', 'default', 0, 0, %(at)s, 'test')""",
+        {"id": invocation_id, "app": APP, "at": begins},
+    )
+    return invocation_id
+
+
+def maintain(connection: Connection) -> list[str]:
+    """Run the house-keeping until it has nothing left to drop; return what it did."""
+    did: list[str] = []
+    while found := one(connection, "select pynenc.maintain(%s)", (APP,)):
+        did += found
+    return did
+
+
+def test_a_fresh_schema_has_them_for_two_weeks(connection: Connection) -> None:
+    """Right after a migration every row of the next 14 days has its place, and of yesterday."""
+    today = now(connection)
+    days = partitions(connection, "invocation_history")
+    for ahead in range(-1, 15):
+        assert f"{today + timedelta(days=ahead):%Y%m%d}" in days
+    for table in BY_WEEK:
+        begins = [
+            datetime.strptime(d, "%Y%m%d").replace(tzinfo=UTC)
+            for d in partitions(connection, table)
+        ]
+        assert begins == [begins[0] + timedelta(weeks=n) for n in range(len(begins))]
+        assert begins[0] <= today - timedelta(days=1)
+        assert begins[-1] + timedelta(weeks=1) >= today + timedelta(days=14)
+
+
+def test_maintain_keeps_them_ahead(connection: Connection) -> None:
+    """Those that are missing ahead are made, with all their triggers; a second run does nothing."""
+    before = {table: partitions(connection, table) for table in TABLES}
+    triggers = """select count(*) from pg_trigger t join pg_inherits h on h.inhrelid = t.tgrelid"""
+    guarded = one(connection, triggers)
+    for table in TABLES:
+        for day in before[table][-2:]:
+            connection.execute(f"drop table pynenc.{table}_{day}".encode())
+    made = maintain(connection)
+    assert sorted(made) == sorted(
+        f"made {table}_{day}" for table in TABLES for day in before[table][-2:]
+    )
+    assert {table: partitions(connection, table) for table in TABLES} == before
+    assert one(connection, triggers) == guarded
+    assert maintain(connection) == []
+
+
+def test_maintain_drops_what_is_past_retention(connection: Connection) -> None:
+    """Finished work goes after 7 days and history after 30, by whole partitions; the rest stays."""
+    kept = {table: partitions(connection, table) for table in TABLES}
+    for table in BY_WEEK:
+        make(connection, table, monday(4, connection))
+        make(connection, table, monday(9, connection))
+    long_ago = now(connection).replace(hour=0, minute=0, second=0, microsecond=0)
+    young = make(connection, "invocation_history", long_ago - timedelta(days=29))
+    make(connection, "invocation_history", long_ago - timedelta(days=32))
+    make(connection, "invocation_history", long_ago - timedelta(days=90))
+    did = maintain(connection)
+    assert len(did) == 2 * len(TABLES)
+    assert all(line.startswith("dropped ") for line in did)
+    kept["invocation_history"].insert(0, young[-8:])
+    assert {table: partitions(connection, table) for table in TABLES} == kept
+
+
+@pytest.mark.parametrize("pointer", ["live row", "wait", "payload"])
+def test_what_something_live_points_at_is_not_dropped(connection: Connection, pointer: str) -> None:
+    """An old week stays while a live row, a waiter or a payload points at a call made in it."""
+    begins = monday(6, connection)
+    names = [make(connection, table, begins) for table in BY_WEEK]
+    free = [make(connection, table, monday(8, connection)) for table in BY_WEEK]
+    old = make_old_call(connection, begins)
+    point, let_go = {
+        "live row": (
+            """insert into invocation_state (invocation_id, app_id, queue, status, status_at,
+                                             changed_by, rank)
+               values (%(id)s, %(app)s, 'default', 'registered', now(), 'test', 0)""",
+            "select cancel(%(app)s, %(id)s, 'test')",
+        ),
+        "wait": (
+            "insert into wait_edge (app_id, awaited_id, listener) values (%(app)s, %(id)s, 'ends')",
+            "delete from wait_edge where awaited_id = %(id)s",
+        ),
+        "payload": (
+            """with p as (insert into payload (app_id, sha256, bytes)
+                          values (%(app)s, sha256('x'), 'x') returning app_id, sha256)
+               insert into payload_ref (app_id, sha256, invocation_id)
+               select app_id, sha256, %(id)s from p""",
+            "delete from payload_ref where invocation_id = %(id)s",
+        ),
+    }[pointer]
+    connection.execute(point.encode(), {"id": old, "app": APP})
+    assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in free)
+    assert one(connection, "select count(*) from invocation where invocation_id = %s", (old,)) == 1
+    connection.execute(let_go.encode(), {"id": old, "app": APP})
+    assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in names)
+    assert one(connection, "select count(*) from invocation where invocation_id = %s", (old,)) == 0
+
+
+def test_a_partition_in_use_is_passed_over(connection: Connection, database_dsn: str) -> None:
+    """Where a long read holds a partition, maintain gives up on it soon, and gets it next time."""
+    name = make(connection, "invocation_error", monday(6, connection))
+    with connect(database_dsn, autocommit=False) as reader:
+        reader.execute(f"select from pynenc.{name}".encode())
+        assert one(connection, "select pynenc.maintain(%s)", (APP,)) == [f"busy, later: {name}"]
+        reader.rollback()
+    assert maintain(connection) == [f"dropped {name}"]
+
+
+def test_register_repairs_what_is_missing(connection: Connection) -> None:
+    """After a long standstill without house-keeping the first call makes the partitions itself."""
+    before = {table: partitions(connection, table) for table in TABLES}
+    for table in TABLES:
+        for day in before[table]:
+            connection.execute(f"drop table pynenc.{table}_{day}".encode())
+    [invocation_id] = register(connection)
+    assert status_of(connection, invocation_id) == "registered"
+    assert {table: partitions(connection, table) for table in TABLES} == before
