@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import HistoryEntry, Outcome, Wakeup
-from pynenc_pg.exceptions import InvocationStatusTransitionError
-from pynenc_pg.invocation.status import InvocationStatus, is_legal
+from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.memory.checks import check_step
 from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Row, Runner
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class MemDatabase:
         Raises:
             InvocationStatusTransitionError: it has not; nothing has changed.
         """
-        before = self._check(row, to, reason)
+        check_step(row, to, reason)
+        before = row.status
         row.status, row.reason, row.runner_id = to, reason, runner_id
         row.rev += 1
         row.status_at = max(self.clock(), row.status_at)
@@ -112,7 +113,8 @@ class MemDatabase:
         Raises:
             InvocationStatusTransitionError: the state machine has no such step.
         """
-        before = self._check(row, to, reason)
+        check_step(row, to, reason)
+        before = row.status
         which = row.invocation_id
         finished_at = max(self.clock(), row.status_at)
         row.status, row.reason = to, reason
@@ -151,15 +153,6 @@ class MemDatabase:
             row.lane.live -= 1
             row.lane.parked.pop(which, None)
             row.lane.must_not_wait.pop(which, None)
-
-    def _check(self, row: Row, to: InvocationStatus, reason: str | None) -> InvocationStatus:
-        if not is_legal(row.status, to, reason):
-            message = (
-                f"invocation {row.invocation_id}: {row.status} -> {to} refused: the state "
-                f"machine has no such step with reason {reason!r}"
-            )
-            raise InvocationStatusTransitionError(message)
-        return row.status
 
     def _note(
         self, row: Row, before: InvocationStatus | None, changed_by: str, at: datetime

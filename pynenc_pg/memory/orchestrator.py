@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from pynenc_pg.domain.ids import InvocationId, RunnerId, id_time
+from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
     Again,
     Answer,
@@ -27,7 +25,8 @@ from pynenc_pg.domain.records import (
     Wakeup,
 )
 from pynenc_pg.exceptions import RunnerFencedError, StoreError
-from pynenc_pg.invocation.status import SPENDING, InvocationStatus, Reason
+from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
+from pynenc_pg.memory.checks import check_batch, check_steps, is_json
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import free_slots, settle_slots, share_lane, take_slots
 from pynenc_pg.memory.recovery import recover, reroute_stopped
@@ -38,7 +37,6 @@ S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
 #: A point of priority is worth this many seconds of waiting.
 AGEING = 60.0
-_DAY = 86_400.0
 
 
 class MemOrchestrator:
@@ -55,8 +53,7 @@ class MemOrchestrator:
         database = self._database
         with database.lock:
             now = database.clock()
-            for new in batch.invocations:
-                _check_time(new.invocation_id, now)
+            check_batch(batch, now)
             database.queues.setdefault(batch.queue, Queue())
             registered = [self._accept(batch, new, now) for new in batch.invocations]
             if batch.delay > 0:
@@ -118,7 +115,7 @@ class MemOrchestrator:
                 message = f"runner {runner_id} is not registered, or was declared dead"
                 raise RunnerFencedError(message)
             now = database.clock()
-            wanted = queues or sorted(database.queues)
+            wanted = dict.fromkeys(queues) or sorted(database.queues)
             queues = [q for q in wanted if q in database.queues and not database.queues[q].paused]
             lanes, candidates = take_slots(database, queues, limit, now)
             taken: list[Row] = []
@@ -154,7 +151,7 @@ class MemOrchestrator:
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """PENDING -> RUNNING."""
         database = self._database
-        answers = {}
+        answers: dict[InvocationId, Answer] = {}
         with database.lock:
             off = [h for h in holds if self._held(runner_id, h, {S.PENDING}, cancelled=True)]
             if off:
@@ -167,7 +164,8 @@ class MemOrchestrator:
                     answers[hold.invocation_id] = Answer.DONE
                 else:
                     again = self._held(runner_id, hold) is not None
-                    answers[hold.invocation_id] = Answer.ALREADY if again else Answer.LOST
+                    answer = Answer.ALREADY if again else Answer.LOST
+                    answers.setdefault(hold.invocation_id, answer)
         return answers
 
     def finish(
@@ -175,13 +173,21 @@ class MemOrchestrator:
     ) -> Mapping[InvocationId, Answer]:
         """RUNNING or RESUMED -> SUCCESS or FAILED."""
         database = self._database
-        answers = {}
+        answers: dict[InvocationId, Answer] = {}
         with database.lock:
             lanes = self._lanes(e.invocation_id for e in endings)
             done: set[InvocationId] = set()
+            refused = {
+                e.invocation_id for e in endings if e.status not in FINAL or not is_json(e.value)
+            }
+            check_steps(
+                (self._held(runner_id, e, BEGUN), e.status, e.reason)
+                for e in endings
+                if e.invocation_id not in refused
+            )
             for e in endings:
                 row = self._held(runner_id, e, BEGUN)
-                if row is not None and not _is_json(e.value):
+                if row is not None and e.invocation_id in refused:
                     answers[e.invocation_id] = Answer.REFUSED
                 elif row is not None:
                     database.end(
@@ -193,23 +199,24 @@ class MemOrchestrator:
                 else:
                     ended = database.ended.get(e.invocation_id)
                     same = ended and (ended.lease, ended.outcome.runner_id) == (e.lease, runner_id)
-                    answers[e.invocation_id] = Answer.ALREADY if same else Answer.LOST
+                    answers.setdefault(e.invocation_id, Answer.ALREADY if same else Answer.LOST)
             free_slots(database, lanes, done, runner_id)
         return answers
 
     def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Mapping[InvocationId, Answer]:
         """RUNNING or RESUMED -> RETRY, ready when its delay is over."""
         database = self._database
-        answers = {}
+        answers: dict[InvocationId, Answer] = {}
         with database.lock:
             lanes = self._lanes(a.invocation_id for a in agains)
             done: set[InvocationId] = set()
+            check_steps((self._held(runner_id, a, BEGUN), S.RETRY, a.reason) for a in agains)
             for a in agains:
                 row = self._held(runner_id, a, BEGUN)
                 if row is None:
                     before = (a.invocation_id, a.lease) in database.retried
-                    answers[a.invocation_id] = Answer.ALREADY if before else Answer.LOST
-                elif a.error is not None and not _is_json(a.error):
+                    answers.setdefault(a.invocation_id, Answer.ALREADY if before else Answer.LOST)
+                elif a.error is not None and not is_json(a.error):
                     answers[a.invocation_id] = Answer.REFUSED
                 else:
                     self._again(row, a, runner_id)
@@ -225,11 +232,7 @@ class MemOrchestrator:
         if again.delay > 0:
             row.due_at = database.clock() + timedelta(seconds=again.delay)
             database.timed.add(row.invocation_id)
-        try:
-            database.move(row, S.RETRY, runner_id, reason=again.reason)
-        except Exception:
-            row.due_at = None
-            raise
+        database.move(row, S.RETRY, runner_id, reason=again.reason)
         row.retries += again.reason in SPENDING
         database.retried.add((row.invocation_id, again.lease))
         if row.cancel_requested:
@@ -240,13 +243,13 @@ class MemOrchestrator:
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
         database = self._database
-        answers = {}
+        answers: dict[InvocationId, Answer] = {}
         with database.lock:
             lanes = self._lanes(h.invocation_id for h in holds)
             rows = []
             for hold in holds:
                 row = self._held(runner_id, hold)
-                answers[hold.invocation_id] = Answer.LOST if row is None else Answer.DONE
+                answers.setdefault(hold.invocation_id, Answer.LOST if row is None else Answer.DONE)
                 if row is not None:
                     pending = row.status is S.PENDING
                     database.move(row, S.REROUTED if pending else S.KILLED, runner_id)
@@ -367,23 +370,3 @@ class MemOrchestrator:
     def _lanes(self, ids: Iterable[InvocationId]) -> list[Lane]:
         rows = (self._database.live.get(i) for i in ids)
         return list({id(r.lane): r.lane for r in rows if r is not None and r.lane}.values())
-
-
-def _check_time(which: InvocationId, now: datetime) -> None:
-    apart = now.timestamp() - id_time(which)
-    if abs(apart) > _DAY:
-        message = f"the id {which} was made {apart:.0f} s from now: set this machine's clock"
-        raise StoreError(message)
-
-
-def _is_json(text: Any) -> bool:
-    """Whether the other store could keep it."""
-    try:
-        json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)

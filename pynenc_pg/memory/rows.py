@@ -108,8 +108,9 @@ class Lane:
     must_not_wait: dict[InvocationId, Row] = field(default_factory=dict)
 
     def free(self) -> list[int]:
-        """The numbers of the free slots."""
-        return [n for n in range(1, self.slots + 1) if n not in self.taken]
+        """The numbers of the free slots; fewer after ``slots`` was lowered below what runs."""
+        numbers = [n for n in range(1, self.slots + 1) if n not in self.taken]
+        return numbers[: max(0, self.slots - len(self.taken))]
 
     def full(self) -> bool:
         """No room; after ``slots`` was lowered more may run than it says."""

@@ -52,7 +52,10 @@ class PgStateBackend:
 
     def get_history(self, invocation_id: InvocationId) -> list[HistoryEntry]:
         """Every status change, oldest first."""
-        rows = self._database.call(_HISTORY, (self._app, invocation_id))
+        try:
+            rows = self._database.call(_HISTORY, (self._app, invocation_id))
+        except DataRejectedError:  # not an id at all
+            rows = []
         if not rows:
             raise self._unknown(invocation_id)
         return [

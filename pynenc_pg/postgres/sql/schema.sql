@@ -1317,7 +1317,7 @@ begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
-        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots);
+        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -1342,8 +1342,9 @@ begin
             lane, must_not_wait)
         select c.id, p_app, p_queue, 'registered', v_now, p_changed_by, v_rank, v_due, v_expires,
                c.lane, p_must_not_wait
-        from unnest(p_ids, v_lanes) c (id, lane)
-        where cardinality(v_fresh) = cardinality(p_ids) or c.id = any (v_fresh);
+        from unnest(p_ids, v_lanes) with ordinality c (id, lane, n)
+        where cardinality(v_fresh) = cardinality(p_ids)
+           or c.id = any (v_fresh) and c.n = array_position(p_ids, c.id);
     end if;
 
     if v_due is not null then
@@ -1506,12 +1507,14 @@ begin
     with call as (
         select c.id, c.key, c.lane, c.n
         from unnest(p_ids, p_keys, p_lanes) with ordinality c (id, key, lane, n)
+    ), once as materialized (
+        -- The same id again is the same call: here, and from an earlier try.
+        select distinct on (c.id) c.* from call c order by c.id, c.n
     ), known as materialized (
-        -- The same id again is the same call.
-        select c.id from call c where exists (select from invocation i where i.invocation_id = c.id)
+        select c.id from once c where exists (select from invocation i where i.invocation_id = c.id)
     ), first as (
         select distinct on (c.key, c.alone) c.id, c.key, c.lane
-        from (select *, case when key is null then id end as alone from call) c
+        from (select *, case when key is null then id end as alone from once) c
         where c.id not in (select id from known) order by c.key, c.alone, c.n
     ), held as (
         insert into invocation_state as s (
@@ -1524,10 +1527,10 @@ begin
         do update set previous_status = s.status
         returning s.invocation_id, s.registration_key
     )
-    select array_agg(case when c.key is null or c.id in (select id from known) then c.id
+    select array_agg(case when o.key is null or o.id in (select id from known) then o.id
                      else h.invocation_id end order by c.n)
     into v_become
-    from call c left join held h on h.registration_key = c.key;
+    from call c join once o on o.id = c.id left join held h on h.registration_key = o.key;
     return v_become;
 end $function$;
 
@@ -1638,7 +1641,7 @@ begin
     where s.invocation_id = any (v_ids);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer)
+CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_changed_by text)
  RETURNS bigint[]
  LANGUAGE plpgsql
 AS $function$
@@ -1667,7 +1670,7 @@ begin
         update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
         where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
         -- More slots than before: who was parked need not wait for the next end.
-        if reroute_parked(v_lanes, 'register') then
+        if reroute_parked(v_lanes, p_changed_by) then
             perform notify(p_app, 'work');
         end if;
     end if;
@@ -1760,8 +1763,10 @@ begin
 
     -- A new statement, so a new snapshot: what the lanes hold now that they are ours.
     with room as materialized (
-        select l.lane_id, array(select g from generate_series(1, l.slots) g
-                                where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
+        -- After its slots were lowered a lane may hold numbers above them: those count, too.
+        select l.lane_id, l.slots - (select count(*) from slot x where x.lane = l.lane_id) as room,
+               array(select g from generate_series(1, l.slots) g
+                     where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
         from lane l where l.lane_id = any (lanes)
     ), filled as (
         insert into slot (lane, n, invocation_id)
@@ -1773,7 +1778,7 @@ begin
                     and a.available and a.due_at is null
                     and (a.expires_at is null or a.expires_at > p_now)
                   order by a.rank, a.invocation_id
-                  limit least(p_limit, cardinality(r.free))
+                  limit greatest(0, least(p_limit, r.room))
                   for no key update skip locked) w) s
         returning invocation_id
     )

@@ -20,7 +20,7 @@ begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
-        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots);
+        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -45,8 +45,9 @@ begin
             lane, must_not_wait)
         select c.id, p_app, p_queue, 'registered', v_now, p_changed_by, v_rank, v_due, v_expires,
                c.lane, p_must_not_wait
-        from unnest(p_ids, v_lanes) c (id, lane)
-        where cardinality(v_fresh) = cardinality(p_ids) or c.id = any (v_fresh);
+        from unnest(p_ids, v_lanes) with ordinality c (id, lane, n)
+        where cardinality(v_fresh) = cardinality(p_ids)
+           or c.id = any (v_fresh) and c.n = array_position(p_ids, c.id);
     end if;
 
     if v_due is not null then

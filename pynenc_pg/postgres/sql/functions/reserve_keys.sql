@@ -16,12 +16,14 @@ begin
     with call as (
         select c.id, c.key, c.lane, c.n
         from unnest(p_ids, p_keys, p_lanes) with ordinality c (id, key, lane, n)
+    ), once as materialized (
+        -- The same id again is the same call: here, and from an earlier try.
+        select distinct on (c.id) c.* from call c order by c.id, c.n
     ), known as materialized (
-        -- The same id again is the same call.
-        select c.id from call c where exists (select from invocation i where i.invocation_id = c.id)
+        select c.id from once c where exists (select from invocation i where i.invocation_id = c.id)
     ), first as (
         select distinct on (c.key, c.alone) c.id, c.key, c.lane
-        from (select *, case when key is null then id end as alone from call) c
+        from (select *, case when key is null then id end as alone from once) c
         where c.id not in (select id from known) order by c.key, c.alone, c.n
     ), held as (
         insert into invocation_state as s (
@@ -34,9 +36,9 @@ begin
         do update set previous_status = s.status
         returning s.invocation_id, s.registration_key
     )
-    select array_agg(case when c.key is null or c.id in (select id from known) then c.id
+    select array_agg(case when o.key is null or o.id in (select id from known) then o.id
                      else h.invocation_id end order by c.n)
     into v_become
-    from call c left join held h on h.registration_key = c.key;
+    from call c join once o on o.id = c.id left join held h on h.registration_key = o.key;
     return v_become;
 end $$;

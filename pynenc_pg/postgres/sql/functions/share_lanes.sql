@@ -2,7 +2,7 @@
 -- maintain cannot remove them before the calls stand in them. The newest call says how many slots
 -- a lane has. Internal; answers in order.
 create or replace function {schema}.share_lanes(
-    p_app text, p_queue text, p_keys text[], p_slots integer
+    p_app text, p_queue text, p_keys text[], p_slots integer, p_changed_by text
 ) returns bigint[] language plpgsql as $$
 declare
     v_lanes bigint[];
@@ -29,7 +29,7 @@ begin
         update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
         where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
         -- More slots than before: who was parked need not wait for the next end.
-        if reroute_parked(v_lanes, 'register') then
+        if reroute_parked(v_lanes, p_changed_by) then
             perform notify(p_app, 'work');
         end if;
     end if;

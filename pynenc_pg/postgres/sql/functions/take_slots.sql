@@ -25,8 +25,10 @@ begin
 
     -- A new statement, so a new snapshot: what the lanes hold now that they are ours.
     with room as materialized (
-        select l.lane_id, array(select g from generate_series(1, l.slots) g
-                                where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
+        -- After its slots were lowered a lane may hold numbers above them: those count, too.
+        select l.lane_id, l.slots - (select count(*) from slot x where x.lane = l.lane_id) as room,
+               array(select g from generate_series(1, l.slots) g
+                     where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
         from lane l where l.lane_id = any (lanes)
     ), filled as (
         insert into slot (lane, n, invocation_id)
@@ -38,7 +40,7 @@ begin
                     and a.available and a.due_at is null
                     and (a.expires_at is null or a.expires_at > p_now)
                   order by a.rank, a.invocation_id
-                  limit least(p_limit, cardinality(r.free))
+                  limit greatest(0, least(p_limit, r.room))
                   for no key update skip locked) w) s
         returning invocation_id
     )

@@ -1,0 +1,91 @@
+"""What the tables and the guard would refuse, found out before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from pynenc_pg.domain.ids import InvocationId, id_time
+from pynenc_pg.domain.records import Batch
+from pynenc_pg.exceptions import (
+    DataRejectedError,
+    InvocationStatusTransitionError,
+    StoreError,
+)
+from pynenc_pg.invocation.status import InvocationStatus, is_legal
+from pynenc_pg.memory.rows import Row
+
+_DAY: Final = 86_400.0
+_QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def check_batch(batch: Batch, now: datetime) -> None:
+    """Refuse a batch that is not to be kept.
+
+    Raises:
+        DataRejectedError: an id, a queue, slots or JSON that cannot be.
+        StoreError: an id that was made more than a day from now.
+    """
+    for new in batch.invocations:
+        _check_id(new.invocation_id, now)
+    if not _QUEUE.fullmatch(batch.queue):
+        msg = f"queue {batch.queue!r}: letters, digits, _ . and - alone"
+        raise DataRejectedError(msg)
+    if batch.slots < 1 and any(new.lane_key is not None for new in batch.invocations):
+        msg = f"slots = {batch.slots}: at least 1"
+        raise DataRejectedError(msg)
+    for text in (batch.options, *(new.arguments for new in batch.invocations)):
+        if not is_json(text):
+            msg = f"{text[:80]!r} is not JSON"
+            raise DataRejectedError(msg)
+
+
+def check_step(row: Row, to: InvocationStatus, reason: str | None) -> None:
+    """Refuse a step that the state machine does not have.
+
+    Raises:
+        InvocationStatusTransitionError: names both statuses.
+    """
+    if not is_legal(row.status, to, reason):
+        msg = (
+            f"invocation {row.invocation_id}: {row.status} -> {to} refused: the state machine has "
+            f"no such step with reason {reason!r}"
+        )
+        raise InvocationStatusTransitionError(msg)
+
+
+def check_steps(steps: Iterable[tuple[Row | None, InvocationStatus, str | None]]) -> None:
+    """Refuse all of them if one is refused; those without a row are not ours."""
+    for row, to, reason in steps:
+        if row is not None:
+            check_step(row, to, reason)
+
+
+def is_json(text: str) -> bool:
+    """Whether the other store could keep it: JSON, and text that can be encoded."""
+    try:
+        text.encode()
+        json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _check_id(which: InvocationId, now: datetime) -> None:
+    try:
+        UUID(which)
+    except ValueError as error:
+        msg = f"the id {which!r} is no UUID"
+        raise DataRejectedError(msg) from error
+    apart = now.timestamp() - id_time(which)
+    if abs(apart) > _DAY:
+        msg = f"the id {which} was made {apart:.0f} s from now: set this machine's clock"
+        raise StoreError(msg)
