@@ -100,15 +100,13 @@ create sequence {schema}.lease_seq as bigint cache 1;
 -- claim: the next ready ones of a queue that have no concurrency key
 create index state_ready_idx on {schema}.invocation_state (app_id, queue, rank, invocation_id)
     where available and due_at is null and lane is null;
--- claim: the next ready ones of a lane
-create index state_ready_lane_idx on {schema}.invocation_state (lane, rank, invocation_id)
-    where available and due_at is null and lane is not null;
+-- the ready and the parked ones of a lane, by rank; whether anything stands in it (maintain, and the
+-- foreign key when a lane is removed)
+create index state_lane_idx on {schema}.invocation_state (lane, available, parked, rank, invocation_id)
+    where lane is not null;
 -- claim: those of a lane that end rather than wait
 create index state_must_not_wait_idx on {schema}.invocation_state (lane)
     where must_not_wait and available and due_at is null;
--- the verbs that free a slot: the first one parked in a lane
-create index state_parked_idx on {schema}.invocation_state (lane, rank, invocation_id)
-    where parked;
 -- claim: what others wait for, deepest first
 create index state_awaited_idx on {schema}.invocation_state (app_id, queue, awaited desc, rank)
     where awaited is not null and available and due_at is null;
@@ -136,8 +134,8 @@ create table {schema}.lane (
     constraint lane_key unique (app_id, key)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200,
         autovacuum_vacuum_cost_delay = 0);
--- claim: the lanes of a queue
-create index lane_queue_idx on {schema}.lane (app_id, queue);
+-- claim: the lanes of a queue, in the order of their turn
+create index lane_queue_idx on {schema}.lane (queue, app_id, served, key);
 alter table {schema}.invocation_state
     add constraint state_lane_fk foreign key (lane) references {schema}.lane;
 

@@ -76,8 +76,9 @@ begin
               and (s.expires_at is null or s.expires_at > p_now)
             order by s.rank, s.invocation_id limit p_limit for no key update skip locked
         ), keyed as (
-            select s.invocation_id, s.rank from unnest(p_keyed) k (id)
-            join invocation_state s on s.invocation_id = k.id and s.queue = p_queue
+            select s.invocation_id, s.rank from unnest(p_keyed) k (id) cross join lateral (
+                select * from invocation_state s where s.invocation_id = k.id offset 0) s
+            where s.queue = p_queue
         )
         select c.invocation_id from (table free union all table keyed) c
         order by c.rank, c.invocation_id limit p_limit);
@@ -303,11 +304,13 @@ begin
     v_lanes := lock_lanes(p_ids);
     with mine as materialized (
         select s.invocation_id, e.status, e.value, e.reason
-        from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
-             e (id, lease, status, value, reason)
-        join invocation_state s on s.invocation_id = e.id
-        where s.runner_id is not distinct from p_runner and s.lease = e.lease and s.status in ('running', 'resumed')
-        order by s.invocation_id for update of s
+        from (select * from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
+                   e (id, lease, status, value, reason) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for update) s
     ), gone as (
         delete from invocation_state s using mine m where s.invocation_id = m.invocation_id
         returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
@@ -334,7 +337,7 @@ begin
     return query
     select e.id, case when exists (
         select from invocation_outcome o where o.invocation_id = e.id and o.lease = e.lease
-        and o.runner_id = p_runner) then 'already' else 'lost' end
+        and o.runner_id = p_runner offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
 end $$;
 
@@ -347,7 +350,7 @@ begin
     delete from slot x where x.invocation_id = any (p_ids);
     if reroute_parked(p_lanes, p_changed_by) or exists (
         select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
-        and s.lane is not null and s.available
+        and s.lane is not null and s.available and not s.parked
     ) then
         perform notify(p_app, 'work');
     end if;
@@ -542,7 +545,8 @@ language plpgsql stable {definer} as $$
 begin
     return query
     select o.invocation_id, o.status::text, o.value::text, o.reason, o.runner_id, o.finished_at
-    from unnest(p_ids) i (id) join invocation_outcome o on o.invocation_id = i.id
+    from unnest(p_ids) i (id) cross join lateral (
+        select * from invocation_outcome o where o.invocation_id = i.id offset 0) o
     where o.app_id = p_app;
 end $$;
 
@@ -830,10 +834,12 @@ begin
     perform check_isolation();
     v_lanes := lock_lanes(p_ids);
     with mine as materialized (
-        select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
-        join invocation_state s on s.invocation_id = h.id
-        where s.runner_id is not distinct from p_runner and s.lease = h.lease
-        order by s.invocation_id for no key update of s
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner
+            offset 0 for no key update) s
     ), given as (
         update invocation_state s
         set status = case when s.status = 'pending' then 'rerouted' else 'killed' end::invocation_status,
@@ -867,7 +873,7 @@ begin
     v_ids := array(
         select p.invocation_id from lane l cross join lateral (
             select s.invocation_id from invocation_state s
-            where s.lane = l.lane_id and s.parked
+            where s.lane = l.lane_id and s.lane is not null and s.parked and not s.available
             order by s.rank, s.invocation_id
             limit greatest(0, l.slots - (select count(*) from slot x where x.lane = l.lane_id))
         ) p where l.lane_id = any (p_lanes));
@@ -916,8 +922,12 @@ create or replace function {schema}.reserve_keys(
 ) returns uuid[] language plpgsql as $$
 declare
     v_become uuid[];
+    v_held   uuid[];
 begin
-    perform from invocation_state s where s.app_id = p_app and s.registration_key = any (p_keys)
+    v_held := array(select s.invocation_id from unnest(p_keys) k (key) cross join lateral (
+                        select s.invocation_id from invocation_state s
+                        where s.app_id = p_app and s.registration_key = k.key offset 0) s);
+    perform from invocation_state s where s.invocation_id = any (v_held)
     order by s.invocation_id for no key update;
 
     with call as (
@@ -969,11 +979,13 @@ begin
     v_lanes := lock_lanes(p_ids);
     with mine as materialized (
         select s.invocation_id, e.reason, e.delay, e.error
-        from unnest(p_ids, p_leases, p_reasons, p_delays, p_errors)
-             e (id, lease, reason, delay, error)
-        join invocation_state s on s.invocation_id = e.id
-        where s.runner_id is not distinct from p_runner and s.lease = e.lease and s.status in ('running', 'resumed')
-        order by s.invocation_id for no key update of s
+        from (select * from unnest(p_ids, p_leases, p_reasons, p_delays, p_errors)
+                   e (id, lease, reason, delay, error) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for no key update) s
     ), again as (
         update invocation_state s
         set status = 'retry', previous_status = s.status,
@@ -1010,7 +1022,7 @@ begin
     return query
     select e.id, case when exists (
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
-        and h.lease = e.lease) then 'already' else 'lost' end
+        and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
 end $$;
 
@@ -1032,7 +1044,7 @@ begin
 
     v_ids := array(select s.invocation_id from invocation_state s
                    where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
-                     and s.available
+                     and s.available and not s.parked
                      and s.invocation_id <> all (p_taken)
                    order by s.invocation_id for update skip locked);
     if v_ids <> '{}' then
@@ -1043,11 +1055,11 @@ begin
         select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
             select s.invocation_id from invocation_state s
             where s.lane = f.lane and s.lane is not null and s.due_at is null
-              and s.available
+              and s.available and not s.parked
               and s.invocation_id <> all (p_taken)
             order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
         -- Only where this claim took something: a lane that was full before was not offered.
-        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken)));
+        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken) offset 0));
     update invocation_state s
     set status = 'concurrency_controlled', previous_status = s.status,
         status_at = greatest(p_now, s.status_at), reason = null, rev = s.rev + 1,
@@ -1070,12 +1082,13 @@ begin
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
 
-        perform from lane l where l.app_id = p_app and l.key = any (p_keys)
-        order by l.key for key share;
+        perform from (select key from unnest(p_keys) key order by key) k cross join lateral (
+            select from lane l where l.app_id = p_app and l.key = k.key offset 0 for key share) l;
 
         select array_agg(l.lane_id order by k.n) into v_lanes
         from unnest(p_keys) with ordinality k (key, n)
-        left join lane l on l.app_id = p_app and l.key = k.key;
+        left join lateral (select l.lane_id from lane l
+                           where l.app_id = p_app and l.key = k.key offset 0) l on true;
         -- A lane that was idle may have been removed between the two statements: once more.
         exit when cardinality(array_remove(v_lanes, null)) = cardinality(array_remove(p_keys, null));
     end loop;
@@ -1114,18 +1127,20 @@ declare
 begin
     perform check_isolation();
     select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
-    from unnest(p_ids, p_leases) h (id, lease)
-    join invocation_state s on s.invocation_id = h.id
+    from unnest(p_ids, p_leases) h (id, lease) cross join lateral (
+        select * from invocation_state s where s.invocation_id = h.id offset 0) s
     where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
     if v_off is not null then
         perform release(p_app, p_runner, v_off, v_leases);
     end if;
 
     with mine as materialized (
-        select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
-        join invocation_state s on s.invocation_id = h.id
-        where s.runner_id is not distinct from p_runner and s.lease = h.lease and s.status = 'pending'
-        order by s.invocation_id for no key update of s
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner and s.status = 'pending'
+            offset 0 for no key update) s
     ), begun as (
         update invocation_state s
         set status = 'running', previous_status = s.status,
@@ -1141,8 +1156,9 @@ begin
     end if;
     return query
     select h.id, case when exists (
-        select from invocation_state s where s.invocation_id = h.id and s.runner_id = p_runner
-        and s.lease = h.lease) then 'already' else 'lost' end
+        select from invocation_state s where s.invocation_id = h.id
+        and s.runner_id is not distinct from p_runner
+        and s.lease = h.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
 end $$;
 
@@ -1156,17 +1172,35 @@ create or replace function {schema}.take_slots(
 begin
     candidates := '{}';
     lanes := array(
-        select l.lane_id from lane l
-        where l.app_id = p_app and (l.queue = any (p_queues) or l.queue is null)
-          and (l.next_at is null or l.next_at <= p_now)
-          and (exists (select from invocation_state s
-                       where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
-                         and s.available)
-               or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
-                  and exists (select from invocation_state s
-                              where s.lane = l.lane_id and s.lane is not null and s.due_at is null
-                                and s.available))
-        order by l.served, l.key limit p_limit for no key update skip locked);
+        select t.lane_id from (
+            select x.* from unnest(p_queues) q (name) cross join lateral (
+                select l.lane_id, l.served, l.key from lane l
+                where l.app_id = p_app and l.queue = q.name
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) x
+            union all
+            select y.* from (
+                select l.lane_id, l.served, l.key from lane l
+                where l.queue is null and l.app_id is not distinct from p_app
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) y
+        ) t order by t.served, t.key limit p_limit);
     if lanes = '{}' then
         return;
     end if;
@@ -1185,7 +1219,7 @@ begin
             select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
             from (select a.invocation_id, a.rank from invocation_state a
                   where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
-                    and a.available and a.due_at is null
+                    and a.available and not a.parked and a.due_at is null
                     and (a.expires_at is null or a.expires_at > p_now)
                   order by a.rank, a.invocation_id
                   limit greatest(0, least(p_limit, r.room))

@@ -13,8 +13,9 @@ begin
               and (s.expires_at is null or s.expires_at > p_now)
             order by s.rank, s.invocation_id limit p_limit for no key update skip locked
         ), keyed as (
-            select s.invocation_id, s.rank from unnest(p_keyed) k (id)
-            join invocation_state s on s.invocation_id = k.id and s.queue = p_queue
+            select s.invocation_id, s.rank from unnest(p_keyed) k (id) cross join lateral (
+                select * from invocation_state s where s.invocation_id = k.id offset 0) s
+            where s.queue = p_queue
         )
         select c.invocation_id from (table free union all table keyed) c
         order by c.rank, c.invocation_id limit p_limit);

@@ -15,11 +15,13 @@ begin
     v_lanes := lock_lanes(p_ids);
     with mine as materialized (
         select s.invocation_id, e.status, e.value, e.reason
-        from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
-             e (id, lease, status, value, reason)
-        join invocation_state s on s.invocation_id = e.id
-        where s.runner_id is not distinct from p_runner and s.lease = e.lease and s.status in ('running', 'resumed')
-        order by s.invocation_id for update of s
+        from (select * from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
+                   e (id, lease, status, value, reason) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for update) s
     ), gone as (
         delete from invocation_state s using mine m where s.invocation_id = m.invocation_id
         returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
@@ -46,6 +48,6 @@ begin
     return query
     select e.id, case when exists (
         select from invocation_outcome o where o.invocation_id = e.id and o.lease = e.lease
-        and o.runner_id = p_runner) then 'already' else 'lost' end
+        and o.runner_id = p_runner offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
 end $$;

@@ -7,7 +7,7 @@ begin
     delete from slot x where x.invocation_id = any (p_ids);
     if reroute_parked(p_lanes, p_changed_by) or exists (
         select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
-        and s.lane is not null and s.available
+        and s.lane is not null and s.available and not s.parked
     ) then
         perform notify(p_app, 'work');
     end if;

@@ -5,6 +5,7 @@ language plpgsql stable {definer} as $$
 begin
     return query
     select o.invocation_id, o.status::text, o.value::text, o.reason, o.runner_id, o.finished_at
-    from unnest(p_ids) i (id) join invocation_outcome o on o.invocation_id = i.id
+    from unnest(p_ids) i (id) cross join lateral (
+        select * from invocation_outcome o where o.invocation_id = i.id offset 0) o
     where o.app_id = p_app;
 end $$;

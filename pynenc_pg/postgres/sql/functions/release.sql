@@ -11,10 +11,12 @@ begin
     perform check_isolation();
     v_lanes := lock_lanes(p_ids);
     with mine as materialized (
-        select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
-        join invocation_state s on s.invocation_id = h.id
-        where s.runner_id is not distinct from p_runner and s.lease = h.lease
-        order by s.invocation_id for no key update of s
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner
+            offset 0 for no key update) s
     ), given as (
         update invocation_state s
         set status = case when s.status = 'pending' then 'rerouted' else 'killed' end::invocation_status,

@@ -9,7 +9,7 @@ begin
     v_ids := array(
         select p.invocation_id from lane l cross join lateral (
             select s.invocation_id from invocation_state s
-            where s.lane = l.lane_id and s.parked
+            where s.lane = l.lane_id and s.lane is not null and s.parked and not s.available
             order by s.rank, s.invocation_id
             limit greatest(0, l.slots - (select count(*) from slot x where x.lane = l.lane_id))
         ) p where l.lane_id = any (p_lanes));

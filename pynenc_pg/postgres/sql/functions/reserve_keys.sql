@@ -9,8 +9,12 @@ create or replace function {schema}.reserve_keys(
 ) returns uuid[] language plpgsql as $$
 declare
     v_become uuid[];
+    v_held   uuid[];
 begin
-    perform from invocation_state s where s.app_id = p_app and s.registration_key = any (p_keys)
+    v_held := array(select s.invocation_id from unnest(p_keys) k (key) cross join lateral (
+                        select s.invocation_id from invocation_state s
+                        where s.app_id = p_app and s.registration_key = k.key offset 0) s);
+    perform from invocation_state s where s.invocation_id = any (v_held)
     order by s.invocation_id for no key update;
 
     with call as (

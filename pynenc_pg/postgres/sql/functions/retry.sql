@@ -17,11 +17,13 @@ begin
     v_lanes := lock_lanes(p_ids);
     with mine as materialized (
         select s.invocation_id, e.reason, e.delay, e.error
-        from unnest(p_ids, p_leases, p_reasons, p_delays, p_errors)
-             e (id, lease, reason, delay, error)
-        join invocation_state s on s.invocation_id = e.id
-        where s.runner_id is not distinct from p_runner and s.lease = e.lease and s.status in ('running', 'resumed')
-        order by s.invocation_id for no key update of s
+        from (select * from unnest(p_ids, p_leases, p_reasons, p_delays, p_errors)
+                   e (id, lease, reason, delay, error) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for no key update) s
     ), again as (
         update invocation_state s
         set status = 'retry', previous_status = s.status,
@@ -58,6 +60,6 @@ begin
     return query
     select e.id, case when exists (
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
-        and h.lease = e.lease) then 'already' else 'lost' end
+        and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
 end $$;

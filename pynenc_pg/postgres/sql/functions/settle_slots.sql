@@ -16,7 +16,7 @@ begin
 
     v_ids := array(select s.invocation_id from invocation_state s
                    where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
-                     and s.available
+                     and s.available and not s.parked
                      and s.invocation_id <> all (p_taken)
                    order by s.invocation_id for update skip locked);
     if v_ids <> '{}' then
@@ -27,11 +27,11 @@ begin
         select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
             select s.invocation_id from invocation_state s
             where s.lane = f.lane and s.lane is not null and s.due_at is null
-              and s.available
+              and s.available and not s.parked
               and s.invocation_id <> all (p_taken)
             order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
         -- Only where this claim took something: a lane that was full before was not offered.
-        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken)));
+        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken) offset 0));
     update invocation_state s
     set status = 'concurrency_controlled', previous_status = s.status,
         status_at = greatest(p_now, s.status_at), reason = null, rev = s.rev + 1,

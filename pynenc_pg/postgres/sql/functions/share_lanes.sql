@@ -13,12 +13,13 @@ begin
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
 
-        perform from lane l where l.app_id = p_app and l.key = any (p_keys)
-        order by l.key for key share;
+        perform from (select key from unnest(p_keys) key order by key) k cross join lateral (
+            select from lane l where l.app_id = p_app and l.key = k.key offset 0 for key share) l;
 
         select array_agg(l.lane_id order by k.n) into v_lanes
         from unnest(p_keys) with ordinality k (key, n)
-        left join lane l on l.app_id = p_app and l.key = k.key;
+        left join lateral (select l.lane_id from lane l
+                           where l.app_id = p_app and l.key = k.key offset 0) l on true;
         -- A lane that was idle may have been removed between the two statements: once more.
         exit when cardinality(array_remove(v_lanes, null)) = cardinality(array_remove(p_keys, null));
     end loop;

@@ -11,18 +11,20 @@ declare
 begin
     perform check_isolation();
     select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
-    from unnest(p_ids, p_leases) h (id, lease)
-    join invocation_state s on s.invocation_id = h.id
+    from unnest(p_ids, p_leases) h (id, lease) cross join lateral (
+        select * from invocation_state s where s.invocation_id = h.id offset 0) s
     where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
     if v_off is not null then
         perform release(p_app, p_runner, v_off, v_leases);
     end if;
 
     with mine as materialized (
-        select s.invocation_id from unnest(p_ids, p_leases) h (id, lease)
-        join invocation_state s on s.invocation_id = h.id
-        where s.runner_id is not distinct from p_runner and s.lease = h.lease and s.status = 'pending'
-        order by s.invocation_id for no key update of s
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner and s.status = 'pending'
+            offset 0 for no key update) s
     ), begun as (
         update invocation_state s
         set status = 'running', previous_status = s.status,
@@ -38,7 +40,8 @@ begin
     end if;
     return query
     select h.id, case when exists (
-        select from invocation_state s where s.invocation_id = h.id and s.runner_id = p_runner
-        and s.lease = h.lease) then 'already' else 'lost' end
+        select from invocation_state s where s.invocation_id = h.id
+        and s.runner_id is not distinct from p_runner
+        and s.lease = h.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
 end $$;

@@ -8,17 +8,35 @@ create or replace function {schema}.take_slots(
 begin
     candidates := '{}';
     lanes := array(
-        select l.lane_id from lane l
-        where l.app_id = p_app and (l.queue = any (p_queues) or l.queue is null)
-          and (l.next_at is null or l.next_at <= p_now)
-          and (exists (select from invocation_state s
-                       where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
-                         and s.available)
-               or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
-                  and exists (select from invocation_state s
-                              where s.lane = l.lane_id and s.lane is not null and s.due_at is null
-                                and s.available))
-        order by l.served, l.key limit p_limit for no key update skip locked);
+        select t.lane_id from (
+            select x.* from unnest(p_queues) q (name) cross join lateral (
+                select l.lane_id, l.served, l.key from lane l
+                where l.app_id = p_app and l.queue = q.name
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) x
+            union all
+            select y.* from (
+                select l.lane_id, l.served, l.key from lane l
+                where l.queue is null and l.app_id is not distinct from p_app
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) y
+        ) t order by t.served, t.key limit p_limit);
     if lanes = '{}' then
         return;
     end if;
@@ -37,7 +55,7 @@ begin
             select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
             from (select a.invocation_id, a.rank from invocation_state a
                   where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
-                    and a.available and a.due_at is null
+                    and a.available and not a.parked and a.due_at is null
                     and (a.expires_at is null or a.expires_at > p_now)
                   order by a.rank, a.invocation_id
                   limit greatest(0, least(p_limit, r.room))
