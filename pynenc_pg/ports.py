@@ -80,6 +80,7 @@ class Orchestrator(Protocol):
     def recover(self, policy: RecoveryPolicy) -> Recovered:
         """Reroute what dead runners held and what was not begun in time.
 
+        What live runners hold is looked at only where the policy says how long it may be pending.
         Begun work counts a recovery, and ends as FAILED (recoveries_exhausted) beyond the limit.
         """
         ...

@@ -142,7 +142,7 @@ class RecoveryPolicy:
     """When a runner counts as dead, and how often one invocation may be recovered."""
 
     grace: float = 1.0  # seconds a lock may be gone
-    max_pending: float = 5.0  # seconds between claim and start
+    max_pending: float | None = 5.0  # seconds between claim and start; None: not looked at now
     max_recoveries: int = 3
     limit: int = 500  # rows a call may move
 

@@ -23,7 +23,7 @@ def recover(database: MemDatabase, policy: RecoveryPolicy) -> Recovered:
     dead = [r for r in database.runners.values() if not r.dead and r.lease_until < now]
     for runner in dead:
         runner.dead = True
-    late = now - timedelta(seconds=policy.max_pending)
+    late = None if policy.max_pending is None else now - timedelta(seconds=policy.max_pending)
     rows = [row for row in database.live.values() if _orphan(database, row, late)][: policy.limit]
     for row in rows:
         _take_away(database, row)
@@ -52,11 +52,11 @@ def reroute_stopped(database: MemDatabase, rows: Iterable[Row], changed_by: str)
             database.move(row, S.REROUTED, changed_by)
 
 
-def _orphan(database: MemDatabase, row: Row, late: datetime) -> bool:
+def _orphan(database: MemDatabase, row: Row, late: datetime | None) -> bool:
     runner = database.runners.get(row.runner_id) if row.runner_id else None
     if runner is None:
         return False
-    return runner.dead or (row.status is S.PENDING and row.status_at < late)
+    return runner.dead or (late is not None and row.status is S.PENDING and row.status_at < late)
 
 
 def _take_away(database: MemDatabase, row: Row) -> None:

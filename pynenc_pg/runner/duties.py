@@ -42,6 +42,7 @@ class Duties:
         self._changed = threading.Condition()
         self._stopping = False
         self._next = dict.fromkeys(("sweep", "promote", "expire", "maintain"), math.inf)
+        self._pending_at = 0.0
         self._noise = Noise(logger)
         self._thread = threading.Thread(target=self._run, name="pynenc-duties", daemon=True)
 
@@ -113,11 +114,16 @@ class Duties:
         Alone, a runner looks now and then for what it holds itself without knowing: claimed by a
         call whose answer was lost.
         """
-        conf = self._conf
+        conf, now = self._conf, time.monotonic()
+        # Whether runners begin what they claim is looked at less often: it costs a look at all
+        # that the living hold.
+        look_at_pending = now >= self._pending_at
+        if look_at_pending:
+            self._pending_at = now + conf.max_pending_seconds / 2
         found = self._orchestrator.recover(
             RecoveryPolicy(
                 grace=conf.grace,
-                max_pending=conf.max_pending_seconds,
+                max_pending=conf.max_pending_seconds if look_at_pending else None,
                 max_recoveries=conf.max_recoveries,
             )
         )

@@ -265,7 +265,7 @@ def recover(
     *,
     app: str = APP,
     grace: float = 1.0,
-    max_pending: float = 3600,
+    max_pending: float | None = 3600,
     max_recoveries: int = 3,
     limit: int = 500,
 ) -> tuple[int, int, list[str], float | None]:

@@ -1,13 +1,87 @@
-"""Stores opened directly, as the contract tests want them."""
+"""Stores opened directly, as the contract tests want them: with a way to let time pass."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
+from pynenc_pg.domain.ids import RunnerId
+from pynenc_pg.memory.broker import MemBroker
+from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.orchestrator import MemOrchestrator
+from pynenc_pg.memory.state_backend import MemStateBackend
+from pynenc_pg.ports import Broker, Orchestrator, StateBackend
 from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.listener import PgBroker
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.postgres.state_backend import PgStateBackend
+
+# The database's clock is nobody's to move, so the rows move the other way. What stands in history
+# and the time of a status stay (the guard refuses them): "not begun in time" needs a limit of 0.
+_TIME_PASSES: Final = """
+with passed as (select %s::text as app, %s::float8 as seconds),
+work as (
+    update {schema}.invocation_state s
+    set previous_status = s.status, rank = s.rank - p.seconds,
+        due_at = s.due_at - make_interval(secs => p.seconds),
+        expires_at = s.expires_at - make_interval(secs => p.seconds)
+    from passed p where s.app_id = p.app
+), lanes as (
+    update {schema}.lane l set served = l.served - make_interval(secs => p.seconds)
+    from passed p where l.app_id = p.app
+), runners as (
+    update {schema}.runner r set lease_until = r.lease_until - make_interval(secs => p.seconds)
+    from passed p where r.app_id = p.app
+)
+select 1"""
+_LOSE: Final = """
+with lost as (
+    update {schema}.runner set lease_until = clock_timestamp() - interval '1 second'
+    where app_id = %s and runner_id = %s and dead_at is null returning 1
+)
+select count(*) from lost"""
+
+
+class OpenStore(Protocol):
+    """What both kinds have: the three ports, and time as a thing that tests own."""
+
+    @property
+    def app_id(self) -> str:
+        """Whose work it holds."""
+        ...
+
+    @property
+    def orchestrator(self) -> Orchestrator:
+        """Writes."""
+        ...
+
+    @property
+    def state_backend(self) -> StateBackend:
+        """Reads."""
+        ...
+
+    @property
+    def broker(self) -> Broker:
+        """Wakes."""
+        ...
+
+    def let_pass(self, seconds: float) -> None:
+        """Make everything as if so much time had passed at once."""
+        ...
+
+    def lose(self, runner_id: RunnerId) -> None:
+        """Make a runner's lease be over, as if it had not been heard of for long."""
+        ...
+
+    def for_app(self, app_id: str) -> OpenStore:
+        """Open the same place for another app."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 @dataclass
@@ -19,14 +93,94 @@ class PostgresStore:
     state_backend: PgStateBackend
     broker: PgBroker
 
+    @property
+    def app_id(self) -> str:
+        """Whose work it holds."""
+        return self.database.app_id
+
+    def let_pass(self, seconds: float) -> None:
+        """Move what is stored into the past."""
+        self.database.call(_TIME_PASSES, (self.app_id, seconds))
+
+    def lose(self, runner_id: RunnerId) -> None:
+        """Move the end of its lease into the past."""
+        self.database.call(_LOSE, (self.app_id, runner_id))
+
+    def for_app(self, app_id: str) -> PostgresStore:
+        """Share the pool; a home connection belongs to one app."""
+        self.database.call("select 1")  # opens the pool, or there would be nothing to share
+        database = copy.copy(self.database)
+        database.app_id, database.home = app_id, None
+        return over_postgres(database)
+
     def close(self) -> None:
         """Close the pool."""
         self.database.close()
 
 
-def open_postgres_store(dsn: str, app_id: str, *, pool_size: int = 8) -> PostgresStore:
-    """Open a store on a migrated database."""
-    database = PgDatabase(dsn, app_id=app_id, pool_size=pool_size)
+class Clock:
+    """A clock that only its owner moves: a millisecond at each look, or as far as it is told."""
+
+    def __init__(self) -> None:
+        """Begin now: ids are made by the real clock, and may be a day off at most."""
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        """Return a time that nobody was told before."""
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+@dataclass
+class MemoryStore:
+    """The three parts over one app's dicts."""
+
+    database: MemDatabase
+    orchestrator: MemOrchestrator
+    state_backend: MemStateBackend
+    broker: MemBroker
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def app_id(self) -> str:
+        """Whose work it holds."""
+        return self.database.app_id
+
+    def let_pass(self, seconds: float) -> None:
+        """Move the clock."""
+        self.clock.now += timedelta(seconds=seconds)
+
+    def lose(self, runner_id: RunnerId) -> None:
+        """Move the end of its lease into the past."""
+        with self.database.lock:
+            runner = self.database.runners.get(runner_id)
+            if runner is not None:
+                runner.lease_until = self.clock.now - timedelta(seconds=1)
+
+    def for_app(self, app_id: str) -> MemoryStore:
+        """Begin a new one: in memory, apps have nothing in common."""
+        return open_memory_store(app_id)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def over_postgres(database: PgDatabase) -> PostgresStore:
+    """Put the three parts over a database."""
     return PostgresStore(
         database, PgOrchestrator(database), PgStateBackend(database), PgBroker(database)
+    )
+
+
+def open_postgres_store(dsn: str, app_id: str, *, pool_size: int = 8) -> PostgresStore:
+    """Open a store on a migrated database."""
+    return over_postgres(PgDatabase(dsn, app_id=app_id, pool_size=pool_size))
+
+
+def open_memory_store(app_id: str) -> MemoryStore:
+    """Open a store in memory, with a clock of its own."""
+    clock = Clock()
+    database = MemDatabase(app_id, clock)
+    return MemoryStore(
+        database, MemOrchestrator(database), MemStateBackend(database), MemBroker(database), clock
     )

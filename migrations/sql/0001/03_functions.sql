@@ -673,6 +673,7 @@ end $$;
 -- Takes from dead runners what they held, and from live ones what they did not begin in time.
 -- A runner is dead when its session lock is gone for longer than the grace, or its lease is over;
 -- never by how long a task runs. Locks that fell with a restart of the server prove nothing.
+-- p_max_pending null: live runners are not looked at, which costs a look at all they hold.
 -- Moves: pending -> pending_recovery; begun -> running_recovery; both -> rerouted | failed.
 -- Locks: one recovery at a time per app, lanes by key, then rows (skip locked: next time).
 create or replace function {schema}.recover(
@@ -682,6 +683,7 @@ create or replace function {schema}.recover(
 ) language plpgsql {definer} as $$
 declare
     v_now   timestamptz := clock_timestamp();
+    v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
     v_lanes bigint[];
     v_ids   uuid[];
 begin
@@ -694,19 +696,27 @@ begin
     end if;
     dead := mark_dead_runners(p_app, p_grace, v_now);
     v_ids := array(
-        select s.invocation_id from runner r
-        join invocation_state s on s.runner_id = r.runner_id and s.runner_id is not null
-        where r.app_id = p_app
-          and (r.dead_at is not null
-               or s.status = 'pending' and s.status_at < v_now - make_interval(secs => p_max_pending))
-        limit p_limit);
+        select s.invocation_id from runner r cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.runner_id = r.runner_id and s.runner_id is not null limit p_limit) s
+        where r.app_id = p_app and r.dead_at is not null limit p_limit);
+    if v_late is not null then
+        v_ids := v_ids || array(
+            select s.invocation_id from runner r cross join lateral (
+                select s.invocation_id from invocation_state s
+                where s.runner_id = r.runner_id and s.runner_id is not null
+                  and s.status = 'pending' and s.status_at < v_late limit p_limit) s
+            where r.app_id = p_app and r.dead_at is null limit p_limit - cardinality(v_ids));
+    end if;
     v_lanes := lock_lanes(v_ids);
     with mine as materialized (
-        select s.invocation_id from invocation_state s join runner r on r.runner_id = s.runner_id
-        where s.invocation_id = any (v_ids)
-          and (r.dead_at is not null
-               or s.status = 'pending' and s.status_at < v_now - make_interval(secs => p_max_pending))
-        order by s.invocation_id for no key update of s skip locked
+        select s.invocation_id
+        from (select id from unnest(v_ids) id order by id) i cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = i.id and exists (
+                select from runner r where r.runner_id = s.runner_id
+                and (r.dead_at is not null or s.status = 'pending' and s.status_at < v_late) offset 0)
+            offset 0 for no key update skip locked) s
     ), stopped as (
         update invocation_state s
         set status = case when s.status = 'pending' then 'pending_recovery'

@@ -1221,6 +1221,7 @@ CREATE OR REPLACE FUNCTION pynenc.recover(p_app text, p_grace double precision, 
 AS $function$
 declare
     v_now   timestamptz := clock_timestamp();
+    v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
     v_lanes bigint[];
     v_ids   uuid[];
 begin
@@ -1233,19 +1234,27 @@ begin
     end if;
     dead := mark_dead_runners(p_app, p_grace, v_now);
     v_ids := array(
-        select s.invocation_id from runner r
-        join invocation_state s on s.runner_id = r.runner_id and s.runner_id is not null
-        where r.app_id = p_app
-          and (r.dead_at is not null
-               or s.status = 'pending' and s.status_at < v_now - make_interval(secs => p_max_pending))
-        limit p_limit);
+        select s.invocation_id from runner r cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.runner_id = r.runner_id and s.runner_id is not null limit p_limit) s
+        where r.app_id = p_app and r.dead_at is not null limit p_limit);
+    if v_late is not null then
+        v_ids := v_ids || array(
+            select s.invocation_id from runner r cross join lateral (
+                select s.invocation_id from invocation_state s
+                where s.runner_id = r.runner_id and s.runner_id is not null
+                  and s.status = 'pending' and s.status_at < v_late limit p_limit) s
+            where r.app_id = p_app and r.dead_at is null limit p_limit - cardinality(v_ids));
+    end if;
     v_lanes := lock_lanes(v_ids);
     with mine as materialized (
-        select s.invocation_id from invocation_state s join runner r on r.runner_id = s.runner_id
-        where s.invocation_id = any (v_ids)
-          and (r.dead_at is not null
-               or s.status = 'pending' and s.status_at < v_now - make_interval(secs => p_max_pending))
-        order by s.invocation_id for no key update of s skip locked
+        select s.invocation_id
+        from (select id from unnest(v_ids) id order by id) i cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = i.id and exists (
+                select from runner r where r.runner_id = s.runner_id
+                and (r.dead_at is not null or s.status = 'pending' and s.status_at < v_late) offset 0)
+            offset 0 for no key update skip locked) s
     ), stopped as (
         update invocation_state s
         set status = case when s.status = 'pending' then 'pending_recovery'

@@ -1,0 +1,218 @@
+"""Databases with as much in them as asked for, and without autovacuum.
+
+Every statistic about them is then where a test put it: there is none, it is old, or it is fresh.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pynenc_pg.postgres import deploy
+from pynenc_pg.postgres.embedded import EmbeddedPostgres, binaries, locks
+from tests.support.sql import (
+    APP,
+    RUNNER,
+    Connection,
+    claim,
+    connect,
+    one,
+    register,
+    register_runner,
+    start,
+    watch,
+)
+
+Held = list[tuple[str, int]]
+
+BUSY: Final = "busy"
+#: How many invocations a verb of a test is about, whatever stands around them.
+FEW: Final = 5
+#: What is not the main thing is a tenth of it, but not less than this.
+_LEAST: Final = 10
+_BATCH: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some of what stands in a filled database, a few of each kind."""
+
+    ready: list[str]
+    ended: list[str]
+    keys: list[str]  # registration keys that are taken
+    lanes: list[str]  # concurrency keys with somebody running and somebody waiting
+    waiting: str  # waits for one of them
+    owned: Held  # running for BUSY, and awaited
+    slotted: Held  # running for RUNNER, with a slot each
+
+
+@contextmanager
+def server_of_version(version: int) -> Iterator[str]:
+    """Run a PostgreSQL of that version, found as the product finds one; skip where none is."""
+    for _, look_up in binaries.look_ups():
+        try:
+            found = [binaries._check(candidate, None) for candidate in look_up()]
+        except binaries.UnfitError:
+            continue
+        for bin_dir, its in found:
+            if its == version:
+                yield from _serve(bin_dir)
+                return
+    pytest.skip(f"no PostgreSQL {version} is installed here")
+
+
+def _serve(bin_dir: Path) -> Iterator[str]:
+    # Not below pytest's own folder: that is 0700, and as root the server runs as somebody else.
+    with tempfile.TemporaryDirectory(prefix="pynenc-pg-plans-") as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedPostgres(Path(folder) / "home", durable=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(os.environ, binaries.ENV, str(bin_dir))
+            dsn = server.start()
+        try:
+            yield dsn
+        finally:
+            server.close()
+            # The folder is the server's until its supervisor is gone.
+            gone = locks.LockFile(server.home / "sup.lock")
+            gone.lock(timeout=60)
+            gone.close()
+
+
+def migrate(dsn: str) -> None:
+    """Make the schema, and forbid autovacuum to look at it."""
+    deploy.migrate(dsn)
+    with connect(dsn) as connection:
+        tables = connection.execute(
+            """select oid::regclass::text from pg_class
+               where relnamespace = 'pynenc'::regnamespace and relkind = 'r'"""
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(f"alter table {table} set (autovacuum_enabled = off)".encode())
+        register_runner(connection)
+        register_runner(connection, BUSY)
+
+
+def forget_statistics(dsn: str) -> None:
+    """Leave what a database has in it that was never analysed."""
+    with connect(dsn) as connection:
+        ours = "select oid from pg_class where relnamespace = 'pynenc'::regnamespace"
+        connection.execute(f"delete from pg_statistic where starelid in ({ours})".encode())
+        connection.execute(
+            f"""update pg_class set relallvisible = 0, reltuples = case when relkind = 'i' then 0
+                                    else -1 end, relpages = (relkind = 'i')::int
+                where relkind in ('r', 'i', 'p') and oid in ({ours})""".encode()
+        )
+
+
+def fill(dsn: str, n: int) -> None:
+    """Put n ready and n ended ones in, and a tenth of that of everything else there can be."""
+    some = max(_LEAST, n // 10)
+    with connect(dsn) as connection:
+        _end(connection, n)
+        for size in _batches(n):
+            register(connection, size)
+        register(connection, FEW, queue="ended")
+        for size in _batches(some):
+            register(connection, size, queue="other")
+            for delay in (1e-6, 1e6):
+                register(connection, size, queue="later", delay=delay)
+                register(connection, size, queue="ending", expires_in=delay)
+            names = [f"{n}-{size}-{i}" for i in range(size)]
+            for _ in range(2):
+                register(connection, size, queue="laned", lanes=names, slots=1)
+            register(connection, size, queue="long", lanes=["long"] * size, slots=2)
+            register(connection, size, queue=BUSY)
+            held = claim(connection, BUSY, size, queues=[BUSY])
+            start(connection, held, BUSY)
+            watch(connection, [i for i, _ in held])
+            start(connection, claim(connection, limit=size // 2, queues=["laned"]))
+        # Smaller calls: what a call with keys costs grows with the square of their number.
+        for i in range(0, some, 500):
+            keys = [f"{n}-{i + k}" for k in range(min(500, some - i))]
+            register(connection, len(keys), queue="keyed", keys=keys)
+
+
+def _batches(n: int) -> Iterator[int]:
+    for first in range(0, n, _BATCH):
+        yield min(_BATCH, n - first)
+
+
+def _end(connection: Connection, n: int) -> None:
+    """Leave n outcomes, the end of their history, and as many dead rows where they were ready.
+
+    By the verbs this would take ten times as long; the triggers sleep meanwhile.
+    """
+    ids = "md5(g::text || clock_timestamp()::text)"
+    with connection.transaction():
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(
+            f"""insert into invocation_state (
+                    invocation_id, app_id, queue, status, status_at, changed_by, rank)
+                select overlay(first_id(now())::text placing substr({ids}, 1, 12) from 25)::uuid,
+                       %s, 'ended', 'registered', now(), 'fill', extract(epoch from now()) - g
+                from generate_series(1, %s) g""".encode(),
+            (APP, n),
+        )
+        connection.execute(
+            """with gone as (delete from invocation_state where changed_by = 'fill' returning *),
+                    called as (
+                 insert into invocation (
+                     invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
+                     depth, registered_at, registered_by)
+                 select invocation_id, app_id, 'tests.task', 'call', '{}', '{}', queue, 0, 0,
+                        status_at, changed_by from gone),
+                    kept as (
+                 insert into invocation_outcome (
+                     invocation_id, app_id, status, value, queue, runner_id, lease, rev, changed_by,
+                     retries, recoveries, finished_at)
+                 select invocation_id, app_id, 'success', '1', queue, %s, 1, 3, changed_by, 0, 0,
+                        clock_timestamp() from gone returning *)
+               insert into invocation_history
+               select invocation_id, app_id, rev, 'running', status, null, runner_id, lease,
+                      changed_by, finished_at from kept""",
+            (RUNNER,),
+        )
+
+
+def sample(connection: Connection) -> Sample:
+    """Take a few of each kind, from the middle."""
+
+    def few(query: str) -> list[str]:
+        n = one(connection, f"select count(*) from ({query}) x")
+        rows = connection.execute(
+            f"{query} limit {FEW} offset {max(0, (n - FEW) // 2)}".encode()
+        ).fetchall()
+        return [str(value) for (value,) in rows]
+
+    def held(queue: str, runner: str) -> Held:
+        return connection.execute(
+            """select invocation_id, lease from invocation_state
+               where queue = %s and runner_id = %s limit %s""",
+            (queue, runner, FEW),
+        ).fetchall()
+
+    live = "select {} from invocation_state where app_id = '{}' and {}"
+    slotted = held("laned", RUNNER)
+    lanes = connection.execute(
+        "select key from lane join slot on lane = lane_id where invocation_id = any (%s::uuid[])",
+        ([i for i, _ in slotted],),
+    ).fetchall()
+    return Sample(
+        ready=few(live.format("invocation_id", APP, "queue = 'default'")),
+        ended=few("select invocation_id from invocation_outcome"),
+        keys=few(live.format("registration_key", APP, "registration_key is not null")),
+        lanes=[key for (key,) in lanes],
+        waiting=few(live.format("invocation_id", APP, "queue = 'long' and status = 'registered'"))[
+            0
+        ],
+        owned=held(BUSY, BUSY),
+        slotted=slotted,
+    )

@@ -1,0 +1,194 @@
+"""The hot verbs, each on a few invocations, and the indexes each statement is meant to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pynenc_pg.domain.ids import new_invocation_id
+from tests.support.filled import BUSY, FEW, Held, Sample
+from tests.support.sql import (
+    APP,
+    Connection,
+    cancel,
+    claim,
+    finish,
+    heartbeat,
+    recover,
+    register,
+    release,
+    retry,
+    start,
+    status_of,
+    watch,
+)
+
+Act = Callable[[Connection, Sample], object]
+Prepare = Callable[[Connection, Sample], Held]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A verb, and by function, which indexes of tables that grow it is meant to read."""
+
+    act: Callable[[Connection, Sample, Held], object]
+    reads: dict[str, str]
+    prepare: Prepare = lambda _connection, _sample: []
+
+    def indexes(self) -> dict[str, set[str]]:
+        """Return the full names, by function."""
+        return {name: set(names.split()) for name, names in self.reads.items()}
+
+
+def _case(act: Act, **reads: str) -> Case:
+    return Case(lambda connection, sample, _: act(connection, sample), reads)
+
+
+def _lost() -> tuple[str, int]:
+    """Answer an invocation that nobody knows, so that the verb has to look where it went."""
+    return new_invocation_id(), 1
+
+
+def _call(query: str, *fixed: object) -> Act:
+    return lambda connection, _: connection.execute(query.encode(), (APP, *fixed)).fetchall()
+
+
+def _claimed(connection: Connection, _sample: Sample) -> Held:
+    return claim(connection, limit=FEW, queues=["default"])
+
+
+def _claimed_and_cancelled(connection: Connection, sample: Sample) -> Held:
+    held = _claimed(connection, sample)
+    cancel(connection, held[0][0])
+    return held
+
+
+def _dead(connection: Connection, _sample: Sample) -> Held:
+    connection.execute(
+        "update runner set dead_at = clock_timestamp() where runner_id = %s", (BUSY,)
+    )
+    return []
+
+
+def _claims(*queues: str) -> Act:
+    return lambda connection, _: claim(connection, limit=FEW, queues=queues)
+
+
+_STATE: Final = "invocation_state_pkey"
+_LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx"
+_REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
+_CLAIM: Final = {
+    "take_slots": _LANES,
+    "claim": f"{_STATE} state_ready_idx invocation_pkey",
+}
+_CLAIM_SLOTS: Final = {
+    "take_slots": f"{_LANES} lane_pkey",
+    "guard_slot": "lane_pkey",
+    "choose": f"{_STATE} state_ready_idx",
+    "settle_slots": f"{_STATE} lane_pkey slot_invocation slot_pkey state_must_not_wait_idx"
+    " state_lane_idx",
+    "require_slot": "slot_invocation",
+    "claim": f"{_STATE} invocation_pkey",
+}
+_GUARDS: Final = {
+    "guard_delete": "invocation_outcome_pkey",
+    "guard_outcome": _STATE,
+    "wake_waiters": "wait_edge_once",
+}
+_END_UNOWNED: Final = {**_GUARDS, "end_unowned": _STATE}
+_CANCEL: Final = {**_END_UNOWNED, "cancel": _STATE}
+_FREE: Final = {
+    "lock_lanes": f"{_STATE} lane_pkey",
+    "guard_slot": _STATE,
+    "free_slots": "slot_invocation state_lane_idx",
+    "reroute_parked": f"{_STATE} lane_pkey slot_pkey state_lane_idx",
+}
+_RELEASE: Final = {"release": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
+
+CASES: Final[dict[str, Case]] = {
+    "register_one": _case(lambda c, _: register(c), **_REGISTER),
+    "register_bulk": _case(lambda c, _: register(c, FEW), **_REGISTER),
+    "register_keyed": _case(
+        lambda c, s: register(c, len(s.keys) + 1, queue="keyed", keys=[*s.keys, "new"]),
+        **_REGISTER,
+        reserve_keys="invocation_pkey invocation_state_pkey state_registration_key_idx",
+    ),
+    "register_laned": _case(
+        lambda c, s: register(c, len(s.lanes) + 1, queue="laned", slots=1, lanes=[*s.lanes, "new"]),
+        **_REGISTER,
+        share_lanes="lane_key lane_pkey",
+        register="lane_pkey",
+    ),
+    "claim": _case(_claims("default"), **_CLAIM),
+    "claim_several_queues": _case(_claims("ending", "other", "default"), **_CLAIM),
+    "claim_laned": _case(_claims("laned"), **_CLAIM_SLOTS),
+    "claim_long_lane": _case(_claims("long"), **_CLAIM_SLOTS),
+    "start": Case(
+        lambda c, _, held: start(c, [*held, _lost()]), {"start": _STATE}, prepare=_claimed
+    ),
+    "start_cancelled": Case(
+        lambda c, _, held: start(c, held),
+        {**_END_UNOWNED, **_RELEASE, "start": _STATE, "lock_lanes": _STATE},
+        prepare=_claimed_and_cancelled,
+    ),
+    "finish": _case(
+        lambda c, s: finish(c, [*s.owned, _lost()], BUSY),
+        **_GUARDS,
+        lock_lanes=_STATE,
+        finish=f"{_STATE} invocation_outcome_pkey",
+    ),
+    "finish_laned": _case(lambda c, s: finish(c, s.slotted), **_GUARDS, **_FREE, finish=_STATE),
+    "retry": _case(
+        lambda c, s: retry(c, [*s.owned, _lost()], BUSY, error='"why"'),
+        lock_lanes=_STATE,
+        retry=f"{_STATE} invocation_history_pkey",
+    ),
+    "release": _case(
+        lambda c, s: release(c, [*s.owned, _lost()], BUSY), **_RELEASE, lock_lanes=_STATE
+    ),
+    "release_laned": _case(
+        lambda c, s: release(c, s.slotted),
+        **{**_FREE, **_RELEASE, "reroute_stopped": f"{_STATE} lane_pkey"},
+    ),
+    "recover": Case(
+        # Without a look at what live runners hold: most sweeps are like this.
+        lambda c, _s, _h: recover(c, limit=FEW, max_pending=None),
+        {
+            "recover": f"{_STATE} state_owned_idx wait_edge_waiter_idx",
+            "lock_lanes": _STATE,
+            "quarantine": _STATE,
+            "reroute_stopped": _STATE,
+        },
+        prepare=_dead,
+    ),
+    "recover_nobody": _case(
+        lambda c, _: recover(c, max_pending=None),
+        recover=f"{_STATE} state_owned_idx",
+        lock_lanes=_STATE,
+    ),
+    "promote": _case(
+        _call("select * from promote(%s, %s)", FEW), promote=f"{_STATE} state_due_idx"
+    ),
+    "expire": _case(
+        _call("select expire(%s, %s)", FEW), **_END_UNOWNED, expire="state_expires_idx"
+    ),
+    "cancel": _case(lambda c, s: cancel(c, s.ready[0]), **_CANCEL, lock_lanes=_STATE),
+    "cancel_laned": _case(
+        lambda c, s: cancel(c, s.waiting), **_CANCEL, lock_lanes=f"{_STATE} lane_pkey"
+    ),
+    "watch": _case(lambda c, s: watch(c, s.ready), watch=_STATE),
+    "outcomes": _case(
+        lambda c, s: c.execute("select outcomes(%s, %s::uuid[])", (APP, s.ended)),
+        outcomes="invocation_outcome_pkey",
+    ),
+    "get_invocation": _case(
+        lambda c, s: status_of(c, s.ready[0]),
+        get_invocation=f"{_STATE} invocation_pkey invocation_outcome_pkey",
+    ),
+    "history": _case(
+        lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),
+        history="invocation_history_pkey",
+    ),
+    "heartbeat": _case(lambda c, _: heartbeat(c)),
+}
