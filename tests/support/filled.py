@@ -120,12 +120,12 @@ def fill(dsn: str, n: int) -> None:
         for size in _batches(n):
             register(connection, size)
         register(connection, FEW, queue="ended")
-        for size in _batches(some):
+        for batch, size in enumerate(_batches(some)):
             register(connection, size, queue="other")
             for delay in (1e-6, 1e6):
                 register(connection, size, queue="later", delay=delay)
                 register(connection, size, queue="ending", expires_in=delay)
-            names = [f"{n}-{size}-{i}" for i in range(size)]
+            names = [f"{n}-{batch}-{i}" for i in range(size)]
             for _ in range(2):
                 register(connection, size, queue="laned", lanes=names, slots=1)
             register(connection, size, queue="long", lanes=["long"] * size, slots=2)
