@@ -2,6 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := $(VENV)-peers
 
 # The Python to make .venv with; empty: the first of these that is new enough.
 PYTHON ?=
@@ -17,7 +18,7 @@ DEV := $(VENV)/.installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check format bench schema package constraints clean
+.PHONY: help demo test test-long check format bench bench-peers schema package constraints clean
 
 help: ## show this list
 	@echo "pynenc_pg: a task queue in PostgreSQL. Begin with: make demo"
@@ -49,6 +50,12 @@ format: $(DEV) ## format the code and fix what ruff can fix by itself
 bench: $(RUN) ## measure, beside what PostgreSQL itself allows (about eight minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(RUN) ## the same beside other task queues, from an environment of its own (an hour)
+	@test -x $(PEERS)/bin/pip || $(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[embedded,bench]'
+	@$(PEERS)/bin/python -m benchmarks --with all $(ARGS)
+
 schema: $(DEV) ## write the schema snapshot anew, after a change of migrations or SQL functions
 	@$(BIN)/python -m tests.tools.snapshot
 
@@ -68,7 +75,7 @@ constraints: ## pin today's versions in constraints.txt; with Python 3.11, the o
 	echo "constraints.txt pins $$(grep -c == constraints.txt) packages"
 
 clean: ## remove .venv, caches and builds; databases are not touched
-	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PEERS) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN): $(BIN)/pip pyproject.toml constraints.txt

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
 _END_WITHIN: Final = 40.0
+_OURS: Final = ("PYNENC__", "BENCH_")
 
 Child = subprocess.Popen[str]
 
 
 @contextmanager
-def children(dsn: str, arguments: Sequence[str], count: int = 1) -> Iterator[list[Child]]:
-    """Run ``python`` with these arguments ``count`` times on a database; SIGTERM at the end."""
+def children(
+    environment: Mapping[str, str], arguments: Sequence[str], count: int = 1, *, talk: bool = False
+) -> Iterator[list[Child]]:
+    """Run ``python`` with these arguments ``count`` times; SIGTERM at the end.
+
+    Args:
+        environment: Added to this process's own, from which settings of task queues are removed.
+            libpq's ``PGAPPNAME`` is the number of the process.
+        arguments: What follows ``python``; ``{number}`` is the number of the process.
+        count: How many processes.
+        talk: Use ``tell`` and ``hear``; otherwise what they print is only kept for an error.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
     with ExitStack() as stack:
-        yield [stack.enter_context(_child(dsn, arguments)) for _ in range(count)]
+        started = []
+        for number in range(count):
+            own = {**inherited, **environment, "PGAPPNAME": f"bench-{number}"}
+            named = [argument.replace("{number}", str(number)) for argument in arguments]
+            started.append(stack.enter_context(_child(own, named, talk=talk)))
+        yield started
 
 
 def tell(child: Child, word: str) -> None:
@@ -45,17 +63,19 @@ def hear(child: Child, word: str) -> None:
 
 
 @contextmanager
-def _child(dsn: str, arguments: Sequence[str]) -> Iterator[Child]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYNENC__")}
+def _child(
+    environment: Mapping[str, str], arguments: Sequence[str], *, talk: bool
+) -> Iterator[Child]:
     with tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
-            env={**environment, "PYNENC__POSTGRES__DSN": dsn},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            env=environment,
+            stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if talk else log,
             stderr=log,
             text=True,
+            start_new_session=True,
         )
         try:
             yield child
@@ -74,3 +94,6 @@ def _end(child: Child) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
+    # It leads a session of its own, so this reaches what it started and left behind, and no more.
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

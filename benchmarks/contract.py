@@ -1,9 +1,12 @@
-"""What a contender is: a module with a name and four functions."""
+"""What a contender is: a name, what it is, and four measures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import dataclasses
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from benchmarks.server import Server
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
 #: Keys of ``benchmarks.catalogue.ROWS``. What a contender cannot do, or the machine cannot
 #: tell, is left out.
 Figures = dict[str, float]
+
+_SINGLE: Final = 50  # fewer say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,15 @@ class Scale:
     idle: float = 20.0  # seconds an idle worker is watched
     settle: float = 12.0  # seconds before: sessions report what they did up to 10 s later
 
+    def part(self, share: int) -> Scale:
+        """Return one with fewer calls to accept and to work off: a rate does not need more."""
+        return dataclasses.replace(
+            self,
+            single=min(self.single, max(_SINGLE, self.single // share)),
+            bulk=max(1, self.bulk // share),
+            drain=max(1, self.drain // share),
+        )
+
 
 QUICK = Scale(rounds=1, single=300, bulk=10_000, drain=5_000, gentle=40, chained=100, idle=5.0)
 TINY = Scale(rounds=1, single=50, bulk=50, drain=50, gentle=5, chained=5, idle=1.0, settle=0.5)
@@ -37,12 +51,18 @@ class Bench:
 
     scale: Scale
     server: Server  # its ``fresh`` gives a database of one's own
+    #: Where servers other than this one put their data: a real disk.
+    folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
 
 
 class Contender(Protocol):
-    """A module of ``benchmarks.contenders``. Its functions leave nothing behind."""
+    """A module of ``benchmarks.contenders``, or its ``CONTENDER``. Leaves nothing behind."""
 
     NAME: str
+
+    def about(self) -> str:
+        """Tell what it is and how it is set, in a few words."""
+        ...
 
     def enqueue(self, bench: Bench) -> Figures:
         """Tell how fast no-op calls are accepted, with nobody working."""

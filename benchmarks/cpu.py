@@ -18,21 +18,23 @@ def of_process(pid: int) -> float | None:
     return None if fields is None else _sum(fields[_TIMES])
 
 
-def of_server(postmaster: int | None, *, without: int) -> float | None:
-    """Seconds PostgreSQL has used so far: itself, and all its children, ended ones too.
+def of_tree(root: int | None, *, without: int | None = None) -> float | None:
+    """Seconds a process and all below it have used so far, ended ones too.
 
-    ``without`` is the backend of whoever measures.
+    ``without``: a process whose time does not count, such as the backend of whoever measures.
     """
-    own = _stat(postmaster) if postmaster else None
-    if own is None:
+    if root is None or _stat(root) is None:
         return None
-    total = _sum(own[_TIMES]) + _sum(own[_TIMES_OF_ENDED])
-    for folder in _PROC.iterdir():
-        if folder.name.isdecimal() and int(folder.name) != without:
-            fields = _stat(int(folder.name))
-            if fields is not None and int(fields[_PARENT]) == postmaster:
-                total += _sum(fields[_TIMES])
-    return total
+    found = {pid: fields for pid in _pids() if (fields := _stat(pid)) is not None}
+    tree, seen = {root}, 0
+    while len(tree) > seen:
+        seen = len(tree)
+        tree |= {pid for pid, fields in found.items() if int(fields[_PARENT]) in tree}
+    return sum(
+        _sum(found[pid][_TIMES]) + _sum(found[pid][_TIMES_OF_ENDED])
+        for pid in tree
+        if pid in found and pid != without
+    )
 
 
 def parent(pid: int) -> int | None:
@@ -41,6 +43,10 @@ def parent(pid: int) -> int | None:
     if fields is None or "postgres" not in _name(pid):
         return None
     return int(fields[_PARENT])
+
+
+def _pids() -> list[int]:
+    return [int(folder.name) for folder in _PROC.iterdir() if folder.name.isdecimal()]
 
 
 def _stat(pid: int) -> list[str] | None:

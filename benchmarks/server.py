@@ -16,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from benchmarks import cpu
+from benchmarks.measure import Ends
 from pynenc_pg.postgres import deploy
 from pynenc_pg.postgres.embedded import EmbeddedPostgres
 
@@ -35,14 +36,30 @@ class Database:
         self.backend = self._session.info.backend_pid
         self.postmaster = cpu.parent(self.backend)
 
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Let nobody else read or write a table."""
+        with self._session.transaction():
+            self._session.execute(f"lock table {table} in access exclusive mode".encode())
+            yield
+
     def value(self, query: str, *parameters: object) -> Any:
         """Run a query and return the first column of its first row."""
         row = self._session.execute(query.encode(), parameters or None).fetchone()
         return row[0] if row else None
 
+    def ends(self, table: str, at: str, condition: str = "true") -> Ends:
+        """Make what counts the rows that note an end, and tells when the last one was."""
+        found = f"from {table} where {condition}"
+        latest = f"select extract(epoch from max({at})) {found}"  # noqa: S608 - our own words
+        return Ends(
+            count=lambda: int(self.value(f"select count(*) {found}")),
+            last=lambda: float(self.value(latest)),
+        )
+
     def server_cpu(self) -> float | None:
         """Seconds the whole server has used so far, without this session."""
-        return cpu.of_server(self.postmaster, without=self.backend)
+        return cpu.of_tree(self.postmaster, without=self.backend)
 
     def close(self) -> None:
         """Leave; harmless twice."""
@@ -67,10 +84,10 @@ class Server:
         self.admin.close()
 
     @contextmanager
-    def fresh(self) -> Iterator[Database]:
-        """Make a migrated, empty database; drop it at the end."""
+    def fresh(self, *, migrated: bool = True) -> Iterator[Database]:
+        """Make a database with our schema and nothing in it, or without; drop it at the end."""
         name = f"{self.name}_{next(self._numbers)}"
-        self._create(name, self.name)
+        self._create(name, self.name if migrated else "template1")
         self.admin.execute("checkpoint")
         try:
             database = Database(make_conninfo(self._dsn, dbname=name))
@@ -88,8 +105,13 @@ class Server:
 
     def commits(self, database: Database) -> int:
         """Transactions committed in a database so far; asking does not add to them."""
-        query = "select xact_commit from pg_stat_database where datname = %s"
-        row = self.admin.execute(query, (database.name,)).fetchone()
+        return self.count(
+            "select xact_commit from pg_stat_database where datname = %s", database.name
+        )
+
+    def count(self, query: str, *parameters: object) -> int:
+        """Ask the server for a number, from outside of the databases that are measured."""
+        row = self.admin.execute(query.encode(), parameters).fetchone()
         return int(row[0]) if row else 0
 
     @contextmanager

@@ -4,7 +4,15 @@ from pynenc_pg.app import Pynenc
 from pynenc_pg.builder import PynencBuilder
 from pynenc_pg.exceptions import RetryError
 from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.serializer import JsonSerializable
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
-__all__ = ["InvocationStatus", "Pynenc", "PynencBuilder", "RetryError", "__version__"]
+__all__ = [
+    "InvocationStatus",
+    "JsonSerializable",
+    "Pynenc",
+    "PynencBuilder",
+    "RetryError",
+    "__version__",
+]

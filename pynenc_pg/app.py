@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
-from pydantic import ValidationError
-
 from pynenc_pg import wiring
-from pynenc_pg.conf.config_pynenc import PynencConf
-from pynenc_pg.conf.config_task import TaskConf
+from pynenc_pg.conf.config_pynenc import COMPONENTS, PynencConf
+from pynenc_pg.conf.config_task import check_options
 from pynenc_pg.conf.load import load
+from pynenc_pg.domain.arguments import ArgumentPrintMode
+from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
+from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry
-from pynenc_pg.exceptions import InvalidTaskOptionsError
+from pynenc_pg.engine.sync import SyncEngine
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.ports import Broker, Orchestrator, StateBackend
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
-from pynenc_pg.task import Task
+from pynenc_pg.task import Task, task_id_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,9 +44,16 @@ class Pynenc:
     """
 
     def __init__(
-        self, app_id: str | None = None, *, config_values: Mapping[str, Any] | None = None
+        self,
+        app_id: str | None = None,
+        *,
+        config_values: Mapping[str, Any] | None = None,
+        config_filepath: str | Path | None = None,
     ) -> None:
         """Read the configuration; nothing is opened before the first use.
+
+        ``config_values`` stand above the environment, ``config_filepath`` (YAML, TOML or JSON)
+        above ``pyproject.toml``.
 
         Raises:
             ConfigError: a key or value that cannot be.
@@ -50,13 +61,15 @@ class Pynenc:
         values = dict(config_values or {})
         if app_id is not None:
             values["app_id"] = app_id
-        self.conf: PynencConf = load(values)
+        self.conf: PynencConf = load(values, filepath=config_filepath)
         self.logger = logging.getLogger(f"pynenc.{self.conf.app_id}")
         self._registry = Registry()
         self._tasks: dict[str, Task[..., Any]] = {}
         self._lock = threading.RLock()
         self._engine: tuple[object, Engine] | None = None
+        self._sync_engine: tuple[object, SyncEngine] | None = None
         self._runner: tuple[object, BaseRunner] | None = None
+        self._substitute: Engine | None = None
 
     # --- tasks --------------------------------------------------------------------------------
 
@@ -68,24 +81,36 @@ class Pynenc:
         func: None = None,
         /,
         *,
-        retry_for: tuple[type[BaseException], ...] = ...,
+        retry_for: type[BaseException] | Sequence[type[BaseException]] = ...,
         max_retries: int = ...,
+        retry_delay: float | Callable[[int, BaseException], float] = ...,
+        retry_backoff: float = ...,
+        retry_max_delay: float = ...,
+        retry_jitter: bool = ...,
+        serializer_cls: str | type[BaseSerializer] = ...,
         queue: str = ...,
         priority: float = ...,
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a task of a function, with or without parentheses.
 
+        An option left out comes from the configuration of this very task, else of all tasks.
+
+        >>> @app.task(max_retries=3, retry_for=ConnectionError)  # doctest: +SKIP
+        ... def fetch(url: str) -> bytes: ...
+
         Raises:
             InvalidTaskOptionsError: an option that does not exist, or a value it cannot have.
         """
-        try:
-            conf = TaskConf(**options)
-        except ValidationError as error:
-            raise InvalidTaskOptionsError(_sentence(error)) from error
+        check_options(options)
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-            task: Task[..., Any] = Task(function, conf=conf, engine=lambda: self.engine)
+            task: Task[..., Any] = Task(
+                function,
+                conf=self.conf.task_conf(task_id_of(function), options),
+                engine=lambda: self.engine,
+                sync_engine=self._sync_engine_now,
+            )
             self._registry.add(task.definition)
             self._tasks[task.task_id] = task
             return task
@@ -112,23 +137,40 @@ class Pynenc:
         Raises:
             InvocationNotFoundError: no such invocation in this app.
         """
-        record = self.state_backend.get_invocation(
-            Invocation[Any](invocation_id, task_id="", engine=lambda: self.engine).invocation_id
+        record = self.state_backend.get_invocation(InvocationId(invocation_id))
+        return Invocation(
+            record.invocation_id,
+            task_id=record.task_id,
+            engine=lambda: self.engine,
+            task=partial(self.get_task, record.task_id),
         )
-        return Invocation(record.invocation_id, task_id=record.task_id, engine=lambda: self.engine)
 
     # --- parts --------------------------------------------------------------------------------
 
     @property
     def engine(self) -> Engine:
-        """The parts put together; made anew when the configuration names other ones."""
+        """The parts put together; made anew when the configuration names other ones.
+
+        Raises:
+            ConfigError: memory and PostgreSQL components are set side by side.
+        """
         wanted = (
             self.conf.app_id,
             self.conf.store,
             self.conf.postgres.dsn,
             self.conf.postgres.schema_name,
+            self.conf.postgres.pool_size,
             self.conf.serializer_cls,
+            *(getattr(self.conf, component) for component in COMPONENTS),
         )
+        with self._lock:
+            if self._substitute is not None:
+                return self._substitute
+            if self._engine is not None and self._engine[0] == wanted:
+                return self._engine[1]
+        self.conf.check()
+        # Not under the lock: a serializer's module may be imported here, and that one may use us.
+        serializer = make_serializer(self.conf.serializer_cls)
         with self._lock:
             if self._engine is None or self._engine[0] != wanted:
                 if self._engine is not None:
@@ -136,18 +178,56 @@ class Pynenc:
                 made = Engine(
                     store=wiring.build_store(self.conf),
                     registry=self._registry,
-                    serializer=make_serializer(self.conf.serializer_cls),
+                    serializer=serializer,
+                    printing=Printing(self._print_settings),
+                    runner_name=lambda: wiring.runner_name(self.conf),
                 )
                 self._engine = (wanted, made)
             return self._engine[1]
 
+    @contextmanager
+    def with_engine(self, engine: Engine) -> Iterator[None]:
+        """Use another engine for the length of a block, and close it: for tests."""
+        before, self._substitute = self._substitute, engine
+        try:
+            yield
+        finally:
+            self._substitute = before
+            engine.close()
+
+    def _sync_engine_now(self) -> SyncEngine | None:
+        """Return who executes calls at once, if that is asked for or if one executes right here."""
+        now = running.get()
+        if not self.conf.dev_mode_force_sync_tasks and not (now and now.forced_sync):
+            return None
+        wanted = self.conf.serializer_cls
+        made = self._sync_engine
+        if made is not None and made[0] == wanted:
+            return made[1]
+        serializer = make_serializer(wanted)
+        with self._lock:
+            if self._sync_engine is None or self._sync_engine[0] != wanted:
+                engine = SyncEngine(
+                    store=wiring.memory_store(self.conf.app_id),
+                    registry=self._registry,
+                    serializer=serializer,
+                    printing=Printing(self._print_settings),
+                )
+                self._sync_engine = (wanted, engine)
+            return self._sync_engine[1]
+
+    def _print_settings(self) -> tuple[ArgumentPrintMode, int]:
+        mode = ArgumentPrintMode(self.conf.argument_print_mode)
+        return mode, self.conf.truncate_arguments_length
+
     @property
     def runner(self) -> BaseRunner:
         """The runner ``runner_cls`` names, whenever that is set."""
+        engine = self.engine
+        wanted = (self.conf.runner_cls, engine)
         with self._lock:
-            wanted = (self.conf.runner_cls, self.engine)
             if self._runner is None or self._runner[0] != wanted:
-                self._runner = (wanted, wiring.build_runner(self.conf, self.engine))
+                self._runner = (wanted, wiring.build_runner(self.conf, engine))
             return self._runner[1]
 
     @property
@@ -177,10 +257,10 @@ class Pynenc:
     def close(self) -> None:
         """Close connections and let go of the embedded server. The next use opens them again."""
         with self._lock:
-            engine, self._engine = self._engine, None
-            self._runner = None
-        if engine is not None:
-            engine[1].close()
+            engines = [made[1] for made in (self._engine, self._sync_engine) if made is not None]
+            self._engine = self._sync_engine = self._runner = None
+        for engine in engines:
+            engine.close()
 
     def __enter__(self) -> Self:
         """Use the app as a context manager."""
@@ -189,13 +269,3 @@ class Pynenc:
     def __exit__(self, *exc: object) -> None:
         """Close it."""
         self.close()
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = get_close_matches(name, TaskConf.model_fields, n=1)
-        known = f"there are {', '.join(TaskConf.model_fields)}"
-        return f"{name!r} is no task option: {f'did you mean {near[0]!r}?' if near else known}"
-    return f"{name} = {first.get('input')!r}: {first['msg']}"

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from pynenc_pg.app import Pynenc
+from pynenc_pg.exceptions import ConfigError
 
 
 class PynencBuilder:
-    """Each method returns the builder.
+    """Each method returns the builder; what is said last counts.
 
-    >>> app = PynencBuilder().app_id("shop").memory().build()
-    >>> app.conf.orchestrator_cls
-    'MemOrchestrator'
+    What a method sets is set in code and beats environment and files. What it leaves out, such as
+    the schema of ``postgres(dsn)``, is left to them.
+
+    >>> app = PynencBuilder().app_id("shop").memory().thread_runner(2).build()
+    >>> app.conf.orchestrator_cls, app.conf.runner.concurrency
+    ('MemOrchestrator', 2)
     """
 
     def __init__(self) -> None:
-        """Begin with the defaults."""
+        """Begin with nothing set."""
         self._values: dict[str, Any] = {}
 
     def app_id(self, app_id: str) -> Self:
         """Name the app: apps of different names never see each other's work."""
         return self.custom_config(app_id=app_id)
+
+    # --- where everything is kept -------------------------------------------------------------
 
     def memory(self) -> Self:
         """Keep everything in this process."""
@@ -31,25 +38,113 @@ class PynencBuilder:
             state_backend_cls="MemStateBackend",
         )
 
-    def postgres(self, dsn: str, *, schema: str = "pynenc", pool_size: int = 4) -> Self:
-        """Use PostgreSQL: a DSN, ``embedded``, or ``embedded:///folder``."""
+    def postgres(self, dsn: str, schema: str | None = None, pool_size: int | None = None) -> Self:
+        """Use PostgreSQL: a DSN, ``embedded``, or ``embedded:///folder``.
+
+        Without more, the schema is ``pynenc`` and the pool has 4 connections.
+        """
         return self.custom_config(
-            postgres={"dsn": dsn, "schema": schema, "pool_size": pool_size},
+            postgres=_given(dsn=dsn, schema=schema, pool_size=pool_size),
             orchestrator_cls="PgOrchestrator",
             broker_cls="PgBroker",
             state_backend_cls="PgStateBackend",
         )
 
-    def thread_runner(self, threads: int = 4) -> Self:
-        """Run tasks in threads of one process."""
-        return self.custom_config(runner_cls="ThreadRunner", runner={"concurrency": threads})
+    # --- who runs the tasks -------------------------------------------------------------------
+
+    def thread_runner(self, min_threads: int | None = None, max_threads: int | None = None) -> Self:
+        """Run tasks in threads of one process.
+
+        The number of threads is fixed (``runner.concurrency``): ``max_threads``, or
+        ``min_threads`` where only that is given; 4 without either. No threads come and go.
+
+        Raises:
+            ConfigError: ``min_threads`` is more than ``max_threads``.
+        """
+        if min_threads is not None and max_threads is not None and min_threads > max_threads:
+            message = f"thread_runner: min_threads = {min_threads} is more than {max_threads = }"
+            raise ConfigError(message)
+        threads = min_threads if max_threads is None else max_threads
+        return self.custom_config(runner_cls="ThreadRunner", runner=_given(concurrency=threads))
+
+    def dummy_runner(self) -> Self:
+        """Run nothing here: for a process that only calls tasks."""
+        return self.custom_config(runner_cls="DummyRunner")
+
+    def runner_tuning(self, **fields: Any) -> Self:
+        """Set fields of the section ``runner``, as ``runner_tuning(lease=60, heartbeat=20)``."""
+        return self.custom_config(runner=fields)
+
+    def max_pending_seconds(self, seconds: float) -> Self:
+        """Say how long an invocation may stay claimed without being started."""
+        return self.runner_tuning(max_pending_seconds=seconds)
+
+    # --- how values travel --------------------------------------------------------------------
+
+    def serializer(self, serializer: str | type[Any]) -> Self:
+        """Carry values with a serializer of yours: its dotted path, or the class."""
+        return self.custom_config(serializer_cls=serializer)
+
+    def serializer_json_pickle(self) -> Self:
+        """Carry any Python value with jsonpickle, which runs code from rows: for trusted data."""
+        return self.serializer("JsonPickleSerializer")
+
+    def serializer_json(self) -> Self:
+        """Carry JSON, enums, exceptions and ``JsonSerializable`` only."""
+        return self.serializer("JsonSerializer")
+
+    def serializer_pickle(self) -> Self:
+        """Carry any Python value with pickle, which runs code from rows: for trusted data."""
+        return self.serializer("PickleSerializer")
+
+    # --- what is told -------------------------------------------------------------------------
+
+    def logging_level(self, level: str) -> Self:
+        """Log from this level on: debug, info, warning, error or critical."""
+        return self.custom_config(logging_level=level)
+
+    def logging(
+        self,
+        format: Literal["text", "json"] | None = None,  # noqa: A002 - the word for it
+        *,
+        colors: bool | None = None,
+    ) -> Self:
+        """Choose the form of log lines; without ``colors`` a terminal gets them."""
+        return self.custom_config(**_given(logging_format=format, logging_colors=colors))
+
+    def argument_print_mode(self, mode: Literal["hidden", "keys", "truncated", "full"]) -> Self:
+        """Choose how much of the arguments log lines show."""
+        return self.custom_config(argument_print_mode=mode)
+
+    def hide_arguments(self) -> Self:
+        """Show nothing of the arguments in log lines."""
+        return self.argument_print_mode("hidden")
+
+    def show_argument_keys(self) -> Self:
+        """Show the names of the arguments in log lines."""
+        return self.argument_print_mode("keys")
+
+    def show_full_arguments(self) -> Self:
+        """Show arguments in log lines, however long they are."""
+        return self.argument_print_mode("full")
+
+    def show_truncated_arguments(self, length: int = 32) -> Self:
+        """Show that many characters of each argument in log lines."""
+        self.custom_config(truncate_arguments_length=length)
+        return self.argument_print_mode("truncated")
+
+    # --- the rest -----------------------------------------------------------------------------
+
+    def dev_mode(self, *, force_sync_tasks: bool = True) -> Self:
+        """Run tasks at the call, in the caller: for tests, and for stepping through a task."""
+        return self.custom_config(dev_mode_force_sync_tasks=force_sync_tasks)
 
     def custom_config(self, **fields: Any) -> Self:
-        """Set configuration fields by name."""
+        """Set configuration fields by name; a section is a dict of its fields."""
         for name, value in fields.items():
             before = self._values.get(name)
             if isinstance(before, dict) and isinstance(value, dict):
-                value = {**before, **value}  # noqa: PLW2901 - sections are filled by several methods
+                value = {**before, **value}  # noqa: PLW2901 - several methods fill a section
             self._values[name] = value
         return self
 
@@ -60,3 +155,21 @@ class PynencBuilder:
             ConfigError: a field that does not exist, or a value it cannot have.
         """
         return Pynenc(config_values=self._values)
+
+    if not TYPE_CHECKING:  # or mypy would take any name for a method
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Suggest the nearest method.
+
+            Raises:
+                AttributeError: always.
+            """
+            methods = [each for each in vars(PynencBuilder) if not each.startswith("_")]
+            near = get_close_matches(name, methods, n=1)
+            way_out = f"did you mean {near[0]}?" if near else f"there are {', '.join(methods)}"
+            message = f"PynencBuilder has no method {name}: {way_out}"
+            raise AttributeError(message)
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -15,7 +15,7 @@ class PynencError(Exception):
 
 
 class ConfigError(PynencError, ValueError):
-    """A configuration key or value cannot be used."""
+    """A configuration key or value cannot be used, or what it names is not there."""
 
 
 class InvalidTaskOptionsError(PynencError, ValueError):
@@ -31,18 +31,22 @@ class TaskNotFoundError(PynencError, KeyError):
 
 
 class SerializationError(PynencError, TypeError):
-    """A value cannot be carried: it is neither JSON nor anything the serializer can rebuild."""
+    """A value cannot be carried between processes by the serializer, or cannot be made again.
+
+    Raised at the call for an argument, before anything is written; for a result it is what the
+    invocation fails with.
+    """
 
 
 # --- life of an invocation --------------------------------------------------------------------
 
 
 class InvocationError(PynencError):
-    """Something is wrong with one invocation."""
+    """Root of the errors about one invocation."""
 
 
 class InvocationNotFoundError(InvocationError, KeyError):
-    """No invocation of that id exists (never registered, or past its retention)."""
+    """No invocation of that id exists: never registered in this app, purged, or too old."""
 
     def __str__(self) -> str:
         """Show the sentence itself: ``KeyError`` would show its repr."""
@@ -50,7 +54,7 @@ class InvocationNotFoundError(InvocationError, KeyError):
 
 
 class InvocationStatusError(InvocationError):
-    """A status change was refused."""
+    """A status change was refused; itself raised where status, owner and counters disagree."""
 
 
 class InvocationStatusTransitionError(InvocationStatusError):
@@ -62,7 +66,7 @@ class InvocationStatusOwnershipError(InvocationStatusError):
 
 
 class ConcurrencyControlledError(InvocationError, KeyError):
-    """The invocation ended because its concurrency limit was reached when it was about to run."""
+    """The invocation was not run: its concurrency limit was reached and it must not wait."""
 
     def __str__(self) -> str:
         """Show the sentence itself: ``KeyError`` would show its repr."""
@@ -78,7 +82,7 @@ class InvocationExpiredError(InvocationError):
 
 
 class RecoveriesExhaustedError(InvocationError):
-    """The invocation took its worker down too often and is quarantined."""
+    """The invocation was running too often when its worker died, and is not run again."""
 
 
 class TaskFailedError(InvocationError):
@@ -104,33 +108,53 @@ class ResultTimeoutError(InvocationError, TimeoutError):
 
 
 class RetryError(PynencError):
-    """Raise it in a task to have the invocation tried again (see ``max_retries``)."""
+    """Raise it in a task to have the invocation tried again (see ``max_retries``).
+
+    >>> raise RetryError("the service is away", delay=30)  # doctest: +SKIP
+    """
+
+    def __init__(self, *args: object, delay: float | None = None) -> None:
+        """``delay`` is seconds until the next attempt, instead of what the task's options say.
+
+        Raises:
+            ValueError: the delay is negative or no number.
+        """
+        known = isinstance(delay, int | float) and 0 <= delay < float("inf")
+        if delay is not None and not known:
+            message = f"RetryError(delay={delay!r}): give seconds, 0 or more"
+            raise ValueError(message)
+        super().__init__(*args)
+        self.delay = delay
 
 
 # --- the database and its server --------------------------------------------------------------
 
 
 class StoreError(PynencError):
-    """The store could not do what was asked."""
+    """The store could not do what was asked; itself raised for what has no class below."""
 
 
 class StoreUnavailableError(StoreError):
-    """The database does not answer, or turned the connection away."""
+    """The database does not answer, turned the connection away, or is busy with others.
+
+    Nothing was written, unless it is an ``OutcomeUnknownError``; try again later.
+    """
 
 
 class OutcomeUnknownError(StoreUnavailableError):
-    """The connection was lost while the database was committing: it may or may not have happened.
+    """The connection was lost after the statement was sent: it may or may not have happened.
 
-    Repeating the same call with the same ids is safe.
+    Repeating it with the same ids is safe. A task that is called again has a new id, so it may
+    run twice.
     """
 
 
 class DataRejectedError(StoreError):
-    """The database refuses a value of one row; the rest of the batch is not to blame."""
+    """The store cannot hold a value: no JSON, no Unicode, too large, or a name it forbids."""
 
 
 class IsolationLevelError(StoreError):
-    """A verb was called in a transaction that is not READ COMMITTED."""
+    """A function of the schema was called in a transaction that is not READ COMMITTED."""
 
 
 class SchemaVersionError(StoreError):

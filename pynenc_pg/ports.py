@@ -147,6 +147,10 @@ class StateBackend(Protocol):
         """How many a runner could claim now, in one queue or in all."""
         ...
 
+    def is_served(self, queue: str) -> bool:
+        """Whether a runner that is believed alive takes work of that queue."""
+        ...
+
     def clock_offset(self) -> float:
         """Seconds the store's clock is ahead of this machine's."""
         ...

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.memory.broker import MemBroker
-from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.database import MemDatabase, utc_now
 from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.ports import Store
@@ -23,29 +26,52 @@ RUNNERS: dict[str, type[BaseRunner]] = {cls.__name__: cls for cls in (DummyRunne
 
 def build_store(conf: PynencConf) -> Store:
     """Build the components the configuration names; nothing is opened before the first use."""
-    if conf.store == "memory":
-        memory = MemDatabase(conf.app_id)
-        return Store(
-            orchestrator=MemOrchestrator(memory),
-            state_backend=MemStateBackend(memory),
-            broker=MemBroker(memory),
-            close=lambda: None,
-            processes=False,
-        )
-    return _postgres(conf)
+    return memory_store(conf.app_id) if conf.store == "memory" else _postgres(conf)
+
+
+def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
+    """Build a store in memory; ``clock`` may be a test's own."""
+    memory = MemDatabase(app_id, clock)
+    return Store(
+        orchestrator=MemOrchestrator(memory),
+        state_backend=MemStateBackend(memory),
+        broker=MemBroker(memory),
+        close=lambda: None,
+        processes=False,
+    )
+
+
+def runner_name(conf: PynencConf) -> str:
+    """Return the runner the configuration names, or the one that fits the store."""
+    return conf.runner_cls or ("ThreadRunner" if conf.store == "postgres" else "DummyRunner")
 
 
 def build_runner(conf: PynencConf, engine: Engine) -> BaseRunner:
     """Build the runner the configuration names, or the one that fits the store.
 
     Raises:
-        ConfigError: there is no runner of that name.
+        ConfigError: there is no runner of that name, or at that path.
     """
-    name = conf.runner_cls or ("ThreadRunner" if conf.store == "postgres" else "DummyRunner")
-    if name not in RUNNERS:
-        message = f"runner_cls = {name!r}: choose one of {', '.join(sorted(RUNNERS))}"
-        raise ConfigError(message)
-    return RUNNERS[name](engine=engine, conf=conf.runner)
+    name = runner_name(conf)
+    runner_cls = RUNNERS.get(name) or _custom_runner(name)
+    return runner_cls(engine=engine, conf=conf.runner)
+
+
+def _custom_runner(path: str) -> type[BaseRunner]:
+    module_name, _, name = path.rpartition(".")
+    why = f"choose one of {', '.join(sorted(RUNNERS))}, or the dotted path of your own class"
+    if module_name:
+        try:
+            found = getattr(import_module(module_name), name, None)
+        except ModuleNotFoundError as error:
+            why = f"{error}; {why}"
+        else:
+            if isinstance(found, type) and issubclass(found, BaseRunner):
+                return found
+            kind = "there is nothing of that name" if found is None else "it is no BaseRunner"
+            why = f"{kind} in {module_name}; {why}"
+    message = f"runner_cls = {path!r}: {why}"
+    raise ConfigError(message)
 
 
 def _postgres(conf: PynencConf) -> Store:
@@ -56,7 +82,10 @@ def _postgres(conf: PynencConf) -> Store:
     from pynenc_pg.postgres.state_backend import PgStateBackend  # noqa: PLC0415
 
     if not conf.postgres.dsn:
-        message = "postgres.dsn is not set: give a DSN, or 'embedded' for a private server"
+        message = (
+            "a PostgreSQL component is configured, but postgres.dsn is not: set "
+            "PYNENC__POSTGRES__DSN to a DSN, or to 'embedded' for a private server"
+        )
         raise ConfigError(message)
     database = PgDatabase(
         conf.postgres.dsn,

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import ours
+from benchmarks import measure, ours
 from benchmarks.bare import Bare
 from benchmarks.children import children, hear, tell
 
 if TYPE_CHECKING:
     from benchmarks.contract import Bench, Figures
-    from benchmarks.ours import Drained
+    from benchmarks.measure import Drained
 
 NAME: Final = "ceiling"
 _MODULE: Final = ("-m", "benchmarks.bare")
-_WARM_UP: Final = 20
+
+
+def about() -> str:
+    """What the database allows."""
+    return "the same SQL functions from bare loops"
 
 
 def enqueue(bench: Bench) -> Figures:
     """``register`` with one call, and with a thousand."""
     scale = bench.scale
-    size = min(ours.BULK, scale.bulk)
+    size = min(measure.BULK, scale.bulk)
     return {
         "enqueue_single": _register(bench, scale.single, 1),
         "enqueue_bulk": _register(bench, scale.bulk // size, size) * size,
@@ -33,12 +35,9 @@ def _register(bench: Bench, times: int, size: int) -> float:
     with bench.server.fresh() as database:
         bare = Bare(database.dsn)
         bare.register(size)
-        began = time.perf_counter()
-        for _ in range(times):
-            bare.register(size)
-        seconds = time.perf_counter() - began
+        rate = measure.rate(times, lambda: [bare.register(size) for _ in range(times)])
         bare.close()
-    return times / seconds
+    return rate
 
 
 def drain(bench: Bench) -> Figures:
@@ -58,10 +57,11 @@ def _drain(bench: Bench, batch: int, processes: int = 1) -> Drained:
     with bench.server.fresh() as database:
         ours.pause(database, paused=True)
         bare = Bare(database.dsn)
-        fill(bare.register, bench.scale.drain)
+        measure.fill(bare.register, bench.scale.drain)
         bare.close()
         arguments = (*_MODULE, "drain", str(batch))
-        with children(database.dsn, arguments, processes) as started:
+        given = ours.environment(database)
+        with children(given, arguments, processes, talk=True) as started:
             for child in started:
                 hear(child, "ready")
 
@@ -70,8 +70,8 @@ def _drain(bench: Bench, batch: int, processes: int = 1) -> Drained:
                 for child in started:
                     tell(child, "go")
 
-            drained = ours.timed_drain(
-                database, bench.scale.drain, [child.pid for child in started], go
+            drained = measure.timed_drain(
+                bench.scale.drain, started, database.server_cpu, ours.ends(database), go
             )
             for child in started:
                 hear(child, "done")
@@ -79,28 +79,17 @@ def _drain(bench: Bench, batch: int, processes: int = 1) -> Drained:
     return drained
 
 
-def fill(register: Callable[[int], object], count: int) -> None:
-    """Register ``count`` calls by the thousand."""
-    for first in range(0, count, ours.BULK):
-        register(min(ours.BULK, count - first))
-
-
 def pick_up(bench: Bench) -> Figures:
     """One process that listens, claims, starts and finishes; one that registers and waits."""
-    server, serve = bench.server, (*_MODULE, "serve")
-    with server.fresh() as database, children(database.dsn, serve) as (child,):
-        hear(child, "ready")
-        ours.wait_idle(database, 1)
-        caller = _Caller(database.dsn)
-        for _ in range(_WARM_UP):
-            caller.call()
-        sent = [caller.send() for _ in ours.gently(bench.scale.gentle)]
-        time.sleep(ours.EVERY)
-        gentle = [caller.began(invocation) - at for at, invocation in sent]
-        trips = [caller.call() for _ in ours.gently(bench.scale.gentle)]
-        chained = [caller.call() for _ in range(bench.scale.chained)]
-        caller.close()
-    return ours.latencies(gentle, trips, chained)
+    with bench.server.fresh() as database:
+        given = ours.environment(database)
+        with children(given, (*_MODULE, "serve"), talk=True) as (child,):
+            hear(child, "ready")
+            ours.wait_idle(database, 1)
+            caller = _Caller(database.dsn)
+            figures = measure.latencies(bench.scale, caller.send, caller.began)
+            caller.close()
+    return figures
 
 
 class _Caller:
@@ -114,21 +103,14 @@ class _Caller:
         self._bare.close()
         self._ears.close()
 
-    def send(self) -> tuple[float, str]:
-        sent = time.time()
-        return sent, self._bare.register()[0]
+    def send(self) -> str:
+        return self._bare.register()[0]
 
     def began(self, invocation_id: str) -> float:
-        return self._bare.value(invocation_id)
-
-    def call(self) -> tuple[float, float]:
-        """Return the seconds to the start and to the result."""
-        sent, invocation_id = self.send()
         if not self._bare.watch(invocation_id, "bench_caller"):
             for _ in self._ears.session.notifies(timeout=30, stop_after=1):
                 pass
-        began = self.began(invocation_id)
-        return began - sent, time.time() - sent
+        return self._bare.value(invocation_id)
 
 
 def idle(bench: Bench) -> Figures:  # noqa: ARG001 - every contender has it

@@ -10,7 +10,7 @@ from pynenc_pg.cli.shell import shell
 from pynenc_pg.conf.load import load
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.postgres import deploy, embedded
-from pynenc_pg.postgres.migrating import read_dsn
+from pynenc_pg.postgres.conninfo import read_dsn
 
 if TYPE_CHECKING:
     from pynenc_pg.cli.main import Context
@@ -38,7 +38,10 @@ class _Target:
     @property
     def dsn(self) -> str:
         if not self._given:
-            message = "no database named: give --dsn, --app, or set PYNENC__POSTGRES__DSN"
+            message = (
+                "no database is configured: set PYNENC__POSTGRES__DSN or postgres.dsn of the app "
+                "(--app), or say pynenc-pg db --dsn DSN"
+            )
             raise ConfigError(message)
         if not embedded.is_embedded(self._given):
             read_dsn(self._given)

@@ -6,17 +6,18 @@ Exit codes: 0 done, 1 it could not be done (the reason is one line on stderr), 2
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import dataclass
 
 import click
 
 from pynenc_pg import Pynenc, __version__
+from pynenc_pg.cli.config import config, show
 from pynenc_pg.cli.database import database
 from pynenc_pg.cli.demo import demo
 from pynenc_pg.cli.find import find_app
 from pynenc_pg.cli.runner import runner
+from pynenc_pg.engine.logs import configure_logging, is_configured
 from pynenc_pg.exceptions import PynencError
 
 
@@ -28,8 +29,15 @@ class Context:
     verbose: bool
 
     def app(self) -> Pynenc:
-        """Find the app that ``--app`` names."""
-        return find_app(self.app_name)
+        """Find the app that ``--app`` names, or the one there is, and log as it wants."""
+        app = find_app(self.app_name)
+        if is_configured():  # not, where the user's module has set up logging in its own way
+            configure_logging(
+                level="debug" if self.verbose else app.conf.logging_level,
+                format=app.conf.logging_format,
+                colors=app.conf.logging_colors,
+            )
+        return app
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,21 +46,19 @@ class Context:
     "--app",
     "app_name",
     metavar="MODULE[.ATTR]",
-    help="Where the app is: tasks.app, tasks:app or tasks.",
+    help="Where the app is: tasks.app, tasks:app, tasks, path/to/tasks.py or path/to/tasks.py:app. "
+    "Default: PYNENC_APP, else the one app that the current folder makes.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="More log lines, and tracebacks of errors.")
 @click.pass_context
 def cli(context: click.Context, app_name: str | None, *, verbose: bool) -> None:
     """PostgreSQL-backed task queue: workers, deployment, inspection."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-    )
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    configure_logging(level="debug" if verbose else "info", format="text")
     context.obj = Context(app_name, verbose)
 
 
+cli.add_command(config)
+cli.add_command(show, name="show_config")
 cli.add_command(database)
 cli.add_command(demo)
 cli.add_command(runner)

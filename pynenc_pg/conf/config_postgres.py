@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import ClassVar
+
+from pydantic import Field
+
+from pynenc_pg.conf.section import Section
 
 
-class PostgresConf(BaseModel):
+class PostgresConf(Section):
     """Where the database is."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    section: ClassVar[str] = "postgres"
 
     #: As libpq knows it, or ``embedded``, or ``embedded:///folder``.
     dsn: str | None = Field(default=None, repr=False)
-    #: The schema that holds everything of ours.
+    #: The schema that holds everything of ours; ``schema`` outside of Python.
     schema_name: str = Field(default="pynenc", alias="schema")
     #: Connections for verbs and reads; a runner holds one more, its home.
     pool_size: int = Field(default=4, ge=2)

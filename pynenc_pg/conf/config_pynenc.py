@@ -2,34 +2,128 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, PrivateAttr
 
 from pynenc_pg.conf.config_postgres import PostgresConf
 from pynenc_pg.conf.config_runner import RunnerConf
+from pynenc_pg.conf.config_task import TaskConf, TaskSection, TaskSetting, check_options
+from pynenc_pg.conf.section import Section
+from pynenc_pg.conf.values import ClassOrPath, LogFormat, LogLevel, PrintMode
+from pynenc_pg.conf.wording import told
+from pynenc_pg.exceptions import ConfigError
+
+#: The parts that are of one family.
+COMPONENTS = (
+    "orchestrator_cls",
+    "broker_cls",
+    "state_backend_cls",
+    "trigger_cls",
+    "client_data_store_cls",
+)
 
 
-class PynencConf(BaseModel):
-    """What an app runs on. Values may be set until the first use, ``runner_cls`` at any time."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+class PynencConf(Section):
+    """What an app runs on. Any value may be set at any time; the app follows at its next use."""
 
     #: Separates the work of apps that share a database.
-    app_id: str = Field(default="pynenc", min_length=1)
+    app_id: str = Field(default="pynenc", pattern=r"^[^\x00-\x1f]+$")
     orchestrator_cls: Literal["MemOrchestrator", "PgOrchestrator"] | None = None
     broker_cls: Literal["MemBroker", "PgBroker"] | None = None
     state_backend_cls: Literal["MemStateBackend", "PgStateBackend"] | None = None
-    serializer_cls: str = "JsonPickleSerializer"
+    trigger_cls: Literal["MemTrigger", "PgTrigger"] | None = None
+    client_data_store_cls: Literal["MemClientDataStore", "PgClientDataStore"] | None = None
+    #: Carries values that are not plain JSON: a name of ours, a dotted path, or the class.
+    serializer_cls: ClassOrPath = "JsonPickleSerializer"
+    #: None: ``ThreadRunner`` on PostgreSQL, else ``DummyRunner``, which runs nothing.
     runner_cls: str | None = None
-    logging_level: str = "info"
-    postgres: PostgresConf = PostgresConf()
-    runner: RunnerConf = RunnerConf()
+    #: Run tasks in the caller, at the call; no store is touched.
+    dev_mode_force_sync_tasks: bool = False
+    logging_level: LogLevel = "info"
+    logging_format: LogFormat = "text"
+    #: None: when standard error is a terminal.
+    logging_colors: bool | None = None
+    #: How much of an invocation's arguments log lines show.
+    argument_print_mode: PrintMode = "truncated"
+    #: Characters of one argument that ``truncated`` shows.
+    truncate_arguments_length: int = Field(default=32, ge=1)
+
+    task: TaskSection = Field(default_factory=TaskSection)
+    runner: RunnerConf = Field(default_factory=RunnerConf)
+    postgres: PostgresConf = Field(default_factory=PostgresConf)
+
+    #: What is configured for single tasks, weakest source first.
+    _task_settings: tuple[TaskSetting, ...] = PrivateAttr(default=())
 
     @property
     def store(self) -> Literal["memory", "postgres"]:
         """Which family of components the set ones belong to; a DSN means PostgreSQL."""
-        named = self.orchestrator_cls or self.broker_cls or self.state_backend_cls
+        named = next((name for field in COMPONENTS if (name := getattr(self, field))), None)
         if named is not None:
             return "memory" if named.startswith("Mem") else "postgres"
         return "postgres" if self.postgres.dsn else "memory"
+
+    @property
+    def task_settings(self) -> tuple[TaskSetting, ...]:
+        """What the configuration says of single tasks, weakest source first."""
+        return self._task_settings
+
+    def add_task_settings(self, settings: Iterable[TaskSetting]) -> None:
+        """Add options of single tasks; they win over those that are there."""
+        self._task_settings += tuple(settings)
+
+    def check(self) -> None:
+        """Refuse what fits no app, though each value by itself is possible.
+
+        Raises:
+            ConfigError: components of both families, or a lease that a heartbeat cannot keep.
+        """
+        named = {field: name for field in COMPONENTS if (name := getattr(self, field))}
+        families = {name.removeprefix("Mem") == name: field for field, name in named.items()}
+        if len(families) > 1:
+            pair = sorted(families.values(), key=COMPONENTS.index)
+            described = [f"{named[field]} {told(self.source(field))}" for field in pair]
+            message = (
+                f"{pair[0]} = {described[0]} and {pair[1]} = {described[1]}: memory and PostgreSQL "
+                "components do not mix; set one family, or leave out what shall follow"
+            )
+            raise ConfigError(message)
+        runner = self.runner
+        if runner.heartbeat + runner.lease_margin >= runner.lease:
+            message = (
+                f"runner.lease = {runner.lease} {told(runner.source('lease'))} is over before "
+                f"it is renewed: it must be more than runner.heartbeat ({runner.heartbeat}) and "
+                f"runner.lease_margin ({runner.lease_margin}) together"
+            )
+            raise ConfigError(message)
+
+    def task_conf(self, task_id: str, options: Mapping[str, Any]) -> TaskConf:
+        """Settle the options of a task: decorator > its own configuration > section ``task``.
+
+        ``options`` are those the decorator names. Exceptions that the configuration names are
+        imported here.
+
+        Raises:
+            InvalidTaskOptionsError: the decorator has an option wrong.
+            ConfigError: the configuration has; names its source.
+        """
+        said = check_options(options)
+        found = {
+            field: (f"task.{field}", getattr(self.task, field), self.task.source(field))
+            for field in self.task.model_fields_set
+        }
+        for one in self._task_settings:
+            if one.is_for(task_id):
+                found[one.field] = (one.key, one.value, one.source)
+        for field in options:
+            found[field] = (field, getattr(said, field), "code")
+        conf = TaskConf.model_validate(
+            dict(
+                TaskConf.checked(field, value, source, key=key)
+                for field, (key, value, source) in found.items()
+            )
+        )
+        conf.remember({field: source for field, (_, _, source) in found.items()})
+        return conf

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import ClassVar
+
+from pydantic import Field
+
+from pynenc_pg.conf.section import Section
+from pynenc_pg.conf.values import Names
 
 
-class RunnerConf(BaseModel):
+class RunnerConf(Section):
     """The numbers of DESIGN section 5, each with its default."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    section: ClassVar[str] = "runner"
 
     #: Queues to serve, in this order; none named means all.
-    queues: tuple[str, ...] = ()
+    queues: Names = ()
     #: Invocations that run at once.
     concurrency: int = Field(default=4, ge=1)
     #: How often a runner says that it lives.

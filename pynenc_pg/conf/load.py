@@ -1,87 +1,74 @@
-"""Reads the configuration: code > environment > ``[tool.pynenc]`` of pyproject.toml > default."""
+"""Reads the configuration: code > environment > files > ``[tool.pynenc]`` > default."""
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from pynenc_pg.conf.config_pynenc import PynencConf
-from pynenc_pg.exceptions import ConfigError
-
-PREFIX = "PYNENC__"
+from pynenc_pg.conf.files import read_file, read_pyproject
+from pynenc_pg.conf.settings import (
+    FILEPATH,
+    SECTIONS,
+    Setting,
+    from_environment,
+    from_mapping,
+    is_filepath,
+    merged,
+)
 
 
 def load(
-    values: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+    values: Mapping[str, Any] | None = None,
+    *,
+    filepath: str | os.PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> PynencConf:
-    """Merge the sources and check the result.
+    """Merge the sources, setting by setting, and check the result.
+
+    ``values`` are what code says, ``filepath`` is a YAML, TOML or JSON file; a file that
+    ``PYNENC__FILEPATH`` names beats it, setting by setting.
 
     Raises:
-        ConfigError: a key does not exist or a value cannot be; names the key, the value and why.
+        ConfigError: a key does not exist or a value cannot be; names the key, the value, where it
+            was written, and what is allowed. Checked in every source, also where another wins.
     """
-    merged: dict[str, Any] = {}
-    for source in (
-        _pyproject(),
-        _environment(os.environ if environment is None else environment),
-        dict(values or {}),
-    ):
-        merged = _merge(merged, source)
-    try:
-        conf = PynencConf.model_validate(merged)
-    except ValidationError as error:
-        raise ConfigError(_sentence(error)) from error
-    _refuse_mix(conf)
+    environment = os.environ if environment is None else environment
+    found = merged(_settings(dict(values or {}), filepath, environment))
+    conf = PynencConf.model_validate(_nested(found))
+    for section in ("", *SECTIONS):
+        part = getattr(conf, section) if section else conf
+        here = [one for one in found if one.section == section and not one.task_id]
+        part.remember({one.field: one.source for one in here})
+    conf.add_task_settings(one.of_task for one in found if one.task_id)
+    conf.check()
     return conf
 
 
-def _pyproject() -> dict[str, Any]:
-    path = Path.cwd() / "pyproject.toml"
-    if not path.is_file():
-        return {}
-    with path.open("rb") as file:
-        found = tomllib.load(file).get("tool", {}).get("pynenc", {})
-    return dict(found)
+def _settings(
+    values: Mapping[str, Any],
+    filepath: str | os.PathLike[str] | None,
+    environment: Mapping[str, str],
+) -> Iterator[Setting]:
+    """Yield all settings of all sources, the weakest first."""
+    here = Path.cwd()
+    yield from from_mapping(read_pyproject(here), f"pyproject.toml {here}")
+    by_variable = next((environment[name] for name in environment if is_filepath(name)), None)
+    for name, named_by in ((filepath, "config_filepath"), (by_variable, FILEPATH)):
+        if name:
+            path = here / Path(name).expanduser()
+            yield from from_mapping(read_file(path, named_by=named_by), f"file {path}")
+    yield from from_environment(environment)
+    yield from from_mapping(values, "code")
 
 
-def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in environment.items():
-        if name.upper().startswith(PREFIX) and "FILEPATH" not in name.upper():
-            *sections, field = name[len(PREFIX) :].lower().split("__")
-            place = found
-            for section in sections:
-                place = place.setdefault(section, {})
-            place[field] = value
-    return found
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(under, Mapping)
-        merged[key] = _merge(under, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def _refuse_mix(conf: PynencConf) -> None:
-    named = [c for c in (conf.orchestrator_cls, conf.broker_cls, conf.state_backend_cls) if c]
-    if len({name[:2] for name in named}) > 1:
-        message = (
-            f"{' and '.join(named)}: memory and PostgreSQL components do not mix; set one family"
-        )
-        raise ConfigError(message)
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{key} is not a configuration key"
-    shown = "(hidden)" if key.endswith("dsn") else repr(first.get("input"))
-    return f"{key} = {shown}: {first['msg']}"
+def _nested(found: list[Setting]) -> dict[str, Any]:
+    """Put settings into the sections they belong to."""
+    nested: dict[str, Any] = {}
+    for one in found:
+        if not one.task_id:
+            place = nested.setdefault(one.section, {}) if one.section else nested
+            place[one.field] = one.value
+    return nested

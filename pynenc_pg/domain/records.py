@@ -209,6 +209,7 @@ class HistoryEntry:
     runner_id: str | None
     changed_by: str | None
     at: datetime
+    error: str | None = None  # of an attempt that failed: its exception, as wire JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Running:
     depth: int
     retries: int
     fence: int  # the lease: grows with each claim, for fencing outside systems
+    forced_sync: bool = False  # in the thread of its caller, and so are the tasks it calls
 
 
 running: ContextVar[Running | None] = ContextVar("pynenc_running", default=None)

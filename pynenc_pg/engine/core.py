@@ -2,76 +2,145 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Outcome, Registered
+from pynenc_pg.engine.attempts import Attempt, attempts
+from pynenc_pg.engine.failures import failure_of
+from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import ResultWaiter
 from pynenc_pg.engine.submit import submit
-from pynenc_pg.exceptions import (
-    ConcurrencyControlledError,
-    InvocationCancelledError,
-    InvocationExpiredError,
-    RecoveriesExhaustedError,
-    ResultTimeoutError,
-)
-from pynenc_pg.invocation.status import InvocationStatus, Reason
+from pynenc_pg.exceptions import ResultTimeoutError, StoreError
+from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import decode_exception
-from pynenc_pg.serializer.wire import decode
+from pynenc_pg.serializer.wire import decode, decode_arguments
+
+logger = logging.getLogger(__name__)
 
 #: Seconds a clock may be wrong before ids are made by the store's time instead.
 TOLERATED_OFFSET = 1.0
+#: Seconds between two questions whether somebody runs what is waited for.
+ASK_AGAIN = 10.0
+START_A_PROCESS = "start one: pynenc-pg --app MODULE runner start"
+START_A_THREAD = (
+    "what is in memory can be run in this process alone: set app.conf.runner_cls = 'ThreadRunner' "
+    "and start a thread with app.runner.run (with PostgreSQL: pynenc-pg --app MODULE runner start)"
+)
 
 
 class Engine:
     """Use cases in terms of the ports."""
 
-    def __init__(self, *, store: Store, registry: Registry, serializer: BaseSerializer) -> None:
-        """Take the parts; nothing is opened."""
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        serializer: BaseSerializer,
+        printing: Printing,
+        runner_name: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Take the parts; nothing is opened.
+
+        ``runner_name`` is told to who waits in vain.
+        """
         self.store = store
         self.registry = registry
         self.serializer = serializer
         self.results = ResultWaiter(store)
+        self.printing = printing
+        self._runner_name = runner_name
         self._offset: float | None = None
+        self._asked: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def submit(self, task: TaskDefinition, calls: Sequence[Mapping[str, Any]]) -> list[Registered]:
-        """Register calls of a task, all or none."""
+    def submit(
+        self,
+        task: TaskDefinition,
+        calls: Sequence[Mapping[str, Any]],
+        *,
+        queue: str | None = None,
+    ) -> list[Registered]:
+        """Register calls of a task, all or none; ``queue`` replaces the task's own."""
         return submit(
             calls,
             task=task,
             store=self.store,
-            serializer=self.serializer,
+            serializer=self.registry.serializer(task, self.serializer),
             clock_offset=self._clock_offset(),
+            queue=queue,
         )
 
-    def result(self, invocation_id: InvocationId, timeout: float | None = None) -> Any:
+    def result(
+        self, invocation_id: InvocationId, task_id: str = "", timeout: float | None = None
+    ) -> Any:
         """Wait for an invocation and return what its task returned.
 
         Raises:
             ResultTimeoutError: it had not ended after ``timeout`` seconds.
             BaseException: what the task raised, or why it was never run to its end.
         """
-        outcome = self.results.wait(invocation_id, timeout)
+        outcome = self.results.wait(invocation_id, timeout, self._warn_if_unserved)
+        return self._value(invocation_id, task_id, timeout, outcome)
+
+    async def result_async(
+        self,
+        invocation_id: InvocationId,
+        task_id: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - an error of ours, not a cancellation
+    ) -> Any:
+        """Like ``result``, for a coroutine."""
+        outcome = await self.results.wait_async(invocation_id, timeout, self._warn_if_unserved)
+        return self._value(invocation_id, task_id, timeout, outcome)
+
+    def arguments(self, invocation_id: InvocationId) -> Arguments:
+        """Return the arguments of an invocation, by name."""
+        record = self.store.state_backend.get_invocation(invocation_id)
+        return self.printing.arguments(
+            decode_arguments(record.arguments, self._serializer_of(record.task_id))
+        )
+
+    def attempts(self, invocation_id: InvocationId) -> list[Attempt]:
+        """Return its attempts, each with what it raised."""
+        backend = self.store.state_backend
+        serializer = self._serializer_of(backend.get_invocation(invocation_id).task_id)
+        history = backend.get_history(invocation_id)
+        return attempts(history, lambda text: decode_exception(text, serializer))
+
+    def close(self) -> None:
+        """End the waiting thread and close the store."""
+        self.results.close()
+        self.store.close()
+
+    def _value(
+        self,
+        invocation_id: InvocationId,
+        task_id: str,
+        timeout: float | None,
+        outcome: Outcome | None,
+    ) -> Any:
         if outcome is None:
             message = (
                 f"invocation {invocation_id} has not ended within {timeout} s; "
                 "it goes on, ask again later"
             )
             raise ResultTimeoutError(message)
+        serializer = self._serializer_of(task_id)
         if outcome.status is InvocationStatus.SUCCESS:
-            return decode(outcome.value or "null", self.serializer)
-        raise self._failure(outcome)
+            return decode(outcome.value or "null", serializer)
+        raise failure_of(outcome, serializer)
 
-    def close(self) -> None:
-        """End the waiting thread and close the store."""
-        self.results.close()
-        self.store.close()
+    def _serializer_of(self, task_id: str) -> BaseSerializer:
+        return self.registry.serializer(self.registry.find(task_id), self.serializer)
 
     def _clock_offset(self) -> float:
         if self._offset is None:
@@ -80,19 +149,27 @@ class Engine:
                 self._offset = measured if abs(measured) > TOLERATED_OFFSET else 0.0
         return self._offset
 
-    def _failure(self, outcome: Outcome) -> BaseException:
-        which = f"invocation {outcome.invocation_id}"
-        if outcome.status is InvocationStatus.CONCURRENCY_CONTROLLED_FINAL:
-            return ConcurrencyControlledError(
-                f"{which} was not run: its concurrency limit was reached and it must not wait"
+    def _warn_if_unserved(self, invocation_id: InvocationId) -> None:
+        """Say so where nobody lives that could run what is waited for."""
+        try:
+            record = self.store.state_backend.get_invocation(invocation_id)
+            now = time.monotonic()
+            if record.status.is_final() or self._asked.get(record.queue, 0.0) > now:
+                return
+            self._asked[record.queue] = now + ASK_AGAIN
+            served = self.store.state_backend.is_served(record.queue)
+        except StoreError as error:
+            logger.warning("results.unreachable: %s", error)
+            return
+        if not served:
+            self._asked[record.queue] = float("inf")  # said once
+            logger.warning(
+                "result.unserved: invocation %s of %s waits in queue %r, which no live runner "
+                "takes (runner_cls here: %s); %s",
+                invocation_id,
+                record.task_id,
+                record.queue,
+                self._runner_name(),
+                START_A_PROCESS if self.store.processes else START_A_THREAD,
+                extra={"invocation_id": invocation_id, "task_id": record.task_id},
             )
-        if outcome.reason == Reason.CANCELLED:
-            return InvocationCancelledError(f"{which} was cancelled")
-        if outcome.reason == Reason.EXPIRED:
-            return InvocationExpiredError(f"{which} expired before anybody began it")
-        if outcome.reason == Reason.RECOVERIES_EXHAUSTED:
-            return RecoveriesExhaustedError(
-                f"{which} was given up: it was running each time its worker died "
-                "(see max_recoveries)"
-            )
-        return decode_exception(outcome.value or "{}", self.serializer)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from inspect import Signature
 from typing import Any
 
 from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.exceptions import TaskNotFoundError
+from pynenc_pg.serializer.base import BaseSerializer
+from pynenc_pg.serializer.built_in import make_serializer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,31 @@ class Registry:
     """Task definitions by id."""
 
     _definitions: dict[str, TaskDefinition] = field(default_factory=dict)
+    _serializers: dict[str, BaseSerializer] = field(default_factory=dict)
 
     def add(self, definition: TaskDefinition) -> None:
         """Add or replace: a module that is reloaded defines its tasks anew."""
         self._definitions[definition.task_id] = definition
+        self._serializers.pop(definition.task_id, None)
+
+    def find(self, task_id: str) -> TaskDefinition | None:
+        """Return the definition, if there is one."""
+        return self._definitions.get(task_id)
+
+    def serializer(self, task: TaskDefinition | None, default: BaseSerializer) -> BaseSerializer:
+        """Return the task's own serializer, or ``default``.
+
+        Made at the first use: the module it is in may import the one that defines the task.
+
+        Raises:
+            ConfigError: the task's ``serializer_cls`` names none.
+        """
+        if task is None or task.conf.serializer_cls is None:
+            return default
+        own = self._serializers.get(task.task_id)
+        if own is None:
+            own = self._serializers[task.task_id] = make_serializer(task.conf.serializer_cls)
+        return own
 
     def get(self, task_id: str) -> TaskDefinition:
         """Return the definition.
@@ -39,9 +63,10 @@ class Registry:
         """
         found = self._definitions.get(task_id)
         if found is None:
-            known = ", ".join(sorted(self._definitions)) or "none"
+            known = sorted(self._definitions)
+            some = ", ".join(get_close_matches(task_id, known, n=3) or known[:3]) or "none"
             message = (
-                f"no task {task_id!r} in this app (known: {known}); "
+                f"no task {task_id!r} in this app (of the {len(known)} it knows: {some}); "
                 "import the module that defines it before the runner starts"
             )
             raise TaskNotFoundError(message)

@@ -22,13 +22,17 @@ def submit(
     store: Store,
     serializer: BaseSerializer,
     clock_offset: float,
+    queue: str | None = None,
 ) -> list[Registered]:
-    """Register calls of one task, given as arguments by name. All or none are written."""
+    """Register calls of one task, given as arguments by name. All or none are written.
+
+    ``queue`` replaces the task's own.
+    """
     parent = running.get()
     batch = Batch(
         task_id=task.task_id,
         invocations=[_new(task, call, serializer, clock_offset) for call in calls],
-        queue=task.conf.queue,
+        queue=queue or task.conf.queue,
         priority=task.conf.priority,
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,

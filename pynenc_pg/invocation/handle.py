@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import running
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import CancelAnswer, HistoryEntry
+    from pynenc_pg.engine.attempts import Attempt
     from pynenc_pg.engine.core import Engine
     from pynenc_pg.invocation.status import InvocationStatus
+    from pynenc_pg.task import Task
 
 R_co = TypeVar("R_co", covariant=True)
 
 
 class Invocation(Generic[R_co]):
-    """One call of a task.
+    """One call of a task. Two handles of one invocation are equal.
 
     >>> invocation = add(1, 2)  # doctest: +SKIP
     >>> invocation.result  # doctest: +SKIP
     3
     """
 
-    __slots__ = ("_engine", "invocation_id", "reused", "task_id")
+    __slots__ = ("_engine", "_task", "invocation_id", "reused", "task_id")
 
     def __init__(
         self,
@@ -32,18 +35,34 @@ class Invocation(Generic[R_co]):
         *,
         task_id: str,
         engine: Callable[[], Engine],
+        task: Callable[[], Task[..., Any]],
         reused: bool = False,
     ) -> None:
-        """Made by a task's call."""
+        """Made by a task's call, and by ``app.get_invocation``."""
         self.invocation_id = InvocationId(invocation_id)
         self.task_id = task_id
         self.reused = reused
         self._engine = engine
+        self._task = task
+
+    @property
+    def task(self) -> Task[..., Any]:
+        """The task that was called.
+
+        Raises:
+            TaskNotFoundError: this process has not imported the module that defines it.
+        """
+        return self._task()
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it was called with, read from the store; printed as ``argument_print_mode`` says."""
+        return self._engine().arguments(self.invocation_id)
 
     @property
     def result(self) -> R_co:
         """Block until it has ended; return what the task returned, or raise what it raised."""
-        return self._engine().result(self.invocation_id)  # type: ignore[no-any-return]
+        return self._engine().result(self.invocation_id, self.task_id)  # type: ignore[no-any-return]
 
     def result_or_raise(self, timeout: float | None = None) -> R_co:
         """Like ``result``, but wait ``timeout`` seconds at most.
@@ -51,7 +70,15 @@ class Invocation(Generic[R_co]):
         Raises:
             ResultTimeoutError: it has not ended by then; it goes on.
         """
-        return self._engine().result(self.invocation_id, timeout)  # type: ignore[no-any-return]
+        return self._engine().result(self.invocation_id, self.task_id, timeout)  # type: ignore[no-any-return]
+
+    async def async_result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109
+        """Like ``result_or_raise``, for a coroutine: the event loop goes on meanwhile.
+
+        Cancelling the waiting coroutine does not cancel the invocation.
+        """
+        engine = self._engine()
+        return await engine.result_async(self.invocation_id, self.task_id, timeout)  # type: ignore[no-any-return]
 
     @property
     def status(self) -> InvocationStatus:
@@ -87,10 +114,43 @@ class Invocation(Generic[R_co]):
         """Every status change, oldest first."""
         return self._engine().store.state_backend.get_history(self.invocation_id)
 
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Every time it was begun, oldest first, with what the task raised that time."""
+        return self._engine().attempts(self.invocation_id)
+
     def cancel(self) -> CancelAnswer:
         """End it if nobody runs it; else ask its runner to."""
         return self._engine().store.orchestrator.cancel(self.invocation_id)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare ids."""
+        if not isinstance(other, Invocation):
+            return NotImplemented
+        return self.invocation_id == other.invocation_id
+
+    def __hash__(self) -> int:
+        """By the id."""
+        return hash(self.invocation_id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by id: the copy asks the same store, in whatever process it wakes up.
+
+        Raises:
+            TaskNotFoundError: the task is not known here, so nothing says which app it is of.
+        """
+        return _restore, (self._task(), self.invocation_id, self.reused)
+
     def __repr__(self) -> str:
         """Name the task and the id, without asking the store."""
         return f"<Invocation {self.task_id} {self.invocation_id}>"
+
+
+class ReusedInvocation(Invocation[R_co]):
+    """What a call returns that became one with an invocation registered before."""
+
+    __slots__ = ()
+
+
+def _restore(task: Task[..., Any], invocation_id: str, reused: bool) -> Invocation[Any]:  # noqa: FBT001 - pickle gives positions
+    return task.get_invocation(invocation_id, reused=reused)

@@ -80,6 +80,7 @@ class MemDatabase:
         *,
         reason: str | None = None,
         runner_id: RunnerId | None = None,
+        error: str | None = None,
     ) -> None:
         """Change the status, if the state machine has that step.
 
@@ -95,7 +96,7 @@ class MemDatabase:
             row.lane.parked.pop(row.invocation_id, None)
             if to is S.CONCURRENCY_CONTROLLED:
                 row.lane.parked[row.invocation_id] = row
-        self._note(row, before, changed_by, row.status_at)
+        self._note(row, before, changed_by, row.status_at, error)
         self.offer(row)
 
     def end(
@@ -119,7 +120,8 @@ class MemDatabase:
         finished_at = max(self.clock(), row.status_at)
         row.status, row.reason = to, reason
         row.rev += 1
-        self._note(row, before, changed_by, finished_at)
+        error = value if to is S.FAILED else None
+        self._note(row, before, changed_by, finished_at, error)
         outcome = Outcome(which, to, value, reason, by_runner, finished_at)
         self.ended[which] = Ended(outcome, row.lease, row.retries, row.recoveries)
         self._drop(row)
@@ -155,7 +157,14 @@ class MemDatabase:
             row.lane.must_not_wait.pop(which, None)
 
     def _note(
-        self, row: Row, before: InvocationStatus | None, changed_by: str, at: datetime
+        self,
+        row: Row,
+        before: InvocationStatus | None,
+        changed_by: str,
+        at: datetime,
+        error: str | None = None,
     ) -> None:
-        entry = HistoryEntry(row.rev, before, row.status, row.reason, row.runner_id, changed_by, at)
+        entry = HistoryEntry(
+            row.rev, before, row.status, row.reason, row.runner_id, changed_by, at, error
+        )
         self.history.setdefault(row.invocation_id, []).append(entry)

@@ -58,8 +58,8 @@ class MemOrchestrator:
             registered = [self._accept(batch, new, now) for new in batch.invocations]
             if batch.delay > 0:
                 database.tell("due", due_in=batch.delay)
-            else:
-                database.tell("work")
+            elif any(runner.idle for runner in database.runners.values()):
+                database.tell("work")  # the others look again before they sleep
             return registered
 
     def _accept(self, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
@@ -112,7 +112,10 @@ class MemOrchestrator:
         with database.lock:
             runner = database.runners.get(runner_id)
             if runner is None or runner.dead:
-                message = f"runner {runner_id} is not registered, or was declared dead"
+                message = (
+                    f"runner {runner_id} is not registered, or was declared dead. Its work was "
+                    "given to others; start a new runner"
+                )
                 raise RunnerFencedError(message)
             now = database.clock()
             wanted = dict.fromkeys(queues) or sorted(database.queues)
@@ -128,6 +131,7 @@ class MemOrchestrator:
                 ranked = sorted([*free, *keyed], key=lambda row: (row.rank, row.invocation_id))
                 taken += ranked[:left]
             settle_slots(database, lanes, candidates, taken, runner_id)
+            runner.idle = not taken
             return [self._give(row, runner_id) for row in taken]
 
     def _give(self, row: Row, runner_id: RunnerId) -> Claimed:
@@ -232,7 +236,7 @@ class MemOrchestrator:
         if again.delay > 0:
             row.due_at = database.clock() + timedelta(seconds=again.delay)
             database.timed.add(row.invocation_id)
-        database.move(row, S.RETRY, runner_id, reason=again.reason)
+        database.move(row, S.RETRY, runner_id, reason=again.reason, error=again.error)
         row.retries += again.reason in SPENDING
         database.retried.add((row.invocation_id, again.lease))
         if row.cancel_requested:

@@ -137,6 +137,7 @@ class Runner:
     serial: int
     lease_until: datetime
     dead: bool = False
+    idle: bool = True  # its last claim found nothing, so it sleeps or is about to
 
     def renew(self, now: datetime) -> None:
         """It lives."""

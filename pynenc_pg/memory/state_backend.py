@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome
 from pynenc_pg.exceptions import InvocationNotFoundError
-from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.database import MemDatabase, utc_now
 
 
 class MemStateBackend:
@@ -72,12 +72,24 @@ class MemStateBackend:
                 row.ready and queue in (None, row.queue) for row in self._database.live.values()
             )
 
+    def is_served(self, queue: str) -> bool:
+        """Whether a runner that is believed alive takes work of that queue."""
+        with self._database.lock:
+            now = self._database.clock()
+            return any(
+                not runner.dead
+                and runner.lease_until >= now
+                and (not runner.spec.queues or queue in runner.spec.queues)
+                for runner in self._database.runners.values()
+            )
+
     def clock_offset(self) -> float:
-        """Return 0: the store's clock is this machine's."""
-        return 0.0
+        """Seconds the store's clock is ahead: a test may have moved it."""
+        with self._database.lock:
+            return (self._database.clock() - utc_now()).total_seconds()
 
     def _unknown(self, invocation_id: InvocationId) -> InvocationNotFoundError:
         return InvocationNotFoundError(
             f"no invocation {invocation_id} in app {self._database.app_id!r}: never registered "
-            "there, or purged"
+            "in this process, whose memory is the store, or purged"
         )

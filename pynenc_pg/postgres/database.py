@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pynenc_pg.exceptions import DataRejectedError, OutcomeUnknownError, StoreUnavailableError
 from pynenc_pg.postgres import embedded, errors
+from pynenc_pg.postgres.conninfo import read_dsn
 from pynenc_pg.postgres.templates import check_schema_name, render
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class PgDatabase:
     def dsn(self) -> str:
         """A DSN that libpq understands; starts the embedded server if that was asked for."""
         if not embedded.is_embedded(self._given):
+            read_dsn(self._given)
             return self._given
         with self._lock:
             if self._server is None:
@@ -128,7 +130,8 @@ class PgDatabase:
                     sent = True
                     return connection.execute(query, parameters, prepare=True).fetchall()
             except UnicodeEncodeError as error:  # the driver's own: half a surrogate pair
-                raise DataRejectedError(str(error)) from error
+                message = f"the database holds Unicode text alone: {error}"
+                raise DataRejectedError(message) from error
             except PoolTimeout as error:
                 if time.monotonic() >= deadline:
                     raise self._ours(error, sent=sent) from error
@@ -168,7 +171,12 @@ class PgDatabase:
     def _ours(self, error: Exception, *, sent: bool) -> BaseException:
         if isinstance(error, PoolTimeout):
             said = f"no connection to the database within {_PATIENCE:.0f} s: {self._target()}"
-            return OutcomeUnknownError(said) if sent else StoreUnavailableError(said)
+            if sent:
+                return OutcomeUnknownError(
+                    f"{said}; whether the last call was committed is not known, and repeating it "
+                    "with the same ids is safe"
+                )
+            return StoreUnavailableError(f"{said}; the log of psycopg.pool says why")
         if sent and _is_lost(error):
             return OutcomeUnknownError(
                 f"the connection was lost ({str(error).strip()}); whether the last call was "
@@ -176,7 +184,9 @@ class PgDatabase:
             )
         ours = errors.translate(error)
         if getattr(error, "sqlstate", None) in errors.RETRIABLE:
-            return StoreUnavailableError(f"others stood in the way each time: {ours}")
+            return StoreUnavailableError(
+                f"others stood in the way each time: {ours}; nothing was written, try again"
+            )
         return ours
 
     def _target(self) -> str:

@@ -47,7 +47,7 @@ def translate(error: BaseException) -> BaseException:
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
         error = error.orig
     if isinstance(error, UnicodeError):  # text that is not Unicode never leaves the driver
-        return ours.DataRejectedError(str(error))
+        return ours.DataRejectedError(f"the database holds Unicode text alone: {error}")
     if not isinstance(error, psycopg.Error):
         return error
     state = error.sqlstate or ""
@@ -68,6 +68,10 @@ def _sentence(error: psycopg.Error, state: str) -> str:
         parts.append(error.diag.message_hint)
     if state in {"3F000", "42883", "42P01"}:
         parts.append("Run: pynenc-pg db migrate")
+    elif state == "42501":
+        parts.append(
+            "Grant the role that fits: pynenc_producer to call, pynenc_worker to run tasks"
+        )
     sentence = ". ".join(part.rstrip(".") for part in parts)
     return f"{sentence} [{state}]" if state else sentence
 

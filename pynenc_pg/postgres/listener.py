@@ -98,7 +98,7 @@ class PgSubscription:
         with self._using:
             connection = self._connection
             if connection is None:
-                message = "the home connection is down"
+                message = "the home connection is down; it is opened again by itself, try again"
                 raise StoreUnavailableError(message)
             try:
                 with errors.translated(), _answered(connection):

@@ -13,10 +13,10 @@ from typing import Any, Final, TypeVar
 import psycopg
 import sqlalchemy as sa
 from alembic.util import CommandError
-from psycopg.conninfo import conninfo_to_dict
 
 from pynenc_pg.exceptions import ConfigError, StoreUnavailableError
 from pynenc_pg.postgres import errors
+from pynenc_pg.postgres.conninfo import read_dsn
 from pynenc_pg.postgres.templates import render
 
 logger = logging.getLogger(__name__)
@@ -60,22 +60,6 @@ def alembic_alone() -> Iterator[None]:
             raise ConfigError(message) from error
 
 
-def read_dsn(dsn: str) -> dict[str, Any]:
-    """Return the parameters in a DSN.
-
-    Raises:
-        ConfigError: it cannot be read. The driver's own message would quote it, password and all.
-    """
-    try:
-        return dict(conninfo_to_dict(dsn))
-    except psycopg.Error:
-        message = (
-            "the DSN cannot be read: write postgresql://user@host:5432/database or "
-            "host=... dbname=... (it is not shown here, since it may hold a password)"
-        )
-        raise ConfigError(message) from None
-
-
 @contextmanager
 def session(dsn: str) -> Iterator[Session]:
     """Open a session for migrations; what the server has to say goes to the log.
@@ -101,7 +85,10 @@ def check_server(number: int) -> None:
     """
     if number < MIN_SERVER * 10_000:
         found = number // 10_000
-        message = f"the server is PostgreSQL {found}, and pynenc_pg needs {MIN_SERVER} or newer"
+        message = (
+            f"the server is PostgreSQL {found}, and pynenc_pg needs {MIN_SERVER} or newer: name "
+            "another server, or use dsn = 'embedded'"
+        )
         raise ConfigError(message)
 
 
@@ -122,7 +109,10 @@ def turn(opened: Session, schema: str) -> Iterator[None]:
             logger.info("deploy.waiting: schema %s is being migrated by somebody else", schema)
             told = True
         if time.monotonic() - began > _TURN:
-            message = f"another migration of schema {schema} has not ended for {_TURN:.0f} s"
+            message = (
+                f"another migration of schema {schema} has not ended for {_TURN:.0f} s: look for "
+                "'pynenc migrate' in pg_stat_activity"
+            )
             raise StoreUnavailableError(message)
         time.sleep(_LOOK)
     yield

@@ -14,10 +14,11 @@ from pynenc_pg.invocation.status import InvocationStatus
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
 
-OUTCOMES: Final = "select * from {schema}.outcomes(%s, %s::uuid[])"
+OUTCOMES: Final = "select * from {schema}.outcomes(%s, %b::text[]::uuid[])"
 _GET_INVOCATION: Final = "select * from {schema}.get_invocation(%s, %s::uuid)"
 _HISTORY: Final = "select * from {schema}.history(%s, %s::uuid)"
 _COUNT_READY: Final = "select {schema}.count_ready(%s, %s::text)"
+_IS_SERVED: Final = "select {schema}.is_served(%s, %s)"
 _CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
 
 
@@ -67,13 +68,18 @@ class PgStateBackend:
                 runner_id=runner_id,
                 changed_by=changed_by,
                 at=at,
+                error=error,
             )
-            for rev, before, status, reason, runner_id, changed_by, at in rows
+            for rev, before, status, reason, runner_id, changed_by, at, error in rows
         ]
 
     def count_ready(self, queue: str | None = None) -> int:
         """How many a runner could claim now, in one queue or in all."""
         return int(self._database.call(_COUNT_READY, (self._app, queue))[0][0])
+
+    def is_served(self, queue: str) -> bool:
+        """Whether a runner that is believed alive takes work of that queue."""
+        return bool(self._database.call(_IS_SERVED, (self._app, queue))[0][0])
 
     def clock_offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's; half a round trip is guessed."""
@@ -84,5 +90,5 @@ class PgStateBackend:
     def _unknown(self, invocation_id: InvocationId) -> InvocationNotFoundError:
         return InvocationNotFoundError(
             f"no invocation {invocation_id} in app {self._app!r}: never registered there, "
-            "or past its retention"
+            "purged, or past its retention"
         )

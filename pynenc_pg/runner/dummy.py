@@ -11,7 +11,11 @@ class DummyRunner(BaseRunner):
 
     def run(self) -> None:
         """Refuse, and say what to set."""
-        message = "runner_cls is DummyRunner, which runs nothing: set runner_cls = 'ThreadRunner'"
+        message = (
+            "runner_cls is DummyRunner, which runs nothing: configure PostgreSQL "
+            "(PYNENC__POSTGRES__DSN), or set runner_cls = 'ThreadRunner' to run what this very "
+            "process keeps in memory"
+        )
         raise ConfigError(message)
 
     def stop_runner_loop(self) -> None:

@@ -103,7 +103,7 @@ class Duties:
             self._noise.warn(f"{duty}.failed", error)
             return _AGAIN
         except Exception:
-            logger.exception("%s.failed, it is tried again", duty)
+            logger.exception("%s.failed: it is tried again", duty)
             return _AGAIN
         self._noise.over()
         return pause
@@ -128,10 +128,10 @@ class Duties:
             )
         )
         for runner_id in found.dead_runners:
-            logger.warning("runner.dead %s", runner_id)
+            logger.warning("runner.dead: %s", runner_id, extra={"runner_id": runner_id})
         if found.rerouted or found.quarantined:
             logger.warning(
-                "recovery: %d rerouted, %d quarantined", found.rerouted, found.quarantined
+                "recovery.done: %d rerouted, %d quarantined", found.rerouted, found.quarantined
             )
         pause = conf.heartbeat
         if self._beat and self._beat.others:
@@ -153,5 +153,5 @@ class Duties:
     def _maintain(self) -> float:
         if self._position == 0:
             for did in self._orchestrator.maintain():
-                logger.info("maintain: %s", did)
+                logger.info("maintain.done: %s", did)
         return MAINTAIN_EVERY

@@ -88,7 +88,7 @@ class Home:
             try:
                 self._turn()
             except Exception:
-                logger.exception("runner.home failed; it goes on")
+                logger.exception("runner.home_failed: it goes on")
                 time.sleep(0.5)
 
     def _turn(self) -> None:
@@ -133,6 +133,12 @@ class Home:
         return self._renewed + self._conf.lease - self._conf.lease_margin - time.monotonic()
 
     def _fence(self, why: str) -> None:
-        logger.error("runner.fenced %s: %s; its tasks are abandoned", self._spec.runner_id, why)
+        runner_id = self._spec.runner_id
+        logger.error(
+            "runner.fenced: %s; %s; its tasks are abandoned",
+            runner_id,
+            why,
+            extra={"runner_id": runner_id},
+        )
         self._fenced.set()
         self._wake()

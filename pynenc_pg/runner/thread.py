@@ -131,7 +131,9 @@ class _Service:
             raise
         self._writer.start()
         self._threads.start()
-        logger.info("runner.started %s", self._spec.runner_id)
+        logger.info(
+            "runner.started: %s", self._spec.runner_id, extra={"runner_id": self._spec.runner_id}
+        )
         try:
             while not self._stopping.is_set():
                 self._check_fence()
@@ -224,14 +226,17 @@ class _Service:
         try:
             self._store.orchestrator.release(self._spec.runner_id, holds)
         except PynencError as error:
-            logger.warning("release.failed, %d: %s", len(claimed), error)
+            logger.warning("release.failed: %d, %s", len(claimed), error)
             return False
         self._settled({c.invocation_id for c in claimed})
         return True
 
     def _check_fence(self) -> None:
         if self._fenced.is_set():
-            message = f"runner {self._spec.runner_id} is believed dead"
+            message = (
+                f"runner {self._spec.runner_id} is believed dead, and its work is with others: it "
+                "begins anew under another id"
+            )
             raise RunnerFencedError(message)
 
     def _shut_down(self) -> None:
@@ -246,7 +251,9 @@ class _Service:
         abandoned = self._threads.close()
         self._writer.close(timeout=10)
         if abandoned:
-            logger.warning("runner.gives_back %d running tasks: no time left", len(abandoned))
+            logger.warning("runner.gives_back: %d running tasks, no time left", len(abandoned))
             self._release(abandoned)
         self._home.stop()
-        logger.info("runner.stopped %s", self._spec.runner_id)
+        logger.info(
+            "runner.stopped: %s", self._spec.runner_id, extra={"runner_id": self._spec.runner_id}
+        )

@@ -123,9 +123,18 @@ class Threads:
             if self._closed:  # close() looked at the seats after it had said so: one of us sees it
                 return
             try:
-                end = execute(one, registry=registry, serializer=serializer)
-            except BaseException as error:
-                logger.exception("invocation.uncarriable %s", one.invocation_id)
+                end = execute(
+                    one,
+                    registry=registry,
+                    serializer=serializer,
+                    describe=self._engine.printing.describe,
+                )
+            except BaseException as error:  # noqa: BLE001 - a thread lives on
+                logger.error(  # noqa: TRY400 - a traceback would show what the task's values say
+                    "invocation.uncarriable: %s",
+                    type(error).__qualname__,
+                    extra={"invocation_id": one.invocation_id, "task_id": one.task_id},
+                )
                 end = _uncarriable(one, error, serializer)
             if not self._closed:
                 self._done(end)

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from pynenc_pg.domain.records import Again, Answer, Ending
-from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
+from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.noise import Noise
 from pynenc_pg.serializer.failure import encode_exception
@@ -95,8 +95,10 @@ class CompletionWriter:
                 answers = write(self._runner_id, ends)
             except StoreUnavailableError as error:
                 self._noise.warn("completion.delayed", error)
+            except PynencError as error:
+                self._noise.warn("completion.failed", error)
             except Exception:
-                logger.exception("completion.failed, %d are tried again", len(ends))
+                logger.exception("completion.failed: %d are tried again", len(ends))
             else:
                 self._noise.over()
                 self._written(answers.keys())
@@ -109,7 +111,11 @@ class CompletionWriter:
         """A result the database cannot hold becomes a failure that says so."""
         self._report(answers)
         failure = encode_exception(
-            DataRejectedError("the database cannot hold the result of this task"), self._serializer
+            DataRejectedError(
+                "the database cannot hold the result of this task; if it is large, keep it "
+                "elsewhere and return where"
+            ),
+            self._serializer,
         )
         mended = [
             replace(e, status=InvocationStatus.FAILED, value=failure)
@@ -123,7 +129,8 @@ class CompletionWriter:
         for invocation_id, answer in answers.items():
             if answer in (Answer.LOST, Answer.REFUSED):
                 logger.warning(
-                    "completion.%s %s: its outcome is not written by this runner",
+                    "completion.%s: %s, its outcome is not written by this runner",
                     answer,
                     invocation_id,
+                    extra={"invocation_id": invocation_id},
                 )

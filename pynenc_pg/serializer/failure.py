@@ -3,64 +3,121 @@
 from __future__ import annotations
 
 import json
-import sys
 import traceback
-from typing import Any
+from typing import Any, Final
 
 from pynenc_pg.exceptions import TaskFailedError
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.wire import encode, from_wire, to_wire
+from pynenc_pg.serializer.classes import name_of
+from pynenc_pg.serializer.node_reader import from_nodes
+from pynenc_pg.serializer.nodes import message_of, to_nodes
+from pynenc_pg.serializer.plain import dumps, plain
+from pynenc_pg.serializer.rebuild import ATTRIBUTES, add_note
+from pynenc_pg.serializer.wire import check_version, from_wire, to_wire
+
+#: Characters of a traceback that are kept: its beginning and its end.
+TRACEBACK_LENGTH: Final = 100_000
+REMOTE: Final = "Remote traceback:\n"
+AGAIN: Final = "\nRaised again by the task that waited for it:\n\n"
 
 
 def encode_exception(error: BaseException, serializer: BaseSerializer) -> str:
-    """Return JSON that says what was raised; arguments that cannot be carried are left out."""
-    kind = type(error)
-    try:
-        args: list[Any] | None = [to_wire(arg, serializer) for arg in error.args]
-    except Exception:  # noqa: BLE001 - a task's own objects may raise anything
-        args = None
-    said = {
-        "module": kind.__module__,
-        "type": kind.__qualname__,
-        "message": _message(error),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
-    return encode(said, serializer)[:-1] + f',"args":{json.dumps(args)}}}'
+    """Return JSON that says what was raised, and what that is linked to.
+
+    Nothing is raised, whatever the exception does. What cannot be carried is left out; without
+    one of its arguments the exception itself cannot be made again, but what it said is known.
+    """
+    module, name = name_of(type(error))
+    said = {"module": plain(module), "type": plain(name)}
+    for careful in (False, True):
+        try:
+            return dumps(said | _content(error, serializer, careful=careful))
+        except BaseException:  # noqa: BLE001, S112 - the user's own objects may raise anything
+            continue
+    return dumps(said | {"message": None, "traceback": None, "args": None})
 
 
 def decode_exception(text: str, serializer: BaseSerializer) -> BaseException:
-    """Build the exception again, or a ``TaskFailedError`` where its class is not known here.
+    """Make the exception again, or a ``TaskFailedError`` where its class is not known here.
 
-    Only modules that are imported already are searched: a row never causes an import.
+    No code of its class is run. Only modules that are imported already are searched: a row never
+    causes an import.
+
+    Raises:
+        SerializationError: a newer version wrote it.
     """
     wire = json.loads(text)
-    said = {
-        key: from_wire(wire[key], serializer) for key in ("module", "type", "message", "traceback")
-    }
-    rebuilt = _rebuild(said["module"], said["type"], wire.get("args"), serializer)
-    if rebuilt is None:
-        return TaskFailedError(said["type"], said["message"], said["traceback"])
-    rebuilt.add_note(f"\nRemote traceback:\n{said['traceback']}")
-    return rebuilt
+    check_version(wire)
+
+    def read(content: Any) -> Any:
+        return from_wire(content, serializer)
+
+    module, name, message, remote = (
+        _text(wire.get(key), read) for key in ("module", "type", "message", "traceback")
+    )
+    full_name = name if module in {"builtins", name} else f"{module}.{name}"  # name: not known
+    unknown = TaskFailedError(full_name, message, remote)
+    error = from_nodes(wire, read, named_as=(module, name), instead=unknown)
+    add_note(error, f"\n{REMOTE}{remote}")
+    return error
 
 
-def _rebuild(
-    module: str, name: str, args: list[Any] | None, serializer: BaseSerializer
-) -> BaseException | None:
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if args is None or not (isinstance(found, type) and issubclass(found, BaseException)):
-        return None
+def _content(error: BaseException, serializer: BaseSerializer, *, careful: bool) -> dict[str, Any]:
+    def carry(value: Any) -> Any:
+        wire = to_wire(value, serializer)
+        if careful:  # one value of them has no JSON text, a number of 5,000 digits say
+            dumps(wire)
+        return wire
+
+    node = to_nodes(error, carry, lenient=True)
+    if "notes" in node:
+        kept = [n for n in _notes(error) if not is_remote(n)]
+        node["notes"] = [carry(note) for note in kept]
+    return {"message": carry(message_of(error)), "traceback": carry(_remote_text(error))} | node
+
+
+def is_remote(note: object) -> bool:
+    """Whether a note of an exception is the traceback it had in another process."""
+    return isinstance(note, str) and note.lstrip().startswith(REMOTE)
+
+
+def _notes(error: BaseException) -> list[str]:
+    notes = ATTRIBUTES.__get__(error).get("__notes__")
+    return [str.__str__(n) for n in notes if isinstance(n, str)] if isinstance(notes, list) else []
+
+
+def _remote_text(error: BaseException) -> str:
+    """Return the traceback; one that it had in other processes before comes first, once."""
+    before = [note.lstrip().removeprefix(REMOTE) for note in _notes(error) if is_remote(note)]
     try:
-        error = found(*(from_wire(arg, serializer) for arg in args))
-    except Exception:  # noqa: BLE001 - a constructor with other parameters, or arguments not readable
-        return None
-    return error if isinstance(error, BaseException) else None
+        text = _formatted(error)
+    except BaseException:  # noqa: BLE001 - it looks at the user's own objects
+        text = "<a traceback that cannot be printed>\n"
+    text = AGAIN.join([*before, text])
+    if len(text) > TRACEBACK_LENGTH:
+        half = TRACEBACK_LENGTH // 2
+        text = f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
+    return text
 
 
-def _message(error: BaseException) -> str:
+def _formatted(error: BaseException) -> str:
+    shown = traceback.TracebackException.from_exception(error)
+    parts, seen = [shown], set()
+    while parts:  # the notes of others are kept with them, not repeated here
+        part = parts.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part.__notes__, list):
+            part.__notes__ = [note for note in part.__notes__ if not is_remote(note)]
+        parts += [p for p in (part.__cause__, part.__context__, *(part.exceptions or ())) if p]
+    return "".join(shown.format())
+
+
+def _text(wire: Any, read: Any) -> str:
+    if wire is None:
+        return "<not known>"
     try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure itself
-        return f"<{type(error).__qualname__} that cannot be printed>"
+        return str(read(wire))
+    except Exception as error:  # noqa: BLE001 - must not hide the failure itself
+        return f"<it cannot be read here: {error}>"

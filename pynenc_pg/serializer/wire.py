@@ -1,138 +1,170 @@
 """The wire format, version 1: JSON in which every Python value has a place.
 
 Plain JSON stands as it is, so that ``arguments->>'x'`` works in SQL. The rest is an object with
-one key that begins with ``$``:
-
-- ``{"$str": text}``: a string with NUL or lone surrogates, in Python's escapes;
-- ``{"$float": "nan" | "inf" | "-inf"}``;
-- ``{"$<codec>": text}``: whatever a serializer made of a value that is not JSON.
-
-A user's own key that begins with ``$`` gets another ``$`` in front.
+one key that begins with ``$``; ``docs/reference/wire-format.md`` lists them. A user's own key that
+begins with ``$`` gets another ``$`` in front. Texts of version 1 are read for ever: see
+``tests/unit/golden``.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pynenc_pg.exceptions import SerializationError
 from pynenc_pg.serializer.base import BaseSerializer
+from pynenc_pg.serializer.plain import NotJsonError, dumps, plain
 
-_HOSTILE: Final = re.compile("[\x00\ud800-\udfff]")
-_PLAIN: Final = frozenset({int, bool, type(None)})
-
-
-class _NotJsonError(Exception):
-    """Somewhere inside is a value that JSON does not know."""
+#: What this code writes, and the last one that it reads.
+VERSION: Final = 1
 
 
 def encode_arguments(arguments: Mapping[str, Any], serializer: BaseSerializer) -> str:
     """Encode named arguments as one JSON object.
 
     Raises:
-        SerializationError: names the argument that cannot be carried, and its type.
+        SerializationError: names the argument that cannot be carried, its type, the place in it
+            and the serializers that would take it.
     """
-    parts = []
-    for name, value in arguments.items():
-        try:
-            parts.append(f"{_dumps(name)}:{_dumps(to_wire(value, serializer))}")
-        except (SerializationError, RecursionError, TypeError, ValueError, AttributeError) as error:
-            why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-            message = (
-                f"argument {name!r} of type {type(value).__qualname__} cannot be carried: {why}"
-            )
-            raise SerializationError(message) from error
-    return f"{{{','.join(parts)}}}"
+    try:
+        return dumps({name: to_wire(value, serializer) for name, value in arguments.items()})
+    except Exception as error:
+        from pynenc_pg.serializer.refusal import argument_refusal  # noqa: PLC0415 - rare
+
+        raise argument_refusal(arguments, serializer, error) from error
 
 
 def decode_arguments(text: str, serializer: BaseSerializer) -> dict[str, Any]:
-    """Return the named arguments."""
-    return {name: from_wire(value, serializer) for name, value in json.loads(text).items()}
+    """Return the named arguments.
+
+    Raises:
+        SerializationError: names the argument that cannot be read here.
+    """
+    wire = json.loads(text)
+    check_version(wire)
+    arguments = {}
+    for name, content in wire.items():
+        try:
+            arguments[name] = from_wire(content, serializer)
+        except SerializationError as error:
+            message = f"argument {name!r} cannot be read: {error}"
+            raise SerializationError(message) from error
+    return arguments
 
 
 def encode(value: Any, serializer: BaseSerializer) -> str:
     """Encode one value.
 
     Raises:
-        SerializationError: it cannot be carried; names its type.
+        SerializationError: it cannot be carried; names its type, and the place in it.
     """
     try:
-        return _dumps(to_wire(value, serializer))
-    except (RecursionError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, SerializationError):
-            raise
-        message = f"a value of type {type(value).__qualname__} cannot be carried: {error}"
-        raise SerializationError(message) from error
+        return dumps(to_wire(value, serializer))
+    except Exception as error:
+        from pynenc_pg.serializer.refusal import value_refusal  # noqa: PLC0415 - rare
+
+        raise value_refusal(value, serializer, error) from error
 
 
 def decode(text: str, serializer: BaseSerializer) -> Any:
-    """Return the value."""
+    """Return the value.
+
+    Raises:
+        SerializationError: it cannot be read here.
+    """
     return from_wire(json.loads(text), serializer)
 
 
 def to_wire(value: Any, serializer: BaseSerializer) -> Any:
     """Return what stands for ``value`` in the JSON."""
-    try:
-        return _plain(value)
-    except _NotJsonError:
-        return {f"${serializer.codec}": serializer.serialize(value)}
+    if serializer.skips_plain_json:
+        try:
+            return plain(value)
+        except (NotJsonError, RecursionError):  # a list that contains itself is no JSON either
+            pass
+    return serializer.to_wire(value)
 
 
 def from_wire(wire: Any, serializer: BaseSerializer) -> Any:
     """Return the value that ``wire`` stands for."""
-    if type(wire) is list:
-        return [from_wire(item, serializer) for item in wire]
-    if type(wire) is not dict:
-        return wire
-    if len(wire) == 1:
-        key, content = next(iter(wire.items()))
-        if key.startswith("$") and not key.startswith("$$"):
-            return _special(key, content, serializer)
-    return {
-        key[1:] if key.startswith("$$") else key: from_wire(item, serializer)
-        for key, item in wire.items()
-    }
-
-
-def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind is str:
-        if _HOSTILE.search(value):
-            return {"$str": value.encode("unicode_escape").decode("ascii")}
-        return value
-    if kind in _PLAIN:
-        return value
-    if kind is float:
-        return value if math.isfinite(value) else {"$float": repr(value)}
-    if kind is list:
-        return [_plain(item) for item in value]
+    kind = type(wire)
     if kind is dict:
-        return {_key(key): _plain(item) for key, item in value.items()}
-    raise _NotJsonError
+        value = {}
+        for key, content in wire.items():
+            if key[:1] == "$":
+                if key[1:2] != "$":
+                    return _special(key, wire, serializer)
+                key = key[1:]  # noqa: PLW2901
+            value[key] = from_wire(content, serializer)
+        return value
+    if kind is list:
+        return [from_wire(item, serializer) for item in wire]
+    return wire
 
 
-def _key(key: Any) -> str:
-    if type(key) is not str or _HOSTILE.search(key):
-        raise _NotJsonError
-    return f"${key}" if key.startswith("$") else key
+def check_version(wire: Any) -> None:
+    """Look whether this code knows how to read it.
+
+    Raises:
+        SerializationError: a newer version wrote it.
+    """
+    if isinstance(wire, dict) and "$v" in wire:
+        message = (
+            f"written in version {wire['$v']} of the wire format, by a newer pynenc_pg; this one "
+            f"reads version {VERSION}: update it here"
+        )
+        raise SerializationError(message)
 
 
-def _special(key: str, content: Any, serializer: BaseSerializer) -> Any:
-    if key == "$str":
-        return content.encode("ascii").decode("unicode_escape")
-    if key == "$float":
-        return float(content)
-    if key == f"${serializer.codec}":
-        return serializer.deserialize(content)
-    message = (
-        f"a value in the row was written as {key!r}, but this app reads {serializer.codec!r}: "
-        "give both sides the same serializer_cls"
-    )
-    raise SerializationError(message)
+def _special(key: str, wire: dict[str, Any], serializer: BaseSerializer) -> Any:
+    check_version(wire)
+    content = wire[key]
+    if len(wire) == 1:
+        try:
+            if key == "$str":
+                return content.encode("ascii").decode("unicode_escape")
+            if key == "$float":
+                return float(content)
+            if key == "$dict":
+                pairs = from_wire(content, serializer)
+                return dict(pairs)
+        except (AttributeError, TypeError, ValueError) as error:
+            message = f"the row has {content!r:.80} under {key!r}, which cannot be read: {error}"
+            raise SerializationError(message) from error
+    return _by_codec(key, wire, serializer)
 
 
-def _dumps(wire: Any) -> str:
-    return json.dumps(wire, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _by_codec(key: str, wire: dict[str, Any], serializer: BaseSerializer) -> Any:
+    codec, name = key[1:], type(serializer).__qualname__
+    if len(wire) != 1:
+        message = f"an object in the row has the key {key!r} beside others; own keys get one more $"
+        raise SerializationError(message)
+    reader = serializer
+    if codec != serializer.codec:
+        if codec not in serializer.also_reads:
+            message = (
+                f"a value in the row was written as {key!r}, which {name} does not read (its own "
+                f"is {'$' + serializer.codec!r}): give both sides the same serializer_cls"
+            )
+            raise SerializationError(message)
+        from pynenc_pg.serializer.built_in import by_codec  # noqa: PLC0415 - it knows all of them
+
+        reader = by_codec(codec)
+    content = wire[key]
+    try:
+        return reader.extract(from_wire(content, serializer) if _is_text(content) else content)
+    except SerializationError:
+        raise
+    except Exception as error:
+        message = f"{type(reader).__qualname__} cannot read {key!r}: {_said(error)}"
+        raise SerializationError(message) from error
+
+
+def _is_text(content: Any) -> bool:
+    """Whether a serializer's text had characters that JSON in PostgreSQL does not have."""
+    return isinstance(content, dict) and content.keys() == {"$str"}
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__qualname__}: {error}"

@@ -133,12 +133,12 @@ def _run_commands(said: str, environment: dict[str, str]) -> None:
 @pytest.mark.timeout(120)
 def test_interrupted_twice(environment: dict[str, str]) -> None:
     """A demo that is stopped takes its worker along, and the next one tells what is left."""
-    environment["PYNENC_DEMO_FILES"] = "800"
+    environment["PYNENC_DEMO_FILES"] = "1200"
     for number, before in ((signal.SIGTERM, False), (signal.SIGINT, True)):
         with _start(environment) as process:
             worker, heard = _worker_of(process)
             process.send_signal(number)
-            said, _ = process.communicate(timeout=30)
+            said, _ = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Interrupted" in said
         assert ("an interrupted run left" in heard) is before
@@ -151,7 +151,7 @@ def test_death_of_the_worker_is_told(environment: dict[str, str]) -> None:
     with _start({**environment, "PYNENC_DEMO_FILES": "800"}) as process:
         worker, _ = _worker_of(process)
         os.kill(worker, signal.SIGKILL)
-        _, complaints = process.communicate(timeout=30)
+        _, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "the worker has ended by itself (signal 9)" in complaints
     log = re.search(r"its log (\S+\.log):", complaints)

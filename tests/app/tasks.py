@@ -62,6 +62,17 @@ def be_awkward() -> NoReturn:
 
 
 @app.task
+def be_hidden() -> NoReturn:
+    """Raise an error of a class that nobody finds."""
+
+    class Hidden(Exception):  # noqa: N818
+        pass
+
+    message = "nobody can import this"
+    raise Hidden(message)
+
+
+@app.task
 def leave() -> NoReturn:
     """Ask the interpreter to end."""
     raise SystemExit(3)
@@ -117,3 +128,81 @@ def unreadable() -> object:
 def on_the_side() -> str:
     """Stand in a queue of its own."""
     return "side"
+
+
+@app.task(max_retries=3, retry_delay=0.2, retry_backoff=1.0, retry_jitter=False, retry_for=KeyError)
+def fail_slowly(attempts: int) -> int:
+    """Fail so often, then return how many retries it took."""
+    retries = fail_slowly.invocation.num_retries
+    if retries < attempts:
+        message = f"attempt {retries}"
+        raise KeyError(message)
+    return retries
+
+
+def double(attempt: int, error: BaseException) -> float:
+    """Tell what it was asked, and decide on no delay."""
+    seen.append((attempt, type(error)))
+    return 0.0
+
+
+@app.task(max_retries=2, retry_delay=double)
+def ask_for_delay() -> None:
+    """Never succeed."""
+    raise RetryError
+
+
+@app.task(max_retries=2, retry_delay=lambda attempt, error: error)  # type: ignore[arg-type, return-value]
+def ask_in_vain() -> None:
+    """Have a callable that does not return seconds."""
+    raise RetryError
+
+
+@app.task(max_retries=1)
+def come_back_later(delay: float) -> str:
+    """Say for itself when to try again."""
+    if come_back_later.invocation.num_retries == 0:
+        raise RetryError(delay=delay)
+    return "done"
+
+
+@app.task
+def add_by_children(numbers: list[int]) -> int:
+    """Wait for one child after the other."""
+    return sum(add(number, 0).result for number in numbers)
+
+
+@app.task
+def tell_thread(number: int) -> int:
+    """Return which thread executes it."""
+    return threading.get_ident()
+
+
+@app.task
+def again_and_again() -> None:
+    """Call itself."""
+    again_and_again()
+
+
+@app.task
+def echo(value: object) -> object:
+    """Return what came in, by the app's serializer (jsonpickle)."""
+    return value
+
+
+@app.task(serializer_cls="JsonSerializer")
+def echo_json(value: object) -> object:
+    """Return what came in, as strict JSON."""
+    return value
+
+
+@app.task(serializer_cls="PickleSerializer")
+def echo_pickle(value: object) -> object:
+    """Return what came in, by pickle."""
+    return value
+
+
+@app.task
+def complain(message: str) -> None:
+    """Raise an error that says it."""
+    raise Refused(1, message)

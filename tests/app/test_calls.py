@@ -68,9 +68,12 @@ def test_an_error_comes_back_as_itself(runner: Runner) -> None:
         assert caught.value.args == (4, "no")
         assert caught.value.code == 4
         assert "raise Refused(code" in caught.value.__notes__[0]
-        with pytest.raises(TaskFailedError, match="Awkward: the code") as failed:
+        with pytest.raises(tasks.Awkward, match="the code was 7") as failed:
             tasks.be_awkward().result_or_raise(20)
-        assert "raise Awkward(code=7)" in failed.value.traceback
+        assert "raise Awkward(code=7)" in failed.value.__notes__[0]
+        with pytest.raises(TaskFailedError, match="Hidden: nobody can import this") as unknown:
+            tasks.be_hidden().result_or_raise(20)
+        assert "raise Hidden" in unknown.value.traceback
         with pytest.raises(SystemExit) as left:
             tasks.leave().result_or_raise(20)
         assert left.value.code == 3

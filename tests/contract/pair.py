@@ -192,7 +192,7 @@ class Pair:
         }
         histories: dict[InvocationId, list[tuple[Any, ...]]] = {}
         for row in self.postgres.database.call(_HISTORIES, parameters):
-            histories.setdefault(row[0], []).append(row[1:-1])
+            histories.setdefault(row[0], []).append((*row[1:-2], row[-1]))
         return records, histories
 
 
@@ -218,7 +218,8 @@ def _timeless(record: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _history(store: OpenStore, which: InvocationId) -> list[tuple[Any, ...]] | None:
     try:
-        return [astuple(entry)[:-1] for entry in store.state_backend.get_history(which)]
+        entries = [astuple(entry) for entry in store.state_backend.get_history(which)]
+        return [(*facts, error) for *facts, _at, error in entries]
     except InvocationNotFoundError:
         return None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pynenc_pg.domain.ids import InvocationId, new_invocation_id
+from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
+from pynenc_pg.domain.records import RunnerSpec
 from pynenc_pg.exceptions import InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 from tests.contract.driver import Driver
@@ -68,6 +69,30 @@ def test_history_tells_who_and_when(store: Driver) -> None:
     assert store.path(which) == [S.REGISTERED, S.PENDING, S.RUNNING, S.SUCCESS]
     assert all(e.at.utcoffset() is not None for e in history)
     assert all(e.at.utcoffset().total_seconds() == 0 for e in history)  # type: ignore[union-attr]
+
+
+def test_history_tells_why_an_attempt_failed(store: Driver) -> None:
+    """An attempt that is tried again and the one that fails stand there with their exceptions."""
+    [which] = store.register()
+    store.retry(store.begin(), error='{"type": "KeyError"}')
+    store.finish(store.begin(), '{"type": "ValueError"}', status=S.FAILED)
+    [fine] = store.register()
+    store.finish(store.begin(), "1")
+    errors = [(e.status, e.error) for e in store.state_backend.get_history(which) if e.error]
+    assert errors == [(S.RETRY, '{"type": "KeyError"}'), (S.FAILED, '{"type": "ValueError"}')]
+    assert not any(e.error for e in store.state_backend.get_history(fine))
+
+
+def test_a_queue_is_served_while_a_live_runner_takes_it(store: Driver) -> None:
+    """A runner without queues takes all; one that left or whose lease is over takes none."""
+    assert store.state_backend.is_served("anything")
+    store.orchestrator.unregister_runner(store.worker)
+    assert not store.state_backend.is_served("anything")
+    runner = RunnerId(f"{store.app_id}/one queue")
+    store.orchestrator.register_runner(RunnerSpec(runner, "Test", queues=("a", "b"), lease=60))
+    assert [store.state_backend.is_served(q) for q in ("a", "b", "c")] == [True, True, False]
+    store.lose(runner)
+    assert not store.state_backend.is_served("a")
 
 
 def test_ready_is_what_could_be_claimed(store: Driver) -> None:

@@ -292,7 +292,7 @@ def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
         "sys.stdin.read()",
         "import os, time\n"
         "if os.fork() == 0:\n"
-        "    time.sleep(20)\n"
+        "    time.sleep(100)\n"
         "    os._exit(0)\n"
         "sys.stdin.read()",
     )

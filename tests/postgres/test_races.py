@@ -505,6 +505,30 @@ def test_finish_before_recover_under_a_lane_lock(
     assert gaps(c) == []
 
 
+def test_a_goodbye_waits_for_a_claim_and_releases_what_it_took(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """What a runner's last claim takes while it is removed is not left to nobody."""
+    [which] = register(c)
+    goodbye = "select pynenc.unregister_runner(%s, %s)"
+    while_held(other, c, pool, lambda: claim(other), lambda: c.execute(goodbye, (APP, RUNNER)))
+    assert [status for _, status in history(c, which)].count("pending") == 1
+    assert status_of(c, which) == "rerouted"
+    assert one(c, "select count(*) from pynenc.runner") == 0
+
+
+def test_a_dead_runner_is_not_forgotten_while_it_claims(c: Connection, other: Connection) -> None:
+    """What it takes after it was declared dead is found by its row, by the next recovery."""
+    register_runner(c, "late", lease=0.0)
+    [which] = register(c)
+    with other.transaction():
+        assert [i for i, _ in claim(other, "late")] == [which]
+        assert recover(c)[2] == ["late"]
+    assert recover(c)[0] == 1
+    assert status_of(c, which) == "rerouted"
+    assert one(c, "select count(*) from pynenc.runner where runner_id = 'late'") == 0
+
+
 def test_two_recovers_at_once_do_it_once(c: Connection, other: Connection) -> None:
     """While one recovers, another answers at once that there was nothing; nothing is done twice."""
     held = dead_runner(c, 3)

@@ -37,7 +37,7 @@ from tests.support.sql import (
     watch,
 )
 
-_READ = {"outcomes", "get_invocation", "history"}
+_READ = {"outcomes", "get_invocation", "history", "is_served"}
 _PRODUCE = _READ | {"register", "watch", "cancel"}
 _RUN = {
     "count_ready",

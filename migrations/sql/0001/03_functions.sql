@@ -86,7 +86,7 @@ end $$;
 
 -- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
 -- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final.
--- Locks: lanes (skip locked: never waits, so they may come in the order of their turn), then rows
+-- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked: never waits, so they may come in the order of their turn), then rows
 -- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
 -- p_queues in the order they are served; empty means all. p_idle: what the caller will do if
 -- nothing is found, so that producers know whether somebody must be woken.
@@ -117,7 +117,8 @@ declare
 begin
     perform check_isolation();
     select r.idle, r.idle_at into v_idle, v_idle_at from runner r
-    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null;
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null
+    for key share;
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
@@ -405,15 +406,21 @@ begin
     others := coalesce(others, false);
 end $$;
 
--- Every status change of one invocation, oldest first.
+-- Every status change of one invocation, oldest first, each with the exception that caused it:
+-- of an attempt that is tried again, and of the one that failed.
 create or replace function {schema}.history(p_app text, p_id uuid)
 returns table (rev integer, previous_status text, status text, reason text, runner_id text,
-               changed_by text, at timestamptz)
+               changed_by text, at timestamptz, error text)
 language plpgsql stable {definer} as $$
 begin
     return query
-    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by, h.at
-    from invocation_history h where h.invocation_id = p_id and h.app_id = p_app
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
+           h.at, coalesce(e.error, o.value)::text
+    from invocation_history h
+    left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
+    left join invocation_outcome o
+           on o.invocation_id = p_id and o.rev = h.rev and o.status = 'failed'
+    where h.invocation_id = p_id and h.app_id = p_app
     order by h.rev;
 end $$;
 
@@ -422,6 +429,16 @@ create or replace function {schema}.id_time(p_id uuid) returns timestamptz
 language sql immutable parallel safe
 return to_timestamp(
     ('x' || left(replace(p_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0);
+
+-- Whether a runner of the app that is believed alive serves a queue.
+create or replace function {schema}.is_served(p_app text, p_queue text)
+returns boolean language plpgsql stable {definer} as $$
+begin
+    return exists (select from runner r
+                   where r.app_id = p_app and r.dead_at is null
+                     and r.lease_until >= clock_timestamp()
+                     and (r.queues = '{}' or p_queue = any (r.queues)));
+end $$;
 
 -- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.
 -- Internal; answers the lanes, null where there are none.
@@ -518,7 +535,7 @@ begin
                or greatest(r.lease_until, v_started + make_interval(secs => r.lease_seconds)) < p_now
                   and r.heartbeat_at < v_started
                or r.lease_until < p_now and r.heartbeat_at >= v_started)
-        for update skip locked);
+        for no key update skip locked);
     if v_dead <> '{}' then
         update runner r set dead_at = p_now where r.runner_id = any (v_dead);
         perform notify(p_app, 'runner');
@@ -686,6 +703,7 @@ declare
     v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
     v_lanes bigint[];
     v_ids   uuid[];
+    v_gone  text[];
 begin
     rerouted := 0;
     quarantined := 0;
@@ -739,8 +757,14 @@ begin
         perform notify(p_app, 'work');
     end if;
 
-    delete from runner r where r.app_id = p_app and r.dead_at is not null
-    and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    -- Locked first, looked at in a new statement: a claim that began before its runner was declared
+    -- dead may have ended in between, and what it took is found by the runner's row alone.
+    v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
+                    for update skip locked);
+    if v_gone <> '{}' then
+        delete from runner r where r.runner_id = any (v_gone)
+        and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    end if;
     select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
     into next_look from runner r where r.app_id = p_app and r.dead_at is null;
 end $$;
@@ -1249,6 +1273,8 @@ declare
     v_leases bigint[];
 begin
     perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
     select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
     from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
     if v_ids is not null then

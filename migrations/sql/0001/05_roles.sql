@@ -11,13 +11,14 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register", "watch", "cancel", "outcomes", "get_invocation", "history"],
+        "producer": ["register", "watch", "cancel", "outcomes", "get_invocation", "history",
+                     "is_served"],
         "worker": ["register", "watch", "cancel", "outcomes", "get_invocation", "history",
-                   "count_ready", "register_runner", "heartbeat", "unregister_runner", "claim",
+                   "is_served", "count_ready", "register_runner", "heartbeat", "unregister_runner", "claim",
                    "start", "finish", "retry", "release", "recover", "promote", "expire", "maintain"],
-        "observer": ["outcomes", "get_invocation", "history", "count_ready"],
-        "operator": ["outcomes", "get_invocation", "history", "count_ready", "cancel", "recover",
-                     "promote", "expire", "maintain", "pause_queue", "purge"]
+        "observer": ["outcomes", "get_invocation", "history", "is_served", "count_ready"],
+        "operator": ["outcomes", "get_invocation", "history", "is_served", "count_ready", "cancel",
+                     "recover", "promote", "expire", "maintain", "pause_queue", "purge"]
     }';
 begin
     foreach v_role in array array['producer', 'worker', 'observer', 'operator'] loop

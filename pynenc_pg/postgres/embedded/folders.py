@@ -48,7 +48,7 @@ def prepare_home(home: Path, account: Account | None) -> None:
         _make(step, mode)
     status = home.stat()
     if not stat.S_ISDIR(status.st_mode):
-        msg = f"{home} is not a folder."
+        msg = f"{home} is not a folder: choose another path for the embedded server's data."
         raise EmbeddedServerError(msg)
     if status.st_uid != os.geteuid():
         msg = (

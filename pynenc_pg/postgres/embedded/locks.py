@@ -45,7 +45,10 @@ class LockFile:
         owner = os.fstat(self._fd).st_uid
         if owner != os.geteuid():
             self.close()
-            msg = f"The lock file {path} belongs to uid {owner}, not to the user running this."
+            msg = (
+                f"The lock file {path} belongs to uid {owner}, not to the user running this: run "
+                "as that user, or choose another folder."
+            )
             raise EmbeddedServerError(msg)
 
     @property

@@ -44,7 +44,10 @@ def reachable_copy(base: Path, parts: tuple[str, ...], program: str) -> Path:
     except OSError as error:
         # Another process may have been first with the same copy.
         if not target.exists() or not _is_complete(base, parts, target):
-            msg = f"Copying PostgreSQL from {base} to {target} failed: {error}"
+            msg = (
+                f"Copying PostgreSQL from {base} to {target} failed: {error}. Make room there, or "
+                "name a bin folder that every account can read in PYNENC_PG_BIN."
+            )
             raise EmbeddedServerError(msg) from error
         _refuse_foreign(target)
     finally:

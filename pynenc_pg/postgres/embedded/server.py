@@ -69,7 +69,7 @@ class EmbeddedPostgres:
     def dsn(self) -> str:
         """The DSN of the database ``pynenc``, as the superuser; known once started."""
         if self._dsn is None:
-            msg = f"The embedded server in {self.home} has no DSN before start()."
+            msg = f"The embedded server in {self.home} has no DSN before start(): call that first."
             raise EmbeddedServerError(msg)
         return self._dsn
 
@@ -101,7 +101,10 @@ class EmbeddedPostgres:
                 self._dsn = dsn = self._boot()
         except OSError as error:
             self.close()
-            msg = f"The embedded server's folder {self.home} cannot be used: {error}"
+            msg = (
+                f"The embedded server's folder {self.home} cannot be used: {error}. Choose another "
+                "one, as in 'embedded:///an/absolute/folder'."
+            )
             raise EmbeddedServerError(msg) from error
         except BaseException:
             self.close()

@@ -362,7 +362,8 @@ declare
 begin
     perform check_isolation();
     select r.idle, r.idle_at into v_idle, v_idle_at from runner r
-    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null;
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null
+    for key share;
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
@@ -833,7 +834,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.history(p_app text, p_id uuid)
- RETURNS TABLE(rev integer, previous_status text, status text, reason text, runner_id text, changed_by text, at timestamp with time zone)
+ RETURNS TABLE(rev integer, previous_status text, status text, reason text, runner_id text, changed_by text, at timestamp with time zone, error text)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
@@ -846,8 +847,13 @@ CREATE OR REPLACE FUNCTION pynenc.history(p_app text, p_id uuid)
 AS $function$
 begin
     return query
-    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by, h.at
-    from invocation_history h where h.invocation_id = p_id and h.app_id = p_app
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
+           h.at, coalesce(e.error, o.value)::text
+    from invocation_history h
+    left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
+    left join invocation_outcome o
+           on o.invocation_id = p_id and o.rev = h.rev and o.status = 'failed'
+    where h.invocation_id = p_id and h.app_id = p_app
     order by h.rev;
 end $function$;
 
@@ -891,6 +897,25 @@ CREATE OR REPLACE FUNCTION pynenc.id_time(p_id uuid)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN to_timestamp((((((('x'::text || "left"(replace((p_id)::text, '-'::text, ''::text), 12)))::bit(48))::bigint)::numeric / 1000.0))::double precision);
+
+CREATE OR REPLACE FUNCTION pynenc.is_served(p_app text, p_queue text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return exists (select from runner r
+                   where r.app_id = p_app and r.dead_at is null
+                     and r.lease_until >= clock_timestamp()
+                     and (r.queues = '{}' or p_queue = any (r.queues)));
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.legal(from_status pynenc.invocation_status, to_status pynenc.invocation_status, reason text)
  RETURNS boolean
@@ -1007,7 +1032,7 @@ begin
                or greatest(r.lease_until, v_started + make_interval(secs => r.lease_seconds)) < p_now
                   and r.heartbeat_at < v_started
                or r.lease_until < p_now and r.heartbeat_at >= v_started)
-        for update skip locked);
+        for no key update skip locked);
     if v_dead <> '{}' then
         update runner r set dead_at = p_now where r.runner_id = any (v_dead);
         perform notify(p_app, 'runner');
@@ -1224,6 +1249,7 @@ declare
     v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
     v_lanes bigint[];
     v_ids   uuid[];
+    v_gone  text[];
 begin
     rerouted := 0;
     quarantined := 0;
@@ -1277,8 +1303,14 @@ begin
         perform notify(p_app, 'work');
     end if;
 
-    delete from runner r where r.app_id = p_app and r.dead_at is not null
-    and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    -- Locked first, looked at in a new statement: a claim that began before its runner was declared
+    -- dead may have ended in between, and what it took is found by the runner's row alone.
+    v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
+                    for update skip locked);
+    if v_gone <> '{}' then
+        delete from runner r where r.runner_id = any (v_gone)
+        and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    end if;
     select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
     into next_look from runner r where r.app_id = p_app and r.dead_at is null;
 end $function$;
@@ -1846,6 +1878,8 @@ declare
     v_leases bigint[];
 begin
     perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
     select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
     from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
     if v_ids is not null then
@@ -2021,6 +2055,7 @@ grant select on table pynenc.task_stats to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
+grant execute on function pynenc.is_served(text,text) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
 grant select on table pynenc.invocations to pynenc_operator;
@@ -2034,6 +2069,7 @@ grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
+grant execute on function pynenc.is_served(text,text) to pynenc_operator;
 grant execute on function pynenc.maintain(text) to pynenc_operator;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
@@ -2044,6 +2080,7 @@ grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
+grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
@@ -2056,6 +2093,7 @@ grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
 grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
 grant execute on function pynenc.history(text,uuid) to pynenc_worker;
+grant execute on function pynenc.is_served(text,text) to pynenc_worker;
 grant execute on function pynenc.maintain(text) to pynenc_worker;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;

@@ -18,13 +18,14 @@ begin
               'drop_old_partitions', 'end_unowned', 'ensure_partitions', 'expire', 'finish',
               'first_id', 'free_slots', 'get_invocation', 'guard_delete', 'guard_outcome',
               'guard_slot', 'guard_update', 'heartbeat', 'history', 'history_of_insert',
-              'history_of_update', 'id_time', 'legal', 'lock_lanes', 'lock_space', 'maintain',
-              'make_partition', 'mark_dead_runners', 'notify', 'open_queues', 'outcomes',
-              'partition_name', 'pause_queue', 'pointed_into', 'prepare_registration', 'promote',
-              'purge', 'purging', 'quarantine', 'recover', 'refuse_change', 'refuse_insert',
-              'register', 'register_runner', 'release', 'require_slot', 'reroute_parked',
-              'reroute_stopped', 'reserve_keys', 'retry', 'settle_slots', 'share_lanes',
-              'somebody_idle', 'start', 'take_slots', 'unregister_runner', 'wake_waiters', 'watch')
+              'history_of_update', 'id_time', 'is_served', 'legal', 'lock_lanes', 'lock_space',
+              'maintain', 'make_partition', 'mark_dead_runners', 'notify', 'open_queues',
+              'outcomes', 'partition_name', 'pause_queue', 'pointed_into', 'prepare_registration',
+              'promote', 'purge', 'purging', 'quarantine', 'recover', 'refuse_change',
+              'refuse_insert', 'register', 'register_runner', 'release', 'require_slot',
+              'reroute_parked', 'reroute_stopped', 'reserve_keys', 'retry', 'settle_slots',
+              'share_lanes', 'somebody_idle', 'start', 'take_slots', 'unregister_runner',
+              'wake_waiters', 'watch')
     loop
         execute v_drop;
     end loop;
@@ -57,6 +58,7 @@ drop function if exists
     {schema}.history_of_insert,
     {schema}.history_of_update,
     {schema}.id_time,
+    {schema}.is_served,
     {schema}.legal,
     {schema}.lock_lanes,
     {schema}.lock_space,

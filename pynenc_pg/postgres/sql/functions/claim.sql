@@ -1,6 +1,6 @@
 -- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
 -- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final.
--- Locks: lanes (skip locked: never waits, so they may come in the order of their turn), then rows
+-- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked: never waits, so they may come in the order of their turn), then rows
 -- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
 -- p_queues in the order they are served; empty means all. p_idle: what the caller will do if
 -- nothing is found, so that producers know whether somebody must be woken.
@@ -31,7 +31,8 @@ declare
 begin
     perform check_isolation();
     select r.idle, r.idle_at into v_idle, v_idle_at from runner r
-    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null;
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null
+    for key share;
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';

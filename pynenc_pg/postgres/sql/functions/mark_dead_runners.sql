@@ -28,7 +28,7 @@ begin
                or greatest(r.lease_until, v_started + make_interval(secs => r.lease_seconds)) < p_now
                   and r.heartbeat_at < v_started
                or r.lease_until < p_now and r.heartbeat_at >= v_started)
-        for update skip locked);
+        for no key update skip locked);
     if v_dead <> '{}' then
         update runner r set dead_at = p_now where r.runner_id = any (v_dead);
         perform notify(p_app, 'runner');

@@ -14,6 +14,7 @@ declare
     v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
     v_lanes bigint[];
     v_ids   uuid[];
+    v_gone  text[];
 begin
     rerouted := 0;
     quarantined := 0;
@@ -67,8 +68,14 @@ begin
         perform notify(p_app, 'work');
     end if;
 
-    delete from runner r where r.app_id = p_app and r.dead_at is not null
-    and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    -- Locked first, looked at in a new statement: a claim that began before its runner was declared
+    -- dead may have ended in between, and what it took is found by the runner's row alone.
+    v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
+                    for update skip locked);
+    if v_gone <> '{}' then
+        delete from runner r where r.runner_id = any (v_gone)
+        and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    end if;
     select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
     into next_look from runner r where r.app_id = p_app and r.dead_at is null;
 end $$;

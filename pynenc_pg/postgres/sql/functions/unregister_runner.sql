@@ -7,6 +7,8 @@ declare
     v_leases bigint[];
 begin
     perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
     select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
     from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
     if v_ids is not null then

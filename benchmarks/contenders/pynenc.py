@@ -1,0 +1,123 @@
+"""pynenc: on Redis, or in a SQLite file where there is none; ``pynenc runner start`` processes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pynenc.invocation.status import InvocationStatus
+
+from benchmarks import measure, stores
+from benchmarks.apps import pynenc_app
+from benchmarks.clock import ears
+from benchmarks.library import Library
+from benchmarks.measure import Ends
+from benchmarks.stores import Redis, Sqlite
+
+if TYPE_CHECKING:
+    from benchmarks.children import Child
+    from benchmarks.contract import Bench
+
+_COMMAND: Final = ("-m", "pynenc", "--app=benchmarks.apps.pynenc_app", "runner", "start")
+#: Its tasks take the places of their functions, which the types do not show.
+_TASKS: Final[Any] = pynenc_app
+
+
+class _Client:
+    """The tasks of a module that was loaded for one store."""
+
+    def nothing(self) -> object:
+        return _TASKS.nothing()
+
+    def many(self, count: int) -> object:
+        return _TASKS.nothing.parallelize([()] * count)
+
+    def clock(self) -> Any:
+        return _TASKS.started()
+
+    def began(self, call: Any) -> float:
+        return float(call.result)
+
+
+class _Pynenc(Library[Redis | Sqlite, _Client]):
+    NAME = "pynenc"
+    SHARE = 40
+
+    def about(self) -> str:
+        where = "SQLite"
+        if _has_redis():
+            where = f"Redis {stores.redis_version()} (pynenc-redis {version('pynenc-redis')})"
+        return f"{version('pynenc')} on {where}, persistent process runner, runner_tuning()"
+
+    def store(self, bench: Bench) -> AbstractContextManager[Redis | Sqlite]:
+        return stores.redis(bench) if _has_redis() else stores.sqlite(bench)
+
+    @contextmanager
+    def client(self, store: Redis | Sqlite) -> Iterator[_Client]:
+        own = self.environment(store)
+        os.environ.update(own)
+        try:
+            # It reads its settings when it is made, and keeps what it knows of a store.
+            importlib.reload(pynenc_app)
+            yield _Client()
+            # The history is written by threads in the background.
+            _TASKS.app.state_backend.wait_for_all_async_operations()
+        finally:
+            for variable in own:
+                os.environ.pop(variable, None)
+
+    def environment(self, store: Redis | Sqlite) -> Mapping[str, str]:
+        place = (
+            {pynenc_app.REDIS: store.url}
+            if isinstance(store, Redis)
+            else {pynenc_app.SQLITE: str(store.path)}
+        )
+        return {**place, pynenc_app.APP: f"bench_{store.name}", **ears().environment}
+
+    def command(self) -> Sequence[str]:
+        return _COMMAND
+
+    @contextmanager
+    def filled(
+        self, store: Redis | Sqlite, client: _Client, count: int, processes: int
+    ) -> Iterator[tuple[list[Child], Callable[[], object]]]:
+        """Keep each worker with a task until all are up: one runs one task, and fetches no more."""
+        with tempfile.TemporaryDirectory() as folder:
+            opened = Path(folder) / "open"
+            gates = [ears().number() for _ in range(processes)]
+            for number in gates:
+                _TASKS.gate(number, str(opened))
+            measure.fill(client.many, count)
+            with self.workers(store, processes) as started:
+                for number in gates:
+                    ears().began(number)
+                yield started, opened.touch
+
+    def ends(self, store: Redis | Sqlite) -> Ends:  # noqa: ARG002 - its app knows
+        orchestrator, task = _TASKS.app.orchestrator, _TASKS.nothing.task_id
+        success = [InvocationStatus.SUCCESS]
+        return Ends(
+            count=lambda: int(orchestrator.count_invocations(task, success)),
+            last=lambda: max(
+                orchestrator.get_invocation_status_record(invocation).timestamp.timestamp()
+                for invocation in orchestrator.get_task_invocation_ids(task)
+            ),
+            poll=1.0,
+        )
+
+
+def _has_redis() -> bool:
+    try:
+        version("pynenc-redis")
+    except PackageNotFoundError:
+        return False
+    return stores.redis_version() is not None
+
+
+CONTENDER: Final = _Pynenc()

@@ -1,0 +1,131 @@
+"""Types of settings, and how text from a file or the environment becomes one."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import json
+import pkgutil
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from pynenc_pg import exceptions
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
+]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_lower)]
+PrintMode = Annotated[Literal["hidden", "keys", "truncated", "full"], BeforeValidator(_lower)]
+
+
+def _queue_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
+        message = "the name of a queue has letters, digits, '_', '.' and '-' only"
+        raise ValueError(message)
+    return value
+
+
+QueueName = Annotated[str, AfterValidator(_queue_name)]
+
+#: A name, a dotted path, or the class itself.
+ClassOrPath = Annotated[str, Field(min_length=1)] | type[Any]
+
+
+def split(value: Any) -> Any:
+    """Make a list of text: JSON if it begins like a list, else what stands between commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            message = f"looks like a JSON list but is none: {error}"
+            raise ValueError(message) from None
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _listed(value: Any) -> Any:
+    value = split(value)
+    return [value] if isinstance(value, type) else value
+
+
+def _known_or_importable(name: str) -> str:
+    """Refuse a name that cannot be an exception, without importing anything of the user's.
+
+    The configuration is read where the app is made, in the middle of the imports of the user's
+    modules: importing one of them here would go round in a circle.
+    """
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+        message = "must be the name of an exception, as ValueError or package.module.Error"
+        raise ValueError(message)
+    top, dotted, _ = name.partition(".")
+    if not dotted:
+        exception_named(name)
+        return name
+    try:
+        found = importlib.util.find_spec(top) is not None
+    except ValueError:  # a module that was not imported the usual way, as __main__
+        found = True
+    if not found:
+        message = f"must name an exception: there is no module {top}"
+        raise ValueError(message)
+    return name
+
+
+def exception_named(name: str) -> type[BaseException]:
+    """Return the exception of that name; one with dots is imported.
+
+    Raises:
+        ValueError: there is none, with the reason.
+    """
+    if "." not in name:
+        known = dict(_exceptions(vars(builtins)) | _exceptions(vars(exceptions)))
+        if name in known:
+            return known[name]
+        near = get_close_matches(name, known, n=1)
+        way_out = f"did you mean {near[0]}?" if near else "write package.module.Error"
+        message = f"{name} is no exception of Python's or of pynenc_pg's: {way_out}"
+        raise ValueError(message)
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        message = f"{name} cannot be imported: {error}"
+        raise ValueError(message) from error
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        message = f"{name} is {found!r:.80}, no exception"
+        raise ValueError(message)  # noqa: TRY004 - what pydantic turns into an error of the field
+    return found
+
+
+def _exceptions(names: dict[str, Any]) -> dict[str, type[BaseException]]:
+    return {
+        name: value
+        for name, value in names.items()
+        if isinstance(value, type) and issubclass(value, BaseException)
+    }
+
+
+def _resolved(value: Any) -> Any:
+    value = _listed(value)
+    if not isinstance(value, Iterable):
+        return value
+    return tuple(exception_named(each) if isinstance(each, str) else each for each in value)
+
+
+#: Of the configuration: exceptions by name are imported when a task is defined, not before.
+NamedExceptions = Annotated[
+    tuple[type[BaseException] | Annotated[str, AfterValidator(_known_or_importable)], ...],
+    BeforeValidator(_listed),
+]
+#: Of a task: the exceptions themselves.
+Exceptions = Annotated[tuple[type[BaseException], ...], BeforeValidator(_resolved)]
+Names = Annotated[tuple[QueueName, ...], BeforeValidator(split)]

@@ -1,0 +1,158 @@
+"""Helpers for the tests of code that uses tasks: no server, no threads, and time that you own.
+
+>>> with in_memory(app) as world:  # doctest: +SKIP
+...     invocation = send_report.options(delay=3600)("monthly")
+...     world.run_until_idle()
+...     assert invocation.status is InvocationStatus.REGISTERED
+...     world.advance(3600)
+...     world.run_until_idle()
+...     assert invocation.result == "sent"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pynenc_pg import wiring
+from pynenc_pg.app import Pynenc
+from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.engine.core import Engine
+from pynenc_pg.engine.inline import InlineRunner
+from pynenc_pg.exceptions import ResultTimeoutError
+
+__all__ = ["World", "eager", "in_memory"]
+
+
+@contextmanager
+def eager(app: Pynenc, *, force_sync: bool = True) -> Iterator[None]:
+    """For the length of a block, execute each task at its call, in the caller's thread.
+
+    The same as ``app.conf.dev_mode_force_sync_tasks = True``, and back.
+    """
+    before = app.conf.dev_mode_force_sync_tasks
+    app.conf.dev_mode_force_sync_tasks = force_sync
+    try:
+        yield
+    finally:
+        app.conf.dev_mode_force_sync_tasks = before
+
+
+@contextmanager
+def in_memory(app: Pynenc, *, now: datetime | None = None) -> Iterator[World]:
+    """For the length of a block, give the app an empty store in memory and a clock that stands.
+
+    Nothing is executed before the test says so, or asks for a result. ``now`` is where the clock
+    begins: aware, the present if it is left out.
+    """
+    world = World(app, now or datetime.now(UTC))
+    with eager(app, force_sync=False), app.with_engine(world.engine):
+        yield world
+
+
+class World:
+    """A store, a runner and a clock of one test."""
+
+    def __init__(self, app: Pynenc, now: datetime) -> None:
+        """Begin empty, at that time."""
+        if now.utcoffset() is None:
+            message = f"now = {now!r}: give a time with its zone, as in datetime.now(UTC)"
+            raise ValueError(message)
+        self._set(now)
+        self.engine = _DrivenEngine(self, app)
+
+    @property
+    def now(self) -> datetime:
+        """What the clock shows."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock; what became due is executed by the next ``run_until_idle``."""
+        if seconds < 0:
+            message = f"advance({seconds}): time goes forward, give seconds, 0 or more"
+            raise ValueError(message)
+        self._set(self._now + timedelta(seconds=seconds))
+
+    def _set(self, now: datetime) -> None:
+        self._now = now
+        # Ids go on from here as time really does, so that they grow from one call to the next.
+        self.offset = (now - datetime.now(UTC)).total_seconds()
+
+    def run_until_idle(self, *, limit: int = 100_000) -> int:
+        """Execute, in this thread, what is ready and what that makes ready; returns how many.
+
+        Raises:
+            RuntimeError: more than ``limit`` were executed: a task starts itself again for ever.
+        """
+        return self.engine.run(limit=limit)
+
+
+class _DrivenEngine(Engine):
+    """Executes work where a result is asked for."""
+
+    def __init__(self, world: World, app: Pynenc) -> None:
+        ordinary = app.engine
+        super().__init__(
+            store=wiring.memory_store(app.conf.app_id, lambda: world.now),
+            registry=ordinary.registry,
+            serializer=ordinary.serializer,
+            printing=ordinary.printing,
+        )
+        self._world = world
+        self._inline = InlineRunner(
+            store=self.store,
+            registry=self.registry,
+            serializer=self.serializer,
+            describe=self.printing.describe,
+            forced_sync=False,
+        )
+
+    def run(self, *, until: InvocationId | None = None, limit: int = 100_000) -> int:
+        """Execute until nothing is ready, or ``until`` has ended."""
+        executed = 0
+        while executed <= limit:
+            self.store.orchestrator.promote()
+            self.store.orchestrator.expire()
+            more = self._inline.run(until=until, limit=limit - executed)
+            executed += more
+            if not more or (until is not None and self._has_ended(until)):
+                break
+        return executed
+
+    def result(
+        self, invocation_id: InvocationId, task_id: str = "", timeout: float | None = None
+    ) -> Any:
+        """Execute what is ready until it has ended."""
+        self._drive(invocation_id)
+        return super().result(invocation_id, task_id, timeout)
+
+    async def result_async(
+        self,
+        invocation_id: InvocationId,
+        task_id: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - as in the engine
+    ) -> Any:
+        """Execute what is ready until it has ended."""
+        self._drive(invocation_id)
+        return await super().result_async(invocation_id, task_id, timeout)
+
+    def _drive(self, invocation_id: InvocationId) -> None:
+        if not self._has_ended(invocation_id):
+            self.run(until=invocation_id)
+        record = self.store.state_backend.get_invocation(invocation_id)
+        if record.status.is_final() or record.status.is_owned():
+            return
+        due = f", due {record.due_at:%Y-%m-%d %H:%M:%S %Z}" if record.due_at else ""
+        message = (
+            f"invocation {invocation_id} of {record.task_id} is {record.status}{due}, and nothing "
+            "else is ready: advance the clock (world.advance) before you ask for its result"
+        )
+        raise ResultTimeoutError(message)
+
+    def _has_ended(self, invocation_id: InvocationId) -> bool:
+        return bool(self.store.state_backend.get_outcomes([invocation_id]))
+
+    def _clock_offset(self) -> float:
+        return self._world.offset

@@ -1,0 +1,2107 @@
+-- The schema as the migrations leave it, for reading and for reviewing their changes.
+-- Written by `make schema` from the catalogs of a migrated database: do not edit, do not run.
+-- Not shown: partitions (made and dropped by the day), rows, owners, Alembic's version table.
+
+-- types
+
+create type pynenc.invocation_status as enum (
+    'registered',
+    'concurrency_controlled',
+    'concurrency_controlled_final',
+    'rerouted',
+    'pending',
+    'pending_recovery',
+    'running',
+    'running_recovery',
+    'paused',
+    'resumed',
+    'killed',
+    'success',
+    'failed',
+    'retry'
+);
+
+-- sequences
+
+create sequence pynenc.lease_seq as bigint increment 1 minvalue 1 maxvalue 9223372036854775807 start 1 cache 1;
+
+-- tables
+
+create table pynenc.invocation (
+    invocation_id uuid not null,
+    app_id text not null,
+    task_id text not null,
+    call_id text not null,
+    arguments json not null,
+    wire_format smallint default 1 not null,
+    options json not null,
+    queue text not null,
+    priority real not null,
+    parent_id uuid,
+    depth integer not null,
+    workflow_id uuid,
+    retried_from uuid,
+    registered_at timestamp with time zone not null,
+    registered_by text not null,
+    constraint invocation_pkey PRIMARY KEY (invocation_id)
+) partition by RANGE (invocation_id);
+
+create table pynenc.invocation_error (
+    invocation_id uuid not null,
+    rev integer not null,
+    error json not null,
+    at timestamp with time zone not null,
+    constraint invocation_error_pkey PRIMARY KEY (invocation_id, rev)
+) partition by RANGE (invocation_id);
+
+create table pynenc.invocation_history (
+    invocation_id uuid not null,
+    app_id text not null,
+    rev integer not null,
+    previous_status pynenc.invocation_status,
+    status pynenc.invocation_status not null,
+    reason text,
+    runner_id text,
+    lease bigint,
+    changed_by text not null,
+    at timestamp with time zone not null,
+    constraint invocation_history_pkey PRIMARY KEY (invocation_id, rev, at)
+) partition by RANGE (at);
+
+create table pynenc.invocation_outcome (
+    invocation_id uuid not null,
+    app_id text not null,
+    status pynenc.invocation_status not null,
+    reason text,
+    value json,
+    queue text not null,
+    runner_id text,
+    lease bigint,
+    rev integer not null,
+    changed_by text not null,
+    retries integer not null,
+    recoveries integer not null,
+    finished_at timestamp with time zone not null,
+    constraint invocation_outcome_pkey PRIMARY KEY (invocation_id),
+    constraint invocation_outcome_status_check CHECK ((status = ANY (ARRAY['success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status])))
+) partition by RANGE (invocation_id);
+
+create table pynenc.invocation_state (
+    invocation_id uuid not null,
+    app_id text not null,
+    queue text not null,
+    status pynenc.invocation_status not null,
+    previous_status pynenc.invocation_status,
+    status_at timestamp with time zone not null,
+    reason text,
+    runner_id text,
+    lease bigint,
+    rev integer default 0 not null,
+    proof bigint,
+    changed_by text not null,
+    retries integer default 0 not null,
+    recoveries integer default 0 not null,
+    rank double precision not null,
+    due_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    cancel_requested_at timestamp with time zone,
+    lane bigint,
+    must_not_wait boolean default false not null,
+    registration_key text,
+    awaited integer,
+    available boolean generated always as ((status = ANY (ARRAY['registered'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'retry'::pynenc.invocation_status]))) stored not null,
+    parked boolean generated always as ((status = 'concurrency_controlled'::pynenc.invocation_status)) stored not null,
+    constraint counters_never_negative CHECK (((rev >= 0) AND (retries >= 0) AND (recoveries >= 0))),
+    constraint due_only_while_available CHECK (((due_at IS NULL) OR (status = ANY (ARRAY['registered'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'retry'::pynenc.invocation_status])))),
+    constraint invocation_state_pkey PRIMARY KEY (invocation_id),
+    constraint never_final_in_the_hot_table CHECK ((status <> ALL (ARRAY['success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status]))),
+    constraint state_lane_fk FOREIGN KEY (lane) REFERENCES pynenc.lane(lane_id)
+) with (
+    autovacuum_analyze_scale_factor=0.2,
+    autovacuum_vacuum_cost_delay=0,
+    autovacuum_vacuum_insert_scale_factor=0,
+    autovacuum_vacuum_insert_threshold=10000,
+    autovacuum_vacuum_scale_factor=0,
+    autovacuum_vacuum_threshold=1000,
+    fillfactor=50
+);
+
+create table pynenc.lane (
+    lane_id bigint generated always as identity not null,
+    app_id text not null,
+    queue text,
+    key text not null,
+    slots integer not null,
+    next_at timestamp with time zone,
+    served timestamp with time zone default '-infinity'::timestamp with time zone not null,
+    constraint lane_key UNIQUE (app_id, key),
+    constraint lane_pkey PRIMARY KEY (lane_id),
+    constraint lane_slots_check CHECK ((slots >= 1))
+) with (
+    autovacuum_vacuum_cost_delay=0,
+    autovacuum_vacuum_scale_factor=0,
+    autovacuum_vacuum_threshold=200,
+    fillfactor=50
+);
+
+create table pynenc.payload (
+    app_id text not null,
+    sha256 bytea not null,
+    bytes bytea not null,
+    codec text default ''::text not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    constraint payload_pkey PRIMARY KEY (app_id, sha256),
+    constraint payload_sha256_check CHECK ((octet_length(sha256) = 32))
+);
+
+create table pynenc.payload_ref (
+    app_id text not null,
+    sha256 bytea not null,
+    invocation_id uuid not null,
+    constraint payload_ref_app_id_sha256_fkey FOREIGN KEY (app_id, sha256) REFERENCES pynenc.payload(app_id, sha256),
+    constraint payload_ref_pkey PRIMARY KEY (app_id, sha256, invocation_id)
+);
+
+create table pynenc.queue (
+    app_id text not null,
+    queue text not null,
+    paused boolean default false not null,
+    constraint queue_pkey PRIMARY KEY (app_id, queue),
+    constraint queue_queue_check CHECK ((queue ~ '^[A-Za-z0-9_.-]+$'::text))
+);
+
+create table pynenc.runner (
+    runner_id text not null,
+    app_id text not null,
+    serial integer generated always as identity not null,
+    runner_cls text not null,
+    hostname text not null,
+    pid integer not null,
+    queues text[] not null,
+    concurrency integer not null,
+    lease_seconds double precision not null,
+    lease_until timestamp with time zone not null,
+    heartbeat_at timestamp with time zone not null,
+    registered_at timestamp with time zone not null,
+    lock_held_at timestamp with time zone,
+    lock_gone_at timestamp with time zone,
+    dead_at timestamp with time zone,
+    idle boolean default false not null,
+    idle_at timestamp with time zone not null,
+    constraint runner_pkey PRIMARY KEY (runner_id),
+    constraint runner_serial_key UNIQUE (serial)
+) with (
+    autovacuum_vacuum_cost_delay=0,
+    autovacuum_vacuum_scale_factor=0,
+    autovacuum_vacuum_threshold=50,
+    fillfactor=50
+);
+
+create table pynenc.slot (
+    lane bigint not null,
+    n integer not null,
+    invocation_id uuid not null,
+    constraint slot_invocation UNIQUE (invocation_id),
+    constraint slot_lane_fkey FOREIGN KEY (lane) REFERENCES pynenc.lane(lane_id),
+    constraint slot_n_check CHECK ((n >= 1)),
+    constraint slot_pkey PRIMARY KEY (lane, n)
+) with (
+    autovacuum_vacuum_cost_delay=0,
+    autovacuum_vacuum_scale_factor=0,
+    autovacuum_vacuum_threshold=200,
+    fillfactor=50
+);
+
+create table pynenc.status (
+    status pynenc.invocation_status not null,
+    available boolean not null,
+    owned boolean not null,
+    final boolean not null,
+    constraint status_pkey PRIMARY KEY (status)
+);
+
+create table pynenc.status_transition (
+    from_status pynenc.invocation_status not null,
+    to_status pynenc.invocation_status not null,
+    reason text,
+    constraint status_transition_from_status_fkey FOREIGN KEY (from_status) REFERENCES pynenc.status(status),
+    constraint status_transition_from_status_to_status_reason_key UNIQUE NULLS NOT DISTINCT (from_status, to_status, reason),
+    constraint status_transition_to_status_fkey FOREIGN KEY (to_status) REFERENCES pynenc.status(status)
+);
+
+create table pynenc.wait_edge (
+    edge_id bigint generated always as identity not null,
+    app_id text not null,
+    awaited_id uuid not null,
+    waiter_id uuid,
+    listener text not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    constraint wait_edge_listener_check CHECK (((octet_length(listener) >= 1) AND (octet_length(listener) <= 63))),
+    constraint wait_edge_once UNIQUE NULLS NOT DISTINCT (awaited_id, listener, waiter_id),
+    constraint wait_edge_pkey PRIMARY KEY (edge_id)
+) with (
+    autovacuum_vacuum_cost_delay=0,
+    autovacuum_vacuum_scale_factor=0,
+    autovacuum_vacuum_threshold=1000,
+    fillfactor=70
+);
+
+-- indexes
+
+CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
+CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX state_expires_idx ON pynenc.invocation_state USING btree (app_id, expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX state_lane_idx ON pynenc.invocation_state USING btree (lane, available, parked, rank, invocation_id) WHERE (lane IS NOT NULL);
+CREATE INDEX state_must_not_wait_idx ON pynenc.invocation_state USING btree (lane) WHERE (must_not_wait AND available AND (due_at IS NULL));
+CREATE INDEX state_owned_idx ON pynenc.invocation_state USING btree (runner_id) WHERE (runner_id IS NOT NULL);
+CREATE INDEX state_ready_idx ON pynenc.invocation_state USING btree (app_id, queue, rank, invocation_id) WHERE (available AND (due_at IS NULL) AND (lane IS NULL));
+CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING btree (app_id, registration_key) WHERE (registration_key IS NOT NULL);
+CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key);
+CREATE INDEX payload_ref_invocation_idx ON pynenc.payload_ref USING btree (invocation_id);
+CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
+CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
+
+-- functions
+
+CREATE OR REPLACE FUNCTION pynenc.cancel(p_app text, p_id uuid, p_changed_by text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_owned boolean;
+begin
+    perform check_isolation();
+    perform lock_lanes(array[p_id]);
+    select s.runner_id is not null into v_owned from invocation_state s
+    where s.invocation_id = p_id and s.app_id = p_app for update;
+    if v_owned then
+        update invocation_state s
+        set cancel_requested_at = coalesce(s.cancel_requested_at, clock_timestamp()),
+            previous_status = s.status
+        where s.invocation_id = p_id;
+        perform notify(p_app, 'cancel', to_json(p_id));
+        return 'requested';
+    elsif not v_owned then
+        perform end_unowned(array[p_id], 'failed', 'cancelled', p_changed_by);
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.check_isolation()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception 'the transaction is %, and this needs READ COMMITTED',
+                upper(current_setting('transaction_isolation'))
+            using errcode = 'PN008', hint = 'Call it in a transaction of its own, or lower its isolation level.';
+    end if;
+    if current_setting('pynenc.purge', true) <> '' then
+        perform set_config('pynenc.purge', '', true);
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.choose(p_app text, p_queue text, p_keyed uuid[], p_floor double precision, p_limit integer, p_now timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+begin
+    return array(
+        with free as materialized (
+            select s.invocation_id, s.rank from invocation_state s
+            where s.app_id = p_app and s.queue = p_queue and s.rank >= p_floor
+              and s.available and s.due_at is null and s.lane is null
+              and (s.expires_at is null or s.expires_at > p_now)
+            order by s.rank, s.invocation_id limit p_limit for no key update skip locked
+        ), keyed as (
+            select s.invocation_id, s.rank from unnest(p_keyed) k (id) cross join lateral (
+                select * from invocation_state s where s.invocation_id = k.id offset 0) s
+            where s.queue = p_queue
+        )
+        select c.invocation_id from (table free union all table keyed) c
+        order by c.rank, c.invocation_id limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[] DEFAULT '{}'::text[], p_floors double precision[] DEFAULT '{}'::double precision[])
+ RETURNS TABLE(invocation_id uuid, task_id text, arguments text, lease bigint, retries integer, recoveries integer, parent_id uuid, depth integer, options text, queue text, rank double precision, looked double precision)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_queues  text[];
+    v_queue   text;
+    v_left    integer := p_limit;
+    v_lanes   bigint[];
+    v_keyed   uuid[];
+    v_taken   uuid[] := '{}';
+    v_ids     uuid[];
+    v_floor   double precision;
+    v_looked  double precision;
+    v_idle    boolean;
+    v_idle_at timestamptz;
+begin
+    perform check_isolation();
+    select r.idle, r.idle_at into v_idle, v_idle_at from runner r
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null
+    for key share;
+    if not found then
+        raise exception 'runner % is not registered, or was declared dead', p_runner
+            using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    v_queues := open_queues(p_app, p_queues);
+    select t.lanes, t.candidates into v_lanes, v_keyed
+    from take_slots(p_app, v_queues, p_limit, v_now) t;
+    -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
+    v_now := clock_timestamp();
+
+    loop
+        foreach v_queue in array v_queues loop
+            exit when v_left <= 0;
+            v_floor := coalesce(p_floors[array_position(p_floor_queues, v_queue)], '-infinity');
+            if v_keyed = '{}' then
+                v_ids := array(
+                    select s.invocation_id from invocation_state s
+                    where s.app_id = p_app and s.queue = v_queue and s.rank >= v_floor
+                      and s.available and s.due_at is null and s.lane is null
+                      and (s.expires_at is null or s.expires_at > v_now)
+                    order by s.rank, s.invocation_id limit v_left for no key update skip locked);
+            else
+                v_ids := choose(p_app, v_queue, v_keyed, v_floor, v_left, v_now);
+            end if;
+            v_taken := v_taken || v_ids;
+            v_left := v_left - cardinality(v_ids);
+        end loop;
+        exit when v_taken <> '{}' or p_floors = '{}';
+        p_floors := '{}';
+    end loop;
+    v_looked := extract(epoch from clock_timestamp() - v_now);
+    if v_lanes <> '{}' then
+        perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
+    end if;
+
+    -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
+    -- same, and a row that changes with every call is slow to read while an old snapshot is held.
+    if v_taken = '{}' and p_idle and not v_idle
+       or v_taken <> '{}' and v_idle and v_idle_at < v_now - interval '1 second' then
+        update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
+    end if;
+    return query
+    with taken as (
+        update invocation_state s
+        set status = 'pending', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
+            lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
+        from unnest(v_taken) with ordinality t (id, n)
+        where s.invocation_id = t.id
+        returning s.invocation_id, s.lease, s.retries, s.recoveries, s.queue, s.rank, t.n
+    )
+    select t.invocation_id, i.task_id, i.arguments::text, t.lease, t.retries, t.recoveries,
+           i.parent_id, i.depth, i.options::text, t.queue, t.rank, v_looked
+    from taken t join invocation i on i.invocation_id = t.invocation_id
+    order by t.n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.count_ready(p_app text, p_queue text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return (select count(*) from invocation_state s
+            where s.app_id = p_app and (p_queue is null or s.queue = p_queue)
+              and s.available and s.due_at is null);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.drop_old_partitions()
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '200ms'
+AS $function$
+declare
+    v_name   text;
+    v_parent text;
+    v_from   timestamptz;
+    v_gone   text[] := '{}';
+    v_did    text[] := '{}';
+begin
+    for v_name, v_parent, v_from in
+        select c.relname, p.relname, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid join pg_class p on p.oid = h.inhparent
+        where p.relnamespace = '"pynenc"'::regnamespace and p.relkind = 'p' and c.relkind = 'r'
+        order by p.relname, c.relname
+    loop
+        continue when v_parent = any (v_gone);
+        continue when v_from + case when v_parent = 'invocation_history' then interval '31 days'
+                               else interval '14 days' end > clock_timestamp();
+        continue when v_parent <> 'invocation_history'
+                      and (pointed_into(v_from, v_from + interval '7 days'));
+        begin
+            v_gone := v_gone || v_parent;
+            execute format('drop table %I', v_name);
+            v_did := v_did || ('dropped ' || v_name);
+        exception when lock_not_available then
+            v_did := v_did || ('busy, later: ' || v_name);
+        end;
+    end loop;
+    return v_did;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.end_unowned(p_ids uuid[], p_status text, p_reason text, p_changed_by text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+    with gone as (
+        delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
+    )
+    insert into invocation_outcome (
+        invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+        retries, recoveries, finished_at)
+    select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
+           g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+           greatest(clock_timestamp(), g.status_at)
+    from gone g;
+    perform wake_waiters(p_ids);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    v_parent text;
+    v_name   text;
+    v_from   timestamptz;
+    v_made   text[] := '{}';
+    v_today  timestamptz := date_trunc('day', clock_timestamp(), 'UTC');
+    v_week   timestamptz := date_trunc('week', clock_timestamp(), 'UTC');
+begin
+    perform pg_advisory_xact_lock(lock_space(), -2);
+    for v_parent, v_from in
+        select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
+        union all
+        select p, v_week + w * interval '7 days'
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p,
+             generate_series(-1, 3) w
+    loop
+        v_name := partition_name(v_parent, v_from);
+        continue when to_regclass(v_name) is not null;
+        perform make_partition(v_parent, v_name, v_from);
+        v_made := v_made || v_name;
+    end loop;
+    return v_made;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.expire(p_app text, p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_ids uuid[];
+begin
+    perform check_isolation();
+    v_ids := array(
+        select s.invocation_id from invocation_state s
+        where s.app_id = p_app and s.expires_at <= clock_timestamp()
+          and (s.available or s.parked)
+        order by s.expires_at limit p_limit for update skip locked);
+    if v_ids <> '{}' then
+        perform end_unowned(v_ids, 'failed', 'expired', 'expire');
+    end if;
+    return cardinality(v_ids);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.finish(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_statuses text[], p_values text[], p_reasons text[])
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_lanes bigint[];
+    v_done  uuid[];
+begin
+    perform check_isolation();
+    v_lanes := lock_lanes(p_ids);
+    with mine as materialized (
+        select s.invocation_id, e.status, e.value, e.reason
+        from (select * from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
+                   e (id, lease, status, value, reason) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for update) s
+    ), gone as (
+        delete from invocation_state s using mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+                  s.recoveries, s.status_at, m.status, m.value, m.reason
+    ), kept as (
+        insert into invocation_outcome (
+            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+            retries, recoveries, finished_at)
+        select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
+               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
+               greatest(v_now, g.status_at)
+        from gone g
+        returning invocation_outcome.invocation_id
+    )
+    select array(select k.invocation_id from kept k) into v_done;
+
+    if v_lanes is not null then
+        perform free_slots(p_app, v_lanes, v_done, p_runner);
+    end if;
+    perform wake_waiters(v_done);
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select e.id, case when exists (
+        select from invocation_outcome o where o.invocation_id = e.id and o.lease = e.lease
+        and o.runner_id = p_runner offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((lpad(to_hex((floor((EXTRACT(epoch FROM p_at) * (1000)::numeric)))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
+
+CREATE OR REPLACE FUNCTION pynenc.free_slots(p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+    delete from slot x where x.invocation_id = any (p_ids);
+    if reroute_parked(p_lanes, p_changed_by) or exists (
+        select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
+        and s.lane is not null and s.available and not s.parked
+    ) then
+        perform notify(p_app, 'work');
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.get_invocation(p_app text, p_id uuid)
+ RETURNS TABLE(invocation_id uuid, task_id text, call_id text, arguments text, queue text, status text, reason text, runner_id text, retries integer, recoveries integer, parent_id uuid, depth integer, due_at timestamp with time zone, registered_at timestamp with time zone, status_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select i.invocation_id, i.task_id, i.call_id, i.arguments::text, i.queue,
+           coalesce(o.status, s.status)::text, coalesce(o.reason, s.reason),
+           coalesce(o.runner_id, s.runner_id), coalesce(o.retries, s.retries),
+           coalesce(o.recoveries, s.recoveries), i.parent_id, i.depth, s.due_at, i.registered_at,
+           coalesce(o.finished_at, s.status_at)
+    from invocation i
+    left join invocation_outcome o on o.invocation_id = i.invocation_id
+    left join invocation_state s on s.invocation_id = i.invocation_id
+    where i.invocation_id = p_id and i.app_id = p_app;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.guard_delete()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+    v_ended bigint;
+    v_row   record;
+begin
+    if "pynenc".purging() then
+        return null;
+    end if;
+    insert into "pynenc".invocation_history
+    select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
+           o.lease, c.changed_by, c.finished_at
+    from old_rows o join "pynenc".invocation_outcome c on c.invocation_id = o.invocation_id
+    where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
+      and "pynenc".legal(o.status, c.status, c.reason);
+    get diagnostics v_ended = row_count;
+    if v_ended = (select count(*) from old_rows) then
+        return null;
+    end if;
+    select o.invocation_id, o.status, c.status as final, c.reason, c.invocation_id is not null as ended,
+           "pynenc".legal(o.status, c.status, c.reason) as is_legal
+    into v_row
+    from old_rows o left join "pynenc".invocation_outcome c on c.invocation_id = o.invocation_id
+    where (c.rev = o.rev + 1 and c.lease is not distinct from o.lease
+           and "pynenc".legal(o.status, c.status, c.reason)) is not true
+    limit 1;
+    if v_row.ended and v_row.is_legal is not true then
+        raise exception 'invocation %: % -> % refused: the state machine has no such step%',
+                v_row.invocation_id, v_row.status, v_row.final,
+                coalesce(format(' with reason %L', v_row.reason), ' without a reason')
+            using errcode = 'PN001', hint = 'See the table status_transition.';
+    elsif v_row.ended then
+        raise exception 'invocation %: % -> % refused: the outcome does not carry its lease and next revision',
+                v_row.invocation_id, v_row.status, v_row.final
+            using errcode = 'PN002', hint = 'Only the runner that holds the lease may end it.';
+    end if;
+    raise exception 'invocation %: % -> (deleted) refused: it has no outcome', v_row.invocation_id, v_row.status
+        using errcode = 'PN006', hint = 'The end is an outcome plus a delete; to cancel, call cancel.';
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.guard_outcome()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+    v_row record;
+begin
+    select n.invocation_id, n.status as final, s.status into v_row
+    from new_rows n join "pynenc".invocation_state s on s.invocation_id = n.invocation_id
+    limit 1;
+    if found then
+        raise exception 'invocation %: % -> % refused: an outcome goes with the delete of its hot row',
+                v_row.invocation_id, v_row.status, v_row.final
+            using errcode = 'PN006', hint = 'Do both in one statement; to end your own work, call finish.';
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.guard_slot()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    if tg_op = 'INSERT' then
+        if new.n > (select slots from "pynenc".lane where lane_id = new.lane) then
+            raise exception 'slot % of lane % does not exist', new.n, new.lane
+                using errcode = 'PN007', hint = 'The lane''s slots are its max_running.';
+        end if;
+        return new;
+    elsif tg_op = 'UPDATE' then
+        raise exception 'slot % of lane %: slots are inserted and deleted, never changed', old.n, old.lane
+            using errcode = 'PN007';
+    elsif not "pynenc".purging() and exists (
+        select from "pynenc".invocation_state
+        where invocation_id = old.invocation_id and runner_id is not null
+    ) then
+        raise exception 'slot % of lane % is held by invocation %', old.n, old.lane, old.invocation_id
+            using errcode = 'PN007', hint = 'A slot is free when its invocation is no longer owned.';
+    end if;
+    return old;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.guard_update()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_what text;
+begin
+    if (
+        (new.invocation_id, new.app_id, new.lane) is distinct from (old.invocation_id, old.app_id, old.lane)
+        or new.previous_status is distinct from old.status
+        or new.rev is distinct from old.rev + (new.status <> old.status)::int
+        or (new.status in ('pending', 'running', 'paused', 'resumed')) <> (new.runner_id is not null)
+        or new.runner_id is not null and new.lease is null
+        or new.registration_key is not null and new.registration_key is distinct from old.registration_key
+        or case when new.status = old.status then
+            (new.runner_id, new.lease, new.proof, new.status_at, new.retries, new.recoveries)
+                is distinct from (old.runner_id, old.lease, old.proof, old.status_at, old.retries, old.recoveries)
+        else
+            "pynenc".legal(old.status, new.status, new.reason) is not true
+            or new.status in ('success', 'failed', 'concurrency_controlled_final')
+            or old.runner_id is not null and (
+                new.proof is distinct from old.lease + new.rev or new.runner_id <> old.runner_id)
+            or case when new.status = 'pending' then new.lease <= old.lease
+                    else new.lease is distinct from old.lease end
+            or new.status_at < old.status_at
+            or new.retries <> old.retries
+                + (new.status = 'retry' and new.reason in ('error', 'timeout'))::int
+            or new.recoveries <> old.recoveries + (new.status = 'running_recovery')::int
+        end
+    ) then
+        v_what := format('invocation %s: %s -> %s', old.invocation_id, old.status, new.status);
+        if new.status <> old.status and "pynenc".legal(old.status, new.status, new.reason) is not true then
+            raise exception '% refused: the state machine has no such step%', v_what,
+                    coalesce(format(' with reason %L', new.reason), ' without a reason')
+                using errcode = 'PN001', hint = 'See the table status_transition.';
+        elsif new.status in ('success', 'failed', 'concurrency_controlled_final') then
+            raise exception '% refused: no final status stands in the hot table', v_what
+                using errcode = 'PN006', hint = 'The end is an outcome plus a delete, in one statement.';
+        elsif new.status <> old.status and old.runner_id is not null
+              and new.proof is distinct from old.lease + new.rev then
+            raise exception '% refused: only its runner % may change it', v_what, old.runner_id
+                using errcode = 'PN002', hint = 'The proof is the lease plus the new revision.';
+        elsif (case when new.status = old.status then
+                   (new.runner_id, new.lease, new.proof) is distinct from (old.runner_id, old.lease, old.proof)
+               when new.status = 'pending' then new.lease is null or new.lease <= old.lease
+               else new.lease is distinct from old.lease
+                    or old.runner_id is not null and new.runner_id <> old.runner_id
+               end) then
+            raise exception '% refused: owner and lease change with a claim or an end alone', v_what
+                using errcode = 'PN002', hint = 'Each claim draws a new lease.';
+        end if;
+        raise exception '% refused: status, owner, revision, counters and times do not agree', v_what
+            using errcode = 'PN003',
+                  hint = 'previous_status is the old status, rev counts status changes, '
+                         'runner_id is set exactly while owned; id, app and lane are constant.';
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.heartbeat(p_app text, p_runner text, p_lock boolean, OUT alive boolean, OUT "position" integer, OUT others boolean, OUT locked boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_serial integer;
+begin
+    update runner r
+    set lease_until = v_now + make_interval(secs => r.lease_seconds), heartbeat_at = v_now
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app and r.dead_at is null
+    returning r.serial into v_serial;
+    alive := found;
+    locked := alive and p_lock and pg_try_advisory_lock(lock_space(), v_serial);
+    if alive and p_lock then
+        update runner r set lock_held_at = case when locked then v_now end, lock_gone_at = null
+        where r.runner_id = p_runner;
+    end if;
+    select count(*) filter (where r.serial < v_serial and r.dead_at is null and r.lease_until >= v_now),
+           bool_or(r.runner_id <> p_runner)
+    into "position", others from runner r where r.app_id = p_app;
+    others := coalesce(others, false);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.history(p_app text, p_id uuid)
+ RETURNS TABLE(rev integer, previous_status text, status text, reason text, runner_id text, changed_by text, at timestamp with time zone, error text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
+           h.at, coalesce(e.error, o.value)::text
+    from invocation_history h
+    left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
+    left join invocation_outcome o
+           on o.invocation_id = p_id and o.rev = h.rev and o.status = 'failed'
+    where h.invocation_id = p_id and h.app_id = p_app
+    order by h.rev;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.history_of_insert()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+    v_row record;
+begin
+    insert into "pynenc".invocation_history
+    select n.invocation_id, n.app_id, n.rev, null, n.status, n.reason, null, null, n.changed_by, n.status_at
+    from new_rows n;
+    -- Final is final, also for who writes the row by hand.
+    select o.invocation_id, o.status into v_row
+    from new_rows n join "pynenc".invocation_outcome o on o.invocation_id = n.invocation_id limit 1;
+    if found then
+        raise exception 'invocation %: % -> registered refused: it has ended', v_row.invocation_id, v_row.status
+            using errcode = 'PN001', hint = 'To run it again, register a new one.';
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.history_of_update()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    insert into "pynenc".invocation_history
+    select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
+           n.lease, n.changed_by, n.status_at
+    from new_rows n where n.previous_status <> n.status;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.id_time(p_id uuid)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN to_timestamp((((((('x'::text || "left"(replace((p_id)::text, '-'::text, ''::text), 12)))::bit(48))::bigint)::numeric / 1000.0))::double precision);
+
+CREATE OR REPLACE FUNCTION pynenc.is_served(p_app text, p_queue text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return exists (select from runner r
+                   where r.app_id = p_app and r.dead_at is null
+                     and r.lease_until >= clock_timestamp()
+                     and (r.queues = '{}' or p_queue = any (r.queues)));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.legal(from_status pynenc.invocation_status, to_status pynenc.invocation_status, reason text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (from_status = ANY (ARRAY['registered'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'retry'::pynenc.invocation_status])) THEN ((to_status = ANY (ARRAY['pending'::pynenc.invocation_status, 'concurrency_controlled'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status])) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['cancelled'::text, 'expired'::text])))) WHEN (from_status = 'pending'::pynenc.invocation_status) THEN (to_status = ANY (ARRAY['running'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'concurrency_controlled'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status, 'pending_recovery'::pynenc.invocation_status])) WHEN (from_status = ANY (ARRAY['running'::pynenc.invocation_status, 'resumed'::pynenc.invocation_status])) THEN ((to_status = ANY (ARRAY['paused'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) OR ((to_status = 'retry'::pynenc.invocation_status) AND (reason = ANY (ARRAY['error'::text, 'timeout'::text, 'snoozed'::text, 'sleeping'::text, 'event'::text, 'paused'::text])))) WHEN (from_status = 'paused'::pynenc.invocation_status) THEN (to_status = ANY (ARRAY['resumed'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) WHEN (from_status = ANY (ARRAY['killed'::pynenc.invocation_status, 'pending_recovery'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) THEN ((to_status = 'rerouted'::pynenc.invocation_status) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['recoveries_exhausted'::text, 'cancelled'::text])))) WHEN (from_status = 'concurrency_controlled'::pynenc.invocation_status) THEN ((to_status = 'rerouted'::pynenc.invocation_status) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['cancelled'::text, 'expired'::text])))) ELSE false END;
+
+CREATE OR REPLACE FUNCTION pynenc.lock_lanes(p_ids uuid[])
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_lanes bigint[];
+begin
+    select array_agg(distinct s.lane) into v_lanes
+    from invocation_state s where s.invocation_id = any (p_ids) and s.lane is not null;
+    if v_lanes is not null then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+    end if;
+    return v_lanes;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.lock_space()
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (hashtext('pynenc'::text) & 2147483647);
+
+CREATE OR REPLACE FUNCTION pynenc.maintain(p_app text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_did   text[];
+    v_lanes bigint[];
+begin
+    perform check_isolation();
+    v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
+    v_lanes := array(
+        select l.lane_id from lane l
+        where l.app_id = p_app and (l.next_at is null or l.next_at < clock_timestamp())
+          and not exists (select from slot x where x.lane = l.lane_id)
+          and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
+        order by l.key limit 1000 for update skip locked);
+    -- A new statement, now that no call can join them: those that are idle still.
+    delete from lane l where l.lane_id = any (v_lanes)
+      and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null);
+    if found then
+        v_did := v_did || format('removed idle lanes, %s at most', cardinality(v_lanes));
+    end if;
+    return v_did || drop_old_partitions();
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.make_partition(p_parent text, p_name text, p_from timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+    v_by_day boolean := p_parent = 'invocation_history';
+    v_column text := case when v_by_day then 'at' else 'invocation_id' end;
+    v_until  timestamptz := p_from + case when v_by_day then interval '1 day' else interval '7 days' end;
+    v_low    text := case when v_by_day then p_from::text else first_id(p_from)::text end;
+    v_high   text := case when v_by_day then v_until::text else first_id(v_until)::text end;
+begin
+    execute format('create table %I (like %I including all)', p_name, p_parent);
+    execute format('alter table %I add constraint bounds check (%I >= %L and %I < %L)',
+                   p_name, v_column, v_low, v_column, v_high);
+    execute format('alter table %I attach partition %I for values from (%L) to (%L)',
+                   p_parent, p_name, v_low, v_high);
+    execute format('alter table %I drop constraint bounds', p_name);
+    execute format('create trigger guard_truncate before truncate on %I '
+                   'for each statement execute function refuse_change()', p_name);
+    if p_parent = 'invocation_outcome' then
+        execute format('create trigger guard_outcome after insert on %I '
+                       'referencing new table as new_rows '
+                       'for each statement execute function guard_outcome()', p_name);
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.mark_dead_runners(p_app text, p_grace double precision, p_now timestamp with time zone)
+ RETURNS text[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_held    bigint[];
+    v_dead    text[];
+    v_started timestamptz := pg_postmaster_start_time();
+begin
+    v_held := array(
+        select l.objid::bigint from pg_locks l
+        where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+          and l.classid = lock_space()::oid
+          and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+    update runner r
+    set lock_gone_at = case when r.lock_gone_at is null then p_now end
+    where r.app_id = p_app and r.dead_at is null and r.lock_held_at is not null
+      and (r.lock_gone_at is null) <> (r.serial = any (v_held) or r.lock_held_at <= v_started);
+
+    v_dead := array(
+        select r.runner_id from runner r
+        where r.app_id = p_app and r.dead_at is null
+          and (r.lock_gone_at <= p_now - make_interval(secs => p_grace)
+               -- A lease that could not be renewed while the server was down runs anew from its start.
+               or greatest(r.lease_until, v_started + make_interval(secs => r.lease_seconds)) < p_now
+                  and r.heartbeat_at < v_started
+               or r.lease_until < p_now and r.heartbeat_at >= v_started)
+        for no key update skip locked);
+    if v_dead <> '{}' then
+        update runner r set dead_at = p_now where r.runner_id = any (v_dead);
+        perform notify(p_app, 'runner');
+    end if;
+    return v_dead;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.notify(p_app text, p_kind text, p_more json DEFAULT NULL::json)
+ RETURNS void
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT pg_notify('pynenc'::text, (json_build_object('app', p_app, 'kind', p_kind, 'more', p_more))::text) AS pg_notify;
+END;
+
+CREATE OR REPLACE FUNCTION pynenc.open_queues(p_app text, p_queues text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+AS $function$
+begin
+    if p_queues = '{}' then
+        return array(select q.queue from queue q where q.app_id = p_app and not q.paused order by q.queue);
+    end if;
+    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
+                 join queue q on q.app_id = p_app and q.queue = a.name
+                 where not q.paused order by a.n);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.outcomes(p_app text, p_ids uuid[])
+ RETURNS TABLE(invocation_id uuid, status text, value text, reason text, runner_id text, finished_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select o.invocation_id, o.status::text, o.value::text, o.reason, o.runner_id, o.finished_at
+    from unnest(p_ids) i (id) cross join lateral (
+        select * from invocation_outcome o where o.invocation_id = i.id offset 0) o
+    where o.app_id = p_app;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.partition_name(p_parent text, p_from timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((p_parent || '_'::text) || to_char((p_from AT TIME ZONE 'UTC'::text), 'YYYYMMDD'::text));
+
+CREATE OR REPLACE FUNCTION pynenc.pause_queue(p_app text, p_queue text, p_paused boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    insert into queue (app_id, queue, paused) values (p_app, p_queue, p_paused)
+    on conflict (app_id, queue) do update set paused = excluded.paused;
+    if not p_paused then
+        perform notify(p_app, 'work');
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.pointed_into(p_from timestamp with time zone, p_until timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT ((EXISTS ( SELECT
+            FROM pynenc.invocation_state
+           WHERE ((invocation_state.invocation_id >= pynenc.first_id(pointed_into.p_from)) AND (invocation_state.invocation_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
+            FROM pynenc.wait_edge
+           WHERE ((wait_edge.awaited_id >= pynenc.first_id(pointed_into.p_from)) AND (wait_edge.awaited_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
+            FROM pynenc.payload_ref
+           WHERE ((payload_ref.invocation_id >= pynenc.first_id(pointed_into.p_from)) AND (payload_ref.invocation_id < pynenc.first_id(pointed_into.p_until))))));
+END;
+
+CREATE OR REPLACE FUNCTION pynenc.prepare_registration(p_app text, p_queue text, p_ids uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_id   uuid;
+    v_low  uuid := first_id(p_now - interval '1 day');
+    v_high uuid := first_id(p_now + interval '1 day');
+begin
+    select id into v_id from unnest(p_ids) id where id < v_low or id >= v_high limit 1;
+    if found then
+        raise exception 'the id % was made at %, but the database''s time is %: % apart',
+                v_id, id_time(v_id), p_now, p_now - id_time(v_id)
+            using errcode = 'PN009', hint = 'Set the clock of the machine that made the id.';
+    end if;
+    if to_regclass(partition_name('invocation_history', p_now)) is null
+       or to_regclass(partition_name('invocation', date_trunc('week', p_now + interval '1 day', 'UTC'))) is null
+    then
+        perform ensure_partitions();
+    end if;
+    if not exists (select from queue where app_id = p_app and queue = p_queue) then
+        insert into queue (app_id, queue) values (p_app, p_queue) on conflict do nothing;
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.promote(p_app text, p_limit integer, OUT promoted integer, OUT next_due double precision)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    perform check_isolation();
+    with due as materialized (
+        select s.invocation_id from invocation_state s
+        where s.app_id = p_app and s.due_at <= v_now
+        order by s.due_at limit p_limit for no key update skip locked
+    )
+    update invocation_state s set due_at = null, previous_status = s.status
+    from due d where s.invocation_id = d.invocation_id;
+    get diagnostics promoted = row_count;
+    if promoted > 0 then
+        perform notify(p_app, 'work');
+    end if;
+    select case when s.due_at > v_now then extract(epoch from s.due_at - v_now) else 0 end into next_due
+    from invocation_state s where s.app_id = p_app and s.due_at is not null
+    order by s.due_at limit 1;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.purge(p_app text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_count bigint;
+begin
+    perform check_isolation();
+    perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
+    delete from wait_edge e where e.app_id = p_app;
+    delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
+    delete from invocation_state s where s.app_id = p_app;
+    delete from lane l where l.app_id = p_app;
+    delete from invocation_outcome o where o.app_id = p_app;
+    delete from invocation_error e using invocation i
+    where i.invocation_id = e.invocation_id and i.app_id = p_app;
+    delete from payload_ref r where r.app_id = p_app;
+    delete from payload p where p.app_id = p_app;
+    delete from invocation i where i.app_id = p_app;
+    get diagnostics v_count = row_count;
+    delete from invocation_history h where h.app_id = p_app;
+    perform set_config('pynenc.purge', '', true);
+    return v_count;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.purging()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((current_setting('pynenc.purge'::text, true) = (pg_current_xact_id_if_assigned())::text), false);
+
+CREATE OR REPLACE FUNCTION pynenc.quarantine(p_ids uuid[], p_max_recoveries integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_off uuid[];
+begin
+    v_off := array(select s.invocation_id from invocation_state s
+                   where s.invocation_id = any (p_ids) and s.recoveries > p_max_recoveries
+                     and s.status = 'running_recovery' and s.cancel_requested_at is null);
+    if v_off <> '{}' then
+        perform end_unowned(v_off, 'failed', 'recoveries_exhausted', 'recovery');
+    end if;
+    return cardinality(v_off);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.recover(p_app text, p_grace double precision, p_max_pending double precision, p_max_recoveries integer, p_limit integer, OUT rerouted integer, OUT quarantined integer, OUT dead text[], OUT next_look double precision)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
+    v_lanes bigint[];
+    v_ids   uuid[];
+    v_gone  text[];
+begin
+    rerouted := 0;
+    quarantined := 0;
+    dead := '{}';
+    perform check_isolation();
+    if not pg_try_advisory_xact_lock(lock_space(), -1000 - (hashtext(p_app) & 1048575)) then
+        return;
+    end if;
+    dead := mark_dead_runners(p_app, p_grace, v_now);
+    v_ids := array(
+        select s.invocation_id from runner r cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.runner_id = r.runner_id and s.runner_id is not null limit p_limit) s
+        where r.app_id = p_app and r.dead_at is not null limit p_limit);
+    if v_late is not null then
+        v_ids := v_ids || array(
+            select s.invocation_id from runner r cross join lateral (
+                select s.invocation_id from invocation_state s
+                where s.runner_id = r.runner_id and s.runner_id is not null
+                  and s.status = 'pending' and s.status_at < v_late limit p_limit) s
+            where r.app_id = p_app and r.dead_at is null limit p_limit - cardinality(v_ids));
+    end if;
+    v_lanes := lock_lanes(v_ids);
+    with mine as materialized (
+        select s.invocation_id
+        from (select id from unnest(v_ids) id order by id) i cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = i.id and exists (
+                select from runner r where r.runner_id = s.runner_id
+                and (r.dead_at is not null or s.status = 'pending' and s.status_at < v_late) offset 0)
+            offset 0 for no key update skip locked) s
+    ), stopped as (
+        update invocation_state s
+        set status = case when s.status = 'pending' then 'pending_recovery'
+                          else 'running_recovery' end::invocation_status,
+            previous_status = s.status, status_at = greatest(v_now, s.status_at),
+            reason = null, runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1,
+            changed_by = 'recovery', recoveries = s.recoveries + (s.status <> 'pending')::int
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select x.invocation_id from stopped x) into v_ids;
+    if v_ids <> '{}' then
+        quarantined := quarantine(v_ids, p_max_recoveries);
+        perform reroute_stopped(v_ids, 'recovery');
+        rerouted := cardinality(v_ids) - quarantined;
+        delete from wait_edge e where e.waiter_id = any (v_ids);
+        if v_lanes is not null then
+            perform free_slots(p_app, v_lanes, v_ids, 'recovery');
+        end if;
+        perform notify(p_app, 'work');
+    end if;
+
+    -- Locked first, looked at in a new statement: a claim that began before its runner was declared
+    -- dead may have ended in between, and what it took is found by the runner's row alone.
+    v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
+                    for update skip locked);
+    if v_gone <> '{}' then
+        delete from runner r where r.runner_id = any (v_gone)
+        and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    end if;
+    select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
+    into next_look from runner r where r.app_id = p_app and r.dead_at is null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    if "pynenc".purging() then
+        return case tg_op when 'DELETE' then old else new end;
+    end if;
+    raise exception '% of % refused: its rows are kept as they were written', tg_op, tg_table_name
+        using errcode = 'PN004', hint = 'Retention drops whole partitions; purge empties an app.';
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.refuse_insert()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    raise exception 'invocation %: (new) -> % refused: an invocation begins as registered, '
+                    'unowned, at revision 0', new.invocation_id, new.status
+        using errcode = 'PN005', hint = 'Call register.';
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.register(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
+    v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
+    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * 60;
+    v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
+    v_become  uuid[] := p_ids;
+    v_fresh   uuid[];
+begin
+    perform check_isolation();
+    perform prepare_registration(p_app, p_queue, p_ids, v_now);
+    if p_lane_keys is not null then
+        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
+    end if;
+    if p_registration_keys is not null then
+        v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
+                                 p_changed_by, p_ids, p_registration_keys, v_lanes);
+    end if;
+
+    with fresh as (
+        insert into invocation (
+            invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
+            parent_id, depth, registered_at, registered_by)
+        select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
+               p_priority, p_parent, p_depth, v_now, p_changed_by
+        from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
+        where c.id = c.become
+        on conflict (invocation_id) do nothing
+        returning invocation_id
+    )
+    select array(select f.invocation_id from fresh f) into v_fresh;
+    if p_registration_keys is null then
+        insert into invocation_state (
+            invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
+            lane, must_not_wait)
+        select c.id, p_app, p_queue, 'registered', v_now, p_changed_by, v_rank, v_due, v_expires,
+               c.lane, p_must_not_wait
+        from unnest(p_ids, v_lanes) with ordinality c (id, lane, n)
+        where cardinality(v_fresh) = cardinality(p_ids)
+           or c.id = any (v_fresh) and c.n = array_position(p_ids, c.id);
+    end if;
+
+    if v_due is not null then
+        perform notify(p_app, 'due', to_json(p_delay));
+    elsif not p_own_connection or somebody_idle(p_app, v_now) then
+        perform notify(p_app, 'work');
+    end if;
+    return v_become;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.register_runner(p_app text, p_runner text, p_runner_cls text, p_hostname text, p_pid integer, p_queues text[], p_concurrency integer, p_lease double precision, p_lock boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_serial integer;
+begin
+    perform check_isolation();
+    insert into runner (runner_id, app_id, runner_cls, hostname, pid, queues, concurrency,
+                        lease_seconds, lease_until, heartbeat_at, registered_at, idle_at)
+    values (p_runner, p_app, p_runner_cls, p_hostname, p_pid, p_queues, p_concurrency,
+            p_lease, v_now + make_interval(secs => p_lease), v_now, v_now, v_now)
+    on conflict (runner_id) do nothing returning serial into v_serial;
+    if v_serial is null then
+        raise exception 'runner % is registered already', p_runner
+            using errcode = 'PN011', hint = 'Give each runner an id of its own.';
+    end if;
+    if p_lock and pg_try_advisory_lock(lock_space(), v_serial) then
+        update runner r set lock_held_at = v_now where r.runner_id = p_runner;
+    end if;
+    perform notify(p_app, 'runner');
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.release(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_lanes bigint[];
+    v_done  uuid[];
+begin
+    perform check_isolation();
+    v_lanes := lock_lanes(p_ids);
+    with mine as materialized (
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner
+            offset 0 for no key update) s
+    ), given as (
+        update invocation_state s
+        set status = case when s.status = 'pending' then 'rerouted' else 'killed' end::invocation_status,
+            previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
+            runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select g.invocation_id from given g) into v_done;
+    -- One statement cannot change a row twice.
+    perform reroute_stopped(v_done, p_runner);
+    if v_lanes is not null then
+        perform free_slots(p_app, v_lanes, v_done, p_runner);
+    end if;
+    if v_done <> '{}' then
+        delete from wait_edge e where e.waiter_id = any (v_done);
+        perform notify(p_app, 'work');
+    end if;
+    return query
+    select h.id, 'lost' from unnest(p_ids) h (id) where h.id <> all (v_done);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.require_slot()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    if not exists (select from "pynenc".slot
+                   where invocation_id = new.invocation_id and lane = new.lane) then
+        raise exception 'invocation %: % -> % refused: it holds no slot of its concurrency key',
+                new.invocation_id, old.status, new.status
+            using errcode = 'PN007', hint = 'Call claim.';
+    end if;
+    return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.reroute_parked(p_lanes bigint[], p_changed_by text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ids uuid[];
+begin
+    v_ids := array(
+        select p.invocation_id from lane l cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.lane = l.lane_id and s.lane is not null and s.parked and not s.available
+            order by s.rank, s.invocation_id
+            limit greatest(0, l.slots - (select count(*) from slot x where x.lane = l.lane_id))
+        ) p where l.lane_id = any (p_lanes));
+    if v_ids = '{}' then
+        return false;
+    end if;
+    perform from invocation_state s where s.invocation_id = any (v_ids)
+    order by s.invocation_id for no key update;
+    update invocation_state s
+    set status = 'rerouted', previous_status = s.status,
+        status_at = greatest(clock_timestamp(), s.status_at), reason = null, rev = s.rev + 1,
+        changed_by = p_changed_by
+    where s.invocation_id = any (v_ids) and s.parked;
+    return true;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.reroute_stopped(p_ids uuid[], p_changed_by text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_off uuid[];
+begin
+    v_off := array(select s.invocation_id from invocation_state s
+                   where s.invocation_id = any (p_ids) and s.cancel_requested_at is not null);
+    update invocation_state s
+    set status = 'rerouted', previous_status = s.status,
+        status_at = greatest(clock_timestamp(), s.status_at), reason = null, rev = s.rev + 1,
+        changed_by = p_changed_by
+    where s.invocation_id = any (p_ids) and s.status <> 'rerouted'
+      and s.cancel_requested_at is null;
+    if v_off <> '{}' then
+        perform end_unowned(v_off, 'failed', 'cancelled', p_changed_by);
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.reserve_keys(p_app text, p_queue text, p_now timestamp with time zone, p_due timestamp with time zone, p_expires timestamp with time zone, p_rank double precision, p_must_not_wait boolean, p_changed_by text, p_ids uuid[], p_keys text[], p_lanes bigint[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_become uuid[];
+    v_held   uuid[];
+begin
+    v_held := array(select s.invocation_id from unnest(p_keys) k (key) cross join lateral (
+                        select s.invocation_id from invocation_state s
+                        where s.app_id = p_app and s.registration_key = k.key offset 0) s);
+    perform from invocation_state s where s.invocation_id = any (v_held)
+    order by s.invocation_id for no key update;
+
+    with call as (
+        select c.id, c.key, c.lane, c.n
+        from unnest(p_ids, p_keys, p_lanes) with ordinality c (id, key, lane, n)
+    ), once as materialized (
+        -- The same id again is the same call: here, and from an earlier try.
+        select distinct on (c.id) c.* from call c order by c.id, c.n
+    ), known as materialized (
+        select c.id from once c where exists (select from invocation i where i.invocation_id = c.id)
+    ), first as (
+        select distinct on (c.key, c.alone) c.id, c.key, c.lane
+        from (select *, case when key is null then id end as alone from once) c
+        where c.id not in (select id from known) order by c.key, c.alone, c.n
+    ), held as (
+        insert into invocation_state as s (
+            invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
+            lane, must_not_wait, registration_key)
+        select f.id, p_app, p_queue, 'registered', p_now, p_changed_by, p_rank, p_due, p_expires,
+               f.lane, p_must_not_wait, f.key
+        from first f order by f.key
+        on conflict (app_id, registration_key) where registration_key is not null
+        do update set previous_status = s.status
+        returning s.invocation_id, s.registration_key
+    )
+    select array_agg(case when o.key is null or o.id in (select id from known) then o.id
+                     else h.invocation_id end order by c.n)
+    into v_become
+    from call c join once o on o.id = c.id left join held h on h.registration_key = o.key;
+    return v_become;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.retry(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_reasons text[], p_delays double precision[], p_errors text[])
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_lanes bigint[];
+    v_done  uuid[];
+    v_off   uuid[];
+    v_next  double precision;
+    v_ready boolean;
+begin
+    perform check_isolation();
+    v_lanes := lock_lanes(p_ids);
+    with mine as materialized (
+        select s.invocation_id, e.reason, e.delay, e.error
+        from (select * from unnest(p_ids, p_leases, p_reasons, p_delays, p_errors)
+                   e (id, lease, reason, delay, error) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for no key update) s
+    ), again as (
+        update invocation_state s
+        set status = 'retry', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = m.reason, runner_id = null,
+            rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
+            retries = s.retries + (m.reason in ('error', 'timeout'))::int,
+            due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
+    ), kept as (
+        insert into invocation_error (invocation_id, rev, error, at)
+        select a.invocation_id, a.rev, a.error::json, v_now from again a where a.error is not null
+    )
+    select array_agg(a.invocation_id),
+           array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
+           min(a.delay) filter (where a.delay > 0), bool_or(coalesce(a.delay, 0) <= 0)
+    into v_done, v_off, v_next, v_ready from again a;
+
+    if v_off is not null then
+        perform end_unowned(v_off, 'failed', 'cancelled', p_runner);
+    end if;
+    if v_lanes is not null then
+        perform free_slots(p_app, v_lanes, v_done, p_runner);
+    end if;
+    if v_ready then
+        perform notify(p_app, 'work');
+    end if;
+    if v_next is not null then
+        perform notify(p_app, 'due', to_json(v_next));
+    end if;
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select e.id, case when exists (
+        select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
+        and h.lease = e.lease offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.settle_slots(p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_full bigint[];
+    v_ids  uuid[];
+begin
+    delete from slot x
+    where x.invocation_id = any (p_candidates) and x.invocation_id <> all (p_taken);
+    v_full := array(select l.lane_id from lane l where l.lane_id = any (p_lanes)
+                    and l.slots <= (select count(*) from slot x where x.lane = l.lane_id));
+
+    v_ids := array(select s.invocation_id from invocation_state s
+                   where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
+                     and s.available and not s.parked
+                     and s.invocation_id <> all (p_taken)
+                   order by s.invocation_id for update skip locked);
+    if v_ids <> '{}' then
+        perform end_unowned(v_ids, 'concurrency_controlled_final', null, p_runner);
+    end if;
+
+    v_ids := array(
+        select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.lane = f.lane and s.lane is not null and s.due_at is null
+              and s.available and not s.parked
+              and s.invocation_id <> all (p_taken)
+            order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
+        -- Only where this claim took something: a lane that was full before was not offered.
+        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken) offset 0));
+    update invocation_state s
+    set status = 'concurrency_controlled', previous_status = s.status,
+        status_at = greatest(p_now, s.status_at), reason = null, rev = s.rev + 1,
+        changed_by = p_runner
+    where s.invocation_id = any (v_ids);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_changed_by text)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_lanes bigint[];
+begin
+    loop
+        insert into lane (app_id, queue, key, slots)
+        select p_app, p_queue, k.key, p_slots
+        from (select distinct key from unnest(p_keys) key where key is not null order by key) k
+        on conflict (app_id, key) do nothing;
+
+        perform from (select key from unnest(p_keys) key order by key) k cross join lateral (
+            select from lane l where l.app_id = p_app and l.key = k.key offset 0 for key share) l;
+
+        select array_agg(l.lane_id order by k.n) into v_lanes
+        from unnest(p_keys) with ordinality k (key, n)
+        left join lateral (select l.lane_id from lane l
+                           where l.app_id = p_app and l.key = k.key offset 0) l on true;
+        -- A lane that was idle may have been removed between the two statements: once more.
+        exit when cardinality(array_remove(v_lanes, null)) = cardinality(array_remove(p_keys, null));
+    end loop;
+
+    if exists (select from lane l where l.lane_id = any (v_lanes)
+               and (l.slots <> p_slots or l.queue <> p_queue)) then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+        update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
+        where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+        -- More slots than before: who was parked need not wait for the next end.
+        if reroute_parked(v_lanes, p_changed_by) then
+            perform notify(p_app, 'work');
+        end if;
+    end if;
+    return v_lanes;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.somebody_idle(p_app text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM pynenc.runner r
+           WHERE ((r.app_id = somebody_idle.p_app) AND (r.idle OR (r.idle_at > (somebody_idle.p_now - '00:00:01'::interval)))))) AS "exists";
+END;
+
+CREATE OR REPLACE FUNCTION pynenc.start(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_done   uuid[];
+    v_off    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
+    from unnest(p_ids, p_leases) h (id, lease) cross join lateral (
+        select * from invocation_state s where s.invocation_id = h.id offset 0) s
+    where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
+    if v_off is not null then
+        perform release(p_app, p_runner, v_off, v_leases);
+    end if;
+
+    with mine as materialized (
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner and s.status = 'pending'
+            offset 0 for no key update) s
+    ), begun as (
+        update invocation_state s
+        set status = 'running', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, changed_by = p_runner, registration_key = null,
+            expires_at = null
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select b.invocation_id from begun b) into v_done;
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select h.id, case when exists (
+        select from invocation_state s where s.invocation_id = h.id
+        and s.runner_id is not distinct from p_runner
+        and s.lease = h.lease offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamp with time zone, OUT lanes bigint[], OUT candidates uuid[])
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+begin
+    candidates := '{}';
+    lanes := array(
+        select t.lane_id from (
+            select x.* from unnest(p_queues) q (name) cross join lateral (
+                select l.lane_id, l.served, l.key from lane l
+                where l.app_id = p_app and l.queue = q.name
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) x
+            union all
+            select y.* from (
+                select l.lane_id, l.served, l.key from lane l
+                where l.queue is null and l.app_id is not distinct from p_app
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) y
+        ) t order by t.served, t.key limit p_limit);
+    if lanes = '{}' then
+        return;
+    end if;
+
+    -- A new statement, so a new snapshot: what the lanes hold now that they are ours.
+    with room as materialized (
+        -- After its slots were lowered a lane may hold numbers above them: those count, too.
+        select l.lane_id, l.slots - (select count(*) from slot x where x.lane = l.lane_id) as room,
+               array(select g from generate_series(1, l.slots) g
+                     where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
+        from lane l where l.lane_id = any (lanes)
+    ), filled as (
+        insert into slot (lane, n, invocation_id)
+        select r.lane_id, r.free[s.n], s.invocation_id
+        from room r cross join lateral (
+            select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
+            from (select a.invocation_id, a.rank from invocation_state a
+                  where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
+                    and a.available and not a.parked and a.due_at is null
+                    and (a.expires_at is null or a.expires_at > p_now)
+                  order by a.rank, a.invocation_id
+                  limit greatest(0, least(p_limit, r.room))
+                  for no key update skip locked) w) s
+        returning invocation_id
+    )
+    select array(select f.invocation_id from filled f) into candidates;
+    update lane l set served = p_now where l.lane_id = any (lanes);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.unregister_runner(p_app text, p_runner text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_serial integer;
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
+    if v_ids is not null then
+        perform release(p_app, p_runner, v_ids, v_leases);
+    end if;
+    delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
+    if found and exists (
+        select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+        and l.classid = lock_space()::oid and l.objid = v_serial::oid and l.objsubid = 2
+    ) then
+        perform pg_advisory_unlock(lock_space(), v_serial);
+    end if;
+    perform notify(p_app, 'runner');
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.wake_waiters(p_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_edge record;
+begin
+    for v_edge in
+        with gone as (
+            delete from wait_edge e where e.awaited_id = any (p_ids)
+            returning e.listener, e.awaited_id
+        )
+        select g.listener, case when count(*) <= 150 then array_agg(g.awaited_id) end as ids
+        from gone g group by g.listener
+    loop
+        perform pg_notify(v_edge.listener, coalesce(to_json(v_edge.ids)::text, '[]'));
+    end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.watch(p_app text, p_ids uuid[], p_listener text)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_live uuid[];
+begin
+    perform check_isolation();
+    perform from invocation_state s where s.invocation_id = any (p_ids)
+    order by s.invocation_id for key share;
+    -- A new statement: those that ended while we waited are gone from here.
+    v_live := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (p_ids) and s.app_id = p_app);
+    insert into wait_edge (app_id, awaited_id, listener)
+    select p_app, l.id, p_listener from unnest(v_live) l (id)
+    on conflict (awaited_id, listener, waiter_id) do nothing;
+    return array(select i from unnest(p_ids) i where i <> all (v_live));
+end $function$;
+
+-- triggers
+
+CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation_error FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_error FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation_history FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_insert BEFORE INSERT ON pynenc.invocation_history FOR EACH ROW WHEN ((pg_trigger_depth() < 1)) EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_history FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation_outcome FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_outcome AFTER INSERT ON pynenc.invocation_outcome REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.guard_outcome();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_outcome FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_delete AFTER DELETE ON pynenc.invocation_state REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.guard_delete();
+CREATE TRIGGER guard_insert BEFORE INSERT ON pynenc.invocation_state FOR EACH ROW WHEN (((new.status <> 'registered'::pynenc.invocation_status) OR (new.previous_status IS NOT NULL) OR (new.runner_id IS NOT NULL) OR (new.lease IS NOT NULL) OR (new.proof IS NOT NULL) OR (new.rev <> 0) OR (new.retries <> 0) OR (new.recoveries <> 0))) EXECUTE FUNCTION pynenc.refuse_insert();
+CREATE TRIGGER guard_slot_held BEFORE UPDATE ON pynenc.invocation_state FOR EACH ROW WHEN (((new.lane IS NOT NULL) AND (new.status = 'pending'::pynenc.invocation_status) AND (old.status <> 'pending'::pynenc.invocation_status))) EXECUTE FUNCTION pynenc.require_slot();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_state FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_update BEFORE UPDATE ON pynenc.invocation_state FOR EACH ROW EXECUTE FUNCTION pynenc.guard_update();
+CREATE TRIGGER history_of_insert AFTER INSERT ON pynenc.invocation_state REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.history_of_insert();
+CREATE TRIGGER history_of_update AFTER UPDATE ON pynenc.invocation_state REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.history_of_update();
+CREATE TRIGGER guard_slot BEFORE INSERT OR DELETE OR UPDATE ON pynenc.slot FOR EACH ROW EXECUTE FUNCTION pynenc.guard_slot();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.slot FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+
+-- views
+
+create view pynenc.invocations as
+ SELECT i.invocation_id,
+     i.app_id,
+     i.task_id,
+     i.queue,
+     COALESCE(o.status, s.status) AS status,
+     COALESCE(o.reason, s.reason) AS reason,
+     COALESCE(o.runner_id, s.runner_id) AS runner_id,
+     i.arguments,
+     o.value AS result,
+     i.priority,
+     COALESCE(o.retries, s.retries) AS retries,
+     COALESCE(o.recoveries, s.recoveries) AS recoveries,
+     i.parent_id,
+     i.depth,
+     s.due_at,
+     s.expires_at,
+     s.cancel_requested_at,
+     i.registered_at,
+     COALESCE(o.finished_at, s.status_at) AS status_at,
+     o.finished_at
+    FROM ((pynenc.invocation i
+      LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = i.invocation_id)))
+      LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = i.invocation_id)));
+
+create view pynenc.queue_depth as
+ SELECT q.app_id,
+     q.queue,
+     q.paused,
+     count(s.invocation_id) FILTER (WHERE (s.available AND (s.due_at IS NULL))) AS ready,
+     count(s.invocation_id) FILTER (WHERE (s.due_at IS NOT NULL)) AS scheduled,
+     count(s.invocation_id) FILTER (WHERE s.parked) AS parked,
+     count(s.invocation_id) FILTER (WHERE (s.status = 'pending'::pynenc.invocation_status)) AS pending,
+     count(s.invocation_id) FILTER (WHERE (s.status = ANY (ARRAY['running'::pynenc.invocation_status, 'resumed'::pynenc.invocation_status]))) AS running,
+     count(s.invocation_id) FILTER (WHERE (s.status = 'paused'::pynenc.invocation_status)) AS waiting,
+     (clock_timestamp() - min(s.status_at) FILTER (WHERE (s.available AND (s.due_at IS NULL)))) AS oldest_ready
+    FROM (pynenc.queue q
+      LEFT JOIN pynenc.invocation_state s ON (((s.app_id = q.app_id) AND (s.queue = q.queue))))
+   GROUP BY q.app_id, q.queue, q.paused;
+
+create view pynenc.runner_health as
+ SELECT r.runner_id,
+     r.app_id,
+     r.runner_cls,
+     r.hostname,
+     r.pid,
+     r.queues,
+     r.concurrency,
+         CASE
+             WHEN (r.dead_at IS NOT NULL) THEN 'dead'::text
+             WHEN (r.lease_until < clock_timestamp()) THEN 'lease over'::text
+             WHEN (r.lock_gone_at IS NOT NULL) THEN 'lock gone'::text
+             ELSE 'alive'::text
+         END AS health,
+     r.idle,
+     r.heartbeat_at,
+     r.lease_until,
+     r.registered_at,
+     ( SELECT count(*) AS count
+            FROM pynenc.invocation_state s
+           WHERE (s.runner_id = r.runner_id)) AS holds
+    FROM pynenc.runner r;
+
+create view pynenc.task_stats as
+ SELECT i.app_id,
+     i.task_id,
+     count(*) AS finished,
+     count(*) FILTER (WHERE (o.status = 'success'::pynenc.invocation_status)) AS succeeded,
+     count(*) FILTER (WHERE (o.status = 'failed'::pynenc.invocation_status)) AS failed,
+     sum(o.retries) AS retries,
+     percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((EXTRACT(epoch FROM (o.finished_at - b.at)))::double precision)) AS p50_seconds,
+     (max(EXTRACT(epoch FROM (o.finished_at - b.at))))::double precision AS max_seconds
+    FROM ((pynenc.invocation_outcome o
+      JOIN pynenc.invocation i ON ((i.invocation_id = o.invocation_id)))
+      LEFT JOIN pynenc.invocation_history b ON (((b.invocation_id = o.invocation_id) AND (b.rev = (o.rev - 1)) AND (b.status = 'running'::pynenc.invocation_status) AND (b.at <= o.finished_at))))
+   GROUP BY i.app_id, i.task_id;
+
+-- grants
+
+grant usage on type pynenc.invocation_status to public;
+grant usage on schema pynenc to pynenc_observer;
+grant select on table pynenc.invocations to pynenc_observer;
+grant select on table pynenc.queue_depth to pynenc_observer;
+grant select on table pynenc.runner_health to pynenc_observer;
+grant select on table pynenc.status to pynenc_observer;
+grant select on table pynenc.status_transition to pynenc_observer;
+grant select on table pynenc.task_stats to pynenc_observer;
+grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
+grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
+grant execute on function pynenc.history(text,uuid) to pynenc_observer;
+grant execute on function pynenc.is_served(text,text) to pynenc_observer;
+grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
+grant usage on schema pynenc to pynenc_operator;
+grant select on table pynenc.invocations to pynenc_operator;
+grant select on table pynenc.queue_depth to pynenc_operator;
+grant select on table pynenc.runner_health to pynenc_operator;
+grant select on table pynenc.status to pynenc_operator;
+grant select on table pynenc.status_transition to pynenc_operator;
+grant select on table pynenc.task_stats to pynenc_operator;
+grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
+grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
+grant execute on function pynenc.expire(text,integer) to pynenc_operator;
+grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
+grant execute on function pynenc.history(text,uuid) to pynenc_operator;
+grant execute on function pynenc.is_served(text,text) to pynenc_operator;
+grant execute on function pynenc.maintain(text) to pynenc_operator;
+grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
+grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
+grant execute on function pynenc.promote(text,integer) to pynenc_operator;
+grant execute on function pynenc.purge(text) to pynenc_operator;
+grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
+grant usage on schema pynenc to pynenc_producer;
+grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
+grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
+grant execute on function pynenc.history(text,uuid) to pynenc_producer;
+grant execute on function pynenc.is_served(text,text) to pynenc_producer;
+grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
+grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
+grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
+grant usage on schema pynenc to pynenc_worker;
+grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
+grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[]) to pynenc_worker;
+grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
+grant execute on function pynenc.expire(text,integer) to pynenc_worker;
+grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
+grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
+grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
+grant execute on function pynenc.history(text,uuid) to pynenc_worker;
+grant execute on function pynenc.is_served(text,text) to pynenc_worker;
+grant execute on function pynenc.maintain(text) to pynenc_worker;
+grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
+grant execute on function pynenc.promote(text,integer) to pynenc_worker;
+grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
+grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
+grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
+grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
+grant execute on function pynenc.retry(text,text,uuid[],bigint[],text[],double precision[],text[]) to pynenc_worker;
+grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;
+grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
+grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;
