@@ -18,7 +18,8 @@ _PATIENCE: Final = 60.0
 def tell(number: int) -> None:
     """In a worker: say that the call with this number has been started just now."""
     now = time.time()
-    _mouth().sendto(_FORM.pack(number, now), (_HERE, int(os.environ[_PORT])))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+        mouth.sendto(_FORM.pack(number, now), (_HERE, int(os.environ[_PORT])))
 
 
 class Ears:
@@ -62,8 +63,3 @@ class Ears:
 def ears() -> Ears:
     """Return those of this process."""
     return Ears()
-
-
-@functools.cache
-def _mouth() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

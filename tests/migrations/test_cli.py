@@ -171,7 +171,7 @@ def test_errors_are_one_line(empty_database_dsn: str, run: Run) -> None:
     """No DSN, a bad schema name, an unknown revision: 1 and a line that tells the way out."""
     db = ("db", "--dsn", empty_database_dsn)
     for arguments, words in (
-        (["db", "migrate"], "give --dsn, --app, or set PYNENC__POSTGRES__DSN"),
+        (["db", "migrate"], "set PYNENC__POSTGRES__DSN or postgres.dsn of the app (--app)"),
         (
             ["db", "--dsn", empty_database_dsn, "--schema", "A b", "status"],
             "use lower-case letters",

@@ -292,6 +292,7 @@ def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
         "sys.stdin.read()",
         "import os, time\n"
         "if os.fork() == 0:\n"
+        "    print('forked', flush=True)\n"
         "    time.sleep(100)\n"
         "    os._exit(0)\n"
         "sys.stdin.read()",
@@ -308,6 +309,7 @@ def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
         assert process.stdout
         assert process.stdout.readline() == "ready to start\n"
         assert process.stdout.readline().startswith("postgresql://")
+        assert process.stdout.readline() == "forked\n"
         process.kill()
         process.wait()
         assert eventually(lambda: not running(home), 5) < 1

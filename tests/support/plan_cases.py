@@ -188,7 +188,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),
-        history="invocation_history_pkey",
+        history="invocation_history_pkey invocation_error_pkey invocation_outcome_pkey",
     ),
     "heartbeat": _case(lambda c, _: heartbeat(c)),
 }
