@@ -22,9 +22,9 @@ from benchmarks.ours import APP, QUEUE
 if TYPE_CHECKING:
     from psycopg.abc import Buffer
 
-_REGISTER: Final = b"""select pynenc.register(
+_REGISTER: Final = b"""select pynenc.register_2(
     %s, 'bare', %s, 0, 0, null, 1, false, null, 0, '{}', 'client', true,
-    %s::uuid[], %s::text[], %s::text[], null, null)"""
+    %s::uuid[], %s::text[], %s::text[], null, null, false)"""
 _REGISTER_RUNNER: Final = b"""select pynenc.register_runner(
     %s, %s, 'Bare', 'here', %s, '{}', 1, 3600, true)"""
 _CLAIM: Final = b"select * from pynenc.claim(%s, %s, '{}', %s, true)"

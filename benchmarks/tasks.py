@@ -19,3 +19,21 @@ def nothing() -> None:
 def clock() -> float:
     """Return when it began, by the machine's clock."""
     return time.time()
+
+
+@app.task
+def fibonacci(n: int) -> int:
+    """Wait for two others."""
+    return n if n <= 1 else fibonacci(n - 1).result + fibonacci(n - 2).result
+
+
+@app.task
+def itself(n: int) -> int:
+    """Return it."""
+    return n
+
+
+@app.task
+def fan_out(count: int) -> int:
+    """Wait for many others."""
+    return sum(itself.parallelize([(n,) for n in range(count)]).results)

@@ -2,6 +2,7 @@
 
 from pynenc_pg.app import Pynenc
 from pynenc_pg.builder import PynencBuilder
+from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.exceptions import RetryError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.serializer import JsonSerializable
@@ -9,6 +10,7 @@ from pynenc_pg.serializer import JsonSerializable
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConcurrencyControlType",
     "InvocationStatus",
     "JsonSerializable",
     "Pynenc",

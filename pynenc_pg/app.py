@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from pynenc_pg import wiring
 from pynenc_pg.conf.config_pynenc import COMPONENTS, PynencConf
 from pynenc_pg.conf.config_task import check_options
 from pynenc_pg.conf.load import load
 from pynenc_pg.domain.arguments import ArgumentPrintMode
+from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.engine.sync import SyncEngine
+from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.ports import Broker, Orchestrator, StateBackend
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
-from pynenc_pg.task import Task, task_id_of
+from pynenc_pg.task import DirectTask, Split, Task, TaskDecorator, direct, task_id_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +77,10 @@ class Pynenc:
     # --- tasks --------------------------------------------------------------------------------
 
     @overload
+    def task(self, func: Callable[P, NoReturn], /) -> Task[P, NoReturn]: ...
+    @overload
+    def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
     def task(self, func: Callable[P, R], /) -> Task[P, R]: ...
     @overload
     def task(
@@ -88,9 +95,16 @@ class Pynenc:
         retry_max_delay: float = ...,
         retry_jitter: bool = ...,
         serializer_cls: str | type[BaseSerializer] = ...,
+        parallel_batch_size: int = ...,
         queue: str = ...,
         priority: float = ...,
-    ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+        registration_concurrency: ConcurrencyControlType | str = ...,
+        running_concurrency: ConcurrencyControlType | str = ...,
+        key_arguments: str | Sequence[str] = ...,
+        max_running: int = ...,
+        on_diff_non_key_args_raise: bool = ...,
+        reroute_on_concurrency_control: bool = ...,
+    ) -> TaskDecorator: ...
     def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a task of a function, with or without parentheses.
 
@@ -100,20 +114,72 @@ class Pynenc:
         ... def fetch(url: str) -> bytes: ...
 
         Raises:
-            InvalidTaskOptionsError: an option that does not exist, or a value it cannot have.
+            InvalidTaskOptionsError: an option that does not exist, a value it cannot have, or
+                options that do not fit each other or the function.
         """
         check_options(options)
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
             task: Task[..., Any] = Task(
                 function,
-                conf=self.conf.task_conf(task_id_of(function), options),
+                conf=self.conf.task_conf(
+                    task_id_of(function), options, inspect.signature(function).parameters
+                ),
                 engine=lambda: self.engine,
                 sync_engine=self._sync_engine_now,
             )
             self._registry.add(task.definition)
             self._tasks[task.task_id] = task
             return task
+
+        return decorate if func is None else decorate(func)
+
+    @overload
+    def direct_task(self, func: Callable[P, R], /) -> DirectTask[P, R]: ...
+    @overload
+    def direct_task(
+        self,
+        func: None = None,
+        /,
+        *,
+        parallel_func: Split | None = ...,
+        aggregate_func: Callable[[list[Any]], Any] | None = ...,
+        **options: Any,
+    ) -> Callable[[Callable[P, R]], DirectTask[P, R]]: ...
+    def direct_task(
+        self,
+        func: Callable[..., Any] | None = None,
+        /,
+        *,
+        parallel_func: Split | None = None,
+        aggregate_func: Callable[[list[Any]], Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Make a task whose call waits, and returns what the task returned.
+
+        With ``parallel_func`` it is split: that gets the arguments by name and returns what
+        ``parallelize`` takes, or a pair of common arguments and that. ``aggregate_func`` makes the
+        result of the list of their results. An ``async def`` is awaited, as the function itself
+        would be. The task itself is the attribute ``task``.
+
+        >>> @app.direct_task  # doctest: +SKIP
+        ... def square(n: int) -> int: ...
+        >>> square(3)  # doctest: +SKIP
+        9
+
+        Raises:
+            InvalidTaskOptionsError: as ``task``, or one of the two functions is missing.
+        """
+        if (parallel_func is None) is not (aggregate_func is None):
+            message = (
+                "parallel_func and aggregate_func belong together: the one splits a call, the "
+                "other makes one result of the parts'"
+            )
+            raise InvalidTaskOptionsError(message)
+
+        def decorate(function: Callable[..., Any]) -> DirectTask[..., Any]:
+            task: Task[..., Any] = self.task(**options)(function)
+            return direct(task, parallel_func, aggregate_func)
 
         return decorate if func is None else decorate(func)
 

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 from pynenc_pg.app import Pynenc
 from pynenc_pg.exceptions import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pynenc_pg.domain.concurrency import ConcurrencyControlType
+
 
 class PynencBuilder:
     """Each method returns the builder; what is said last counts.
@@ -67,6 +72,13 @@ class PynencBuilder:
         threads = min_threads if max_threads is None else max_threads
         return self.custom_config(runner_cls="ThreadRunner", runner=_given(concurrency=threads))
 
+    def async_runner(self, concurrency: int | None = None) -> Self:
+        """Run ``async def`` tasks in one event loop, ``concurrency`` of them at once.
+
+        Plain functions are executed in threads beside the loop.
+        """
+        return self.custom_config(runner_cls="AsyncRunner", runner=_given(concurrency=concurrency))
+
     def dummy_runner(self) -> Self:
         """Run nothing here: for a process that only calls tasks."""
         return self.custom_config(runner_cls="DummyRunner")
@@ -78,6 +90,26 @@ class PynencBuilder:
     def max_pending_seconds(self, seconds: float) -> Self:
         """Say how long an invocation may stay claimed without being started."""
         return self.runner_tuning(max_pending_seconds=seconds)
+
+    def concurrency_control(
+        self,
+        running_concurrency: ConcurrencyControlType | str | None = None,
+        registration_concurrency: ConcurrencyControlType | str | None = None,
+        key_arguments: str | Sequence[str] | None = None,
+        max_running: int | None = None,
+    ) -> Self:
+        """Limit all tasks for which nothing else is said.
+
+        A limit by ``key_arguments`` holds for the tasks that have these parameters.
+        """
+        return self.custom_config(
+            task=_given(
+                running_concurrency=running_concurrency,
+                registration_concurrency=registration_concurrency,
+                key_arguments=key_arguments,
+                max_running=max_running,
+            )
+        )
 
     # --- how values travel --------------------------------------------------------------------
 

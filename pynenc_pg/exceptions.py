@@ -6,6 +6,8 @@ turned into these in one place, ``pynenc_pg.postgres.errors``, by SQLSTATE.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class PynencError(Exception):
     """Root of all errors raised by this library."""
@@ -73,8 +75,49 @@ class ConcurrencyControlledError(InvocationError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class InvocationConcurrencyWithDifferentArgumentsError(InvocationError):
+    """A call has the key of an invocation that was not begun yet, and other arguments.
+
+    ``ids`` are those of the invocation and of the call that was refused, ``different`` the names of
+    the arguments.
+    """
+
+    def __init__(
+        self, message: str, ids: Sequence[str] = (), different: Sequence[str] = ()
+    ) -> None:
+        """Keep ids and names beside the message."""
+        super().__init__(message, tuple(ids), tuple(different))
+        self.ids = tuple(ids)
+        self.different = tuple(different)
+
+    def __str__(self) -> str:
+        """Show the sentence alone."""
+        return str(self.args[0])
+
+
 class InvocationCancelledError(InvocationError):
     """The invocation was cancelled before it could finish."""
+
+
+class InvocationCycleError(InvocationError):
+    """Waiting would never end: the invocations wait for each other in a circle.
+
+    Raised in the task that closes it. ``path`` are the ids, from the one that would wait to where
+    the circle closes.
+    """
+
+    def __init__(self, message: str, path: Sequence[str] = ()) -> None:
+        """Keep the path beside the message."""
+        super().__init__(message, tuple(path))
+        self.path = tuple(path)
+
+    def __str__(self) -> str:
+        """Show the sentence alone."""
+        return str(self.args[0])
+
+
+class TooManyWaitingError(InvocationError):
+    """A task would wait, and as many threads as ``max_waiting_threads`` allows wait already."""
 
 
 class InvocationExpiredError(InvocationError):

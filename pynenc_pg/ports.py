@@ -30,6 +30,7 @@ from pynenc_pg.domain.records import (
     RecoveryPolicy,
     Registered,
     RunnerSpec,
+    Waiting,
     Wakeup,
 )
 
@@ -44,6 +45,10 @@ class Orchestrator(Protocol):
 
         A call whose ``registration_key`` belongs to a not-yet-started invocation becomes that
         one. The same id again is the same call: nothing is written twice.
+
+        Raises:
+            InvocationConcurrencyWithDifferentArgumentsError: the batch refuses what has the key
+                of another and not its ``call_id``.
         """
         ...
 
@@ -111,6 +116,31 @@ class Orchestrator(Protocol):
 
     def pause_queue(self, queue: str, *, paused: bool = True) -> None:
         """Stop (or go on) giving out work of a queue."""
+        ...
+
+    def pause(
+        self, runner_id: RunnerId, hold: Hold, waiting: Waiting
+    ) -> Mapping[InvocationId, Outcome]:
+        """RUNNING or RESUMED -> PAUSED until others end; those that have ended come back now.
+
+        Nothing moves if enough of them have. Each later end is a wake-up of the listener; the
+        owner resumes by itself. What is waited for is claimed first from now on. Again, by the
+        owner of a paused one, it adds what is waited for.
+
+        Raises:
+            InvocationStatusOwnershipError: the lease is not (or no longer) ours.
+            InvocationCycleError: the wait would never end; nothing has changed.
+            InvocationNotFoundError: nobody knows what is waited for.
+        """
+        ...
+
+    def resume(
+        self,
+        runner_id: RunnerId,
+        holds: Sequence[Hold],
+        forget: Sequence[InvocationId] = (),
+    ) -> Answers:
+        """PAUSED -> RESUMED; ``forget`` is what these do not wait for any longer."""
         ...
 
     def watch(

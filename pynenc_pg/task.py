@@ -6,22 +6,30 @@ import asyncio
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
+from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.logs import TaskLogger
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import TaskNotFoundError
+from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation, ReusedInvocation
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_task import TaskConf
     from pynenc_pg.engine.core import Engine
+    from pynenc_pg.serializer.wire import SharedArguments
 
 P = ParamSpec("P")
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+#: The arguments of one call: positional, named, or bound by ``task.args``.
+Params = tuple[Any, ...] | Mapping[str, Any] | Arguments
 
 
 class Task(Generic[P, R_co]):
@@ -77,6 +85,58 @@ class Task(Generic[P, R_co]):
         """
         return await asyncio.to_thread(self, *args, **kwargs)
 
+    def args(self, *args: P.args, **kwargs: P.kwargs) -> Arguments:
+        """Bind a call without making it: an element for ``parallelize`` that type checkers know.
+
+        Raises:
+            TypeError: the arguments do not fit the function.
+        """
+        return Arguments(self._bind(*args, **kwargs))
+
+    def parallelize(
+        self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
+    ) -> InvocationGroup[R_co]:
+        """Register a call for each of ``params``, and return them as a group.
+
+        ``params`` may be a generator: it is consumed in chunks of ``parallel_batch_size``, each of
+        them one round trip, written whole or not at all. An element is a tuple of positional
+        arguments, a dict of named ones, or what ``args`` returned. ``common_args`` are named
+        arguments of all of them (which are dicts then), and are serialised once.
+
+        >>> add.parallelize([(1, 2), {"x": 3, "y": 4}, add.args(5, y=6)])  # doctest: +SKIP
+
+        Raises:
+            TypeError: an element does not fit the function; names its place. Nothing of its chunk
+                is written. Where chunks before it are, their group is the attribute ``registered``
+                of the error, whatever its type, and a note says so.
+            ValueError: an argument stands in an element and in ``common_args``.
+        """
+        engine, common = self._engine_now(), dict(common_args or {})
+        shared = self._share(engine(), common)
+        invocations: list[Invocation[R_co]] = []
+        numbered = enumerate(params)
+        try:
+            while chunk := list(islice(numbered, self.conf.parallel_batch_size)):
+                calls = [self._element(number, element, common) for number, element in chunk]
+                invocations += [
+                    self._handle(one.invocation_id, engine, reused=one.reused)
+                    for one in engine().submit(self.definition, calls, shared=shared)
+                ]
+        except Exception as error:
+            if invocations:
+                note = f"the first {len(invocations)} calls are registered: see error.registered"
+                error.add_note(note)
+                group = InvocationGroup(invocations, task_id=self.task_id, engine=engine)
+                error.registered = group  # type: ignore[attr-defined]
+            raise
+        return InvocationGroup(invocations, task_id=self.task_id, engine=engine)
+
+    async def aparallelize(
+        self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
+    ) -> InvocationGroup[R_co]:
+        """Like ``parallelize``, from a coroutine: the event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.parallelize, params, common_args)
+
     @property
     def invocation(self) -> Invocation[R_co]:
         """Inside the task: the invocation that runs.
@@ -118,6 +178,53 @@ class Task(Generic[P, R_co]):
             invocation_id, task_id=self.task_id, engine=engine, task=lambda: self, reused=reused
         )
 
+    def _share(self, engine: Engine, common: Mapping[str, Any]) -> SharedArguments | None:
+        """Encode what stands for itself in every call; what goes into a ``**`` does not."""
+        parameters = self.definition.signature.parameters
+        shared = {n: v for n, v in common.items() if n in parameters and _has_a_name(parameters[n])}
+        return engine.share(self.definition, shared) if shared else None
+
+    def _element(self, number: int, element: Params, common: Mapping[str, Any]) -> dict[str, Any]:
+        """Bind one element of what is to be called in parallel."""
+        positional: tuple[Any, ...] = ()
+        named: Mapping[str, Any] = {}
+        taken: set[str] = set()
+        try:
+            match element:
+                case Arguments():
+                    positional, named = self._unbound(element.kwargs)
+                    parameters = self.definition.signature.parameters
+                    taken = {n for n in element.kwargs if _has_a_name(parameters[n])} | {*named}
+                case Mapping():
+                    named, taken = element, set(element)
+                case tuple() if not common:
+                    positional = element
+                case tuple():
+                    message = "it is a tuple, and common_args are named: give dicts with the others"
+                    raise TypeError(message)  # noqa: TRY301 - they all get their number below
+                case _:
+                    message = (
+                        f"it is of type {type(element).__qualname__}: give a tuple (one argument "
+                        f"x is (x,)), a dict of named arguments, or {self.task_id}.args(…)"
+                    )
+                    raise TypeError(message)  # noqa: TRY301
+            if twice := sorted(taken & common.keys()):
+                message = f"{twice[0]!r} stands there and in common_args: leave it in one of them"
+                raise ValueError(message)  # noqa: TRY301
+            return self._bind(*positional, **{**common, **named})
+        except (TypeError, ValueError) as error:
+            message = f"element {number} of params: {error}"
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
+
+    def _unbound(self, bound: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Take apart what ``args`` has bound, be it of this task or of another one."""
+        signature = self.definition.signature
+        if unknown := sorted(bound.keys() - signature.parameters.keys()):
+            message = f"{self.task_id}{signature} has no parameter {unknown[0]!r}"
+            raise TypeError(message)
+        call = inspect.BoundArguments(signature, OrderedDict(bound))
+        return call.args, call.kwargs
+
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             bound = dict(self.definition.signature.bind(*args, **kwargs).arguments)
@@ -130,8 +237,73 @@ class Task(Generic[P, R_co]):
         return bound
 
 
+class TaskDecorator(Protocol):
+    """What ``app.task(...)`` returns. An ``async def`` has the result that it has when awaited."""
+
+    @overload
+    def __call__(self, func: Callable[P, NoReturn], /) -> Task[P, NoReturn]: ...
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class DirectTask(Protocol[P, R_co]):
+    """What ``app.direct_task`` makes of a function: it is called like the function itself."""
+
+    @property
+    def task(self) -> Task[P, Any]:
+        """The task that a call runs."""
+        ...
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the task, wait, and return what it returned."""
+        ...
+
+
+#: Gets the arguments of a call by name; returns what ``parallelize`` takes.
+Split = Callable[[dict[str, Any]], Iterable[Params] | tuple[dict[str, Any], Iterable[Params]]]
+
+
+def direct(
+    task: Task[..., Any],
+    parallel_func: Split | None,
+    aggregate_func: Callable[[list[Any]], Any] | None,
+) -> DirectTask[..., Any]:
+    """Return a function that calls a task, or several, and waits: see ``app.direct_task``."""
+
+    def parts(*args: Any, **kwargs: Any) -> InvocationGroup[Any]:
+        arguments = dict(task.args(*args, **kwargs).kwargs)
+        made: Any = parallel_func(arguments) if parallel_func else ()
+        pair = isinstance(made, tuple) and len(made) == 2  # noqa: PLR2004
+        if pair and isinstance(made[0], dict) and not isinstance(made[1], dict):
+            return task.parallelize(made[1], made[0])
+        return task.parallelize(made)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if aggregate_func is None:
+            return task(*args, **kwargs).result
+        return aggregate_func(list(parts(*args, **kwargs).results))
+
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        if aggregate_func is None:
+            return await (await task.acall(*args, **kwargs)).async_result()
+        group = await asyncio.to_thread(parts, *args, **kwargs)
+        return aggregate_func([result async for result in group.async_results()])
+
+    chosen: Any = call_async if inspect.iscoroutinefunction(task.func) else call
+    functools.update_wrapper(chosen, task.func)
+    chosen.task = task  # how it is found, by whoever unpickles it
+    return chosen  # type: ignore[no-any-return]
+
+
+def _has_a_name(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
 def _find(module: str, name: str) -> Task[..., Any]:
     found = attrgetter(name)(importlib.import_module(module))
+    found = getattr(found, "task", found) if not isinstance(found, Task) else found
     if not isinstance(found, Task):
         message = (
             f"{module}.{name} was pickled as a task, and is {type(found).__qualname__} in this "

@@ -11,16 +11,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pynenc_pg import wiring
 from pynenc_pg.app import Pynenc
 from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
+from pynenc_pg.engine.results import Outcomes
 from pynenc_pg.exceptions import ResultTimeoutError
 
 __all__ = ["World", "eager", "in_memory"]
@@ -107,7 +108,9 @@ class _DrivenEngine(Engine):
             serializer=self.serializer,
             describe=self.printing.describe,
             forced_sync=False,
+            meanwhile=self._meanwhile,
         )
+        self._wanted: list[InvocationId] = []  # what tasks wait for, the innermost last
 
     def run(self, *, until: InvocationId | None = None, limit: int = 100_000) -> int:
         """Execute until nothing is ready, or ``until`` has ended."""
@@ -121,22 +124,44 @@ class _DrivenEngine(Engine):
                 break
         return executed
 
-    def result(
-        self, invocation_id: InvocationId, task_id: str = "", timeout: float | None = None
-    ) -> Any:
-        """Execute what is ready until it has ended."""
-        self._drive(invocation_id)
-        return super().result(invocation_id, task_id, timeout)
-
-    async def result_async(
+    def wait(
         self,
-        invocation_id: InvocationId,
-        task_id: str = "",
+        ids: Sequence[InvocationId],
+        *,
+        any_of: bool = False,
+        timeout: float | None = None,
+    ) -> Outcomes:
+        """Execute what is ready until what is waited for has ended."""
+        if running.get() is None:
+            if not any_of or not any(map(self._has_ended, ids)):
+                self._drive(ids[0])
+            return super().wait(ids, any_of=any_of, timeout=timeout)
+        self._wanted.append(ids[0])
+        try:
+            return super().wait(ids, any_of=any_of, timeout=timeout)
+        finally:
+            self._wanted.pop()
+
+    async def wait_async(
+        self,
+        ids: Sequence[InvocationId],
+        *,
+        any_of: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109 - as in the engine
-    ) -> Any:
-        """Execute what is ready until it has ended."""
-        self._drive(invocation_id)
-        return await super().result_async(invocation_id, task_id, timeout)
+    ) -> Outcomes:
+        """Execute what is ready until what is waited for has ended."""
+        if running.get() is None:
+            if not any_of or not any(map(self._has_ended, ids)):
+                self._drive(ids[0])
+            return await super().wait_async(ids, any_of=any_of, timeout=timeout)
+        self._wanted.append(ids[0])
+        try:
+            return await super().wait_async(ids, any_of=any_of, timeout=timeout)
+        finally:
+            self._wanted.remove(ids[0])
+
+    def _meanwhile(self) -> None:
+        self._drive(self._wanted[-1])
 
     def _drive(self, invocation_id: InvocationId) -> None:
         if not self._has_ended(invocation_id):

@@ -13,6 +13,7 @@ from pynenc_pg.memory.database import MemDatabase, utc_now
 from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.ports import Store
+from pynenc_pg.runner.async_ import AsyncRunner
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.dummy import DummyRunner
 from pynenc_pg.runner.thread import ThreadRunner
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from pynenc_pg.conf.config_pynenc import PynencConf
     from pynenc_pg.engine.core import Engine
 
-RUNNERS: dict[str, type[BaseRunner]] = {cls.__name__: cls for cls in (DummyRunner, ThreadRunner)}
+RUNNERS: dict[str, type[BaseRunner]] = {
+    cls.__name__: cls for cls in (AsyncRunner, DummyRunner, ThreadRunner)
+}
 
 
 def build_store(conf: PynencConf) -> Store:

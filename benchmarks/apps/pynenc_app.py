@@ -14,6 +14,7 @@ from benchmarks import clock
 APP: Final = "BENCH_APP"
 REDIS: Final = "BENCH_REDIS"
 SQLITE: Final = "BENCH_SQLITE"
+RUNNER: Final = "BENCH_RUNNER"
 _LOOK_AGAIN: Final = 0.002
 
 
@@ -23,9 +24,14 @@ def _make() -> Any:
         builder = builder.redis(url=os.environ[REDIS])
     else:
         builder = builder.sqlite(os.environ.get(SQLITE))
-    return (
+    builder = (
+        builder.thread_runner(min_threads=2, max_threads=2)
+        if os.environ.get(RUNNER) == "thread"
         # The only one of its runners that does not sleep after each look at the queue.
-        builder.persistent_process_runner(num_processes=1)
+        else builder.persistent_process_runner(num_processes=1)
+    )
+    return (
+        builder
         # Ten times shorter sleeps than by default: what this method of the builder is for.
         .runner_tuning()
         .logging_level("warning")
@@ -52,7 +58,25 @@ def gate(number: int, path: str) -> None:
         time.sleep(_LOOK_AGAIN)
 
 
+def fibonacci(n: int) -> int:
+    """Wait for two others."""
+    return n if n <= 1 else int(_fibonacci(n - 1).result + _fibonacci(n - 2).result)
+
+
+def itself(n: int) -> int:
+    """Return it."""
+    return n
+
+
+def fan_out(count: int) -> int:
+    """Wait for many others."""
+    return int(sum(_itself.parallelize([(n,) for n in range(count)]).results))
+
+
 # The name of a task is where its function is, so each takes the place of its own.
 nothing = app.task(parallel_batch_size=1_000)(nothing)
 started = app.task(started)
 gate = app.task(gate)
+fibonacci = _fibonacci = app.task(fibonacci)
+itself = _itself = app.task(itself)
+fan_out = app.task(fan_out)

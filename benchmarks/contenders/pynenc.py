@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -43,6 +44,17 @@ class _Client:
 
     def began(self, call: Any) -> float:
         return float(call.result)
+
+    def waiting(self, what: str, n: int, patience: float) -> float | None:
+        """Return how long a task took that waits for others; nothing if it took too long."""
+        began = time.perf_counter()
+        call = getattr(_TASKS, what)(n)
+        while not call.status.is_final():
+            if time.perf_counter() - began > patience:
+                return None
+            time.sleep(0.01)
+        call.result  # noqa: B018 - or what it raised
+        return time.perf_counter() - began
 
 
 class _Pynenc(Library[Redis | Sqlite, _Client]):

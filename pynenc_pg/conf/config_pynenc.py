@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 from pynenc_pg.conf.config_postgres import PostgresConf
 from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.conf.config_task import TaskConf, TaskSection, TaskSetting, check_options
+from pynenc_pg.conf.fit import Level, fitted
 from pynenc_pg.conf.section import Section
 from pynenc_pg.conf.values import ClassOrPath, LogFormat, LogLevel, PrintMode
 from pynenc_pg.conf.wording import told
@@ -99,10 +100,16 @@ class PynencConf(Section):
             )
             raise ConfigError(message)
 
-    def task_conf(self, task_id: str, options: Mapping[str, Any]) -> TaskConf:
+    def task_conf(
+        self,
+        task_id: str,
+        options: Mapping[str, Any],
+        parameters: Collection[str] | None = None,
+    ) -> TaskConf:
         """Settle the options of a task: decorator > its own configuration > section ``task``.
 
-        ``options`` are those the decorator names. Exceptions that the configuration names are
+        ``options`` are those the decorator names, ``parameters`` those of the function; without
+        them it is not looked whether they fit. Exceptions that the configuration names are
         imported here.
 
         Raises:
@@ -114,11 +121,14 @@ class PynencConf(Section):
             field: (f"task.{field}", getattr(self.task, field), self.task.source(field))
             for field in self.task.model_fields_set
         }
+        levels = dict.fromkeys(found, Level.ALL_TASKS)
         for one in self._task_settings:
             if one.is_for(task_id):
                 found[one.field] = (one.key, one.value, one.source)
+                levels[one.field] = Level.THIS_TASK
         for field in options:
             found[field] = (field, getattr(said, field), "code")
+            levels[field] = Level.DECORATOR
         conf = TaskConf.model_validate(
             dict(
                 TaskConf.checked(field, value, source, key=key)
@@ -126,4 +136,4 @@ class PynencConf(Section):
             )
         )
         conf.remember({field: source for field, (_, _, source) in found.items()})
-        return conf
+        return conf if parameters is None else fitted(conf, levels, parameters)

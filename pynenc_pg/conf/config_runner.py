@@ -19,6 +19,8 @@ class RunnerConf(Section):
     queues: Names = ()
     #: Invocations that run at once.
     concurrency: int = Field(default=4, ge=1)
+    #: Tasks that may wait for others at once, each with a thread that does not run.
+    max_waiting_threads: int = Field(default=1000, ge=1)
     #: How often a runner says that it lives.
     heartbeat: float = Field(default=10.0, gt=0)
     #: How long it is believed after that.

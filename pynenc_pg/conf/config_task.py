@@ -10,9 +10,27 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from pynenc_pg.conf.section import Section
-from pynenc_pg.conf.values import ClassOrPath, Exceptions, NamedExceptions, QueueName
+from pynenc_pg.conf.values import (
+    ClassOrPath,
+    Exceptions,
+    NamedExceptions,
+    ParameterNames,
+    QueueName,
+    Scope,
+)
 from pynenc_pg.conf.wording import allowed, shown
+from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.exceptions import InvalidTaskOptionsError, RetryError
+
+__all__ = [
+    "ConcurrencyControlType",
+    "Delay",
+    "TaskConf",
+    "TaskSection",
+    "TaskSetting",
+    "check_options",
+    "task_key",
+]
 
 #: Seconds before the next attempt, from the number of the attempt that failed and its exception.
 Delay = Callable[[int, BaseException], float]
@@ -38,15 +56,47 @@ class TaskSection(Section):
     retry_jitter: bool = True
     #: Carries arguments and results of this task; none: the app's serializer.
     serializer_cls: ClassOrPath | None = None
+    #: Calls that ``parallelize`` registers in one round trip.
+    parallel_batch_size: int = Field(default=1000, ge=1)
     queue: QueueName = "default"
     #: -100 to 100, higher first.
     priority: float = Field(default=0.0, ge=-100, le=100)
+    #: A call becomes an invocation that is the same in this scope and was not begun yet.
+    registration_concurrency: Scope = ConcurrencyControlType.DISABLED
+    #: Of those that are the same in this scope no more than ``max_running`` run at once.
+    running_concurrency: Scope = ConcurrencyControlType.DISABLED
+    #: The parameters that count where a scope is ``keys``.
+    key_arguments: ParameterNames = ()
+    #: How many may run at once.
+    max_running: int = Field(default=1, ge=1, le=10_000)
+    #: Refuse a call that would become an invocation with other arguments.
+    on_diff_non_key_args_raise: bool = False
+    #: Whether what may not run yet waits; if not, it ends as CONCURRENCY_CONTROLLED_FINAL.
+    reroute_on_concurrency_control: bool = True
 
 
 class TaskConf(TaskSection):
     """Options of one task, settled when it is defined."""
 
     retry_for: Exceptions = (RetryError,)
+
+    @property
+    def concurrency_controlled(self) -> bool:
+        """Whether calls need keys."""
+        off = ConcurrencyControlType.DISABLED
+        return self.registration_concurrency is not off or self.running_concurrency is not off
+
+    @property
+    def refuses_different(self) -> bool:
+        """Whether a call may not become an invocation with other arguments."""
+        by_keys = self.registration_concurrency is ConcurrencyControlType.KEYS
+        return by_keys and self.on_diff_non_key_args_raise
+
+    @property
+    def must_not_wait(self) -> bool:
+        """Whether what may not run at once ends instead of waiting."""
+        limited = self.running_concurrency is not ConcurrencyControlType.DISABLED
+        return limited and not self.reroute_on_concurrency_control
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from pynenc_pg import exceptions
+from pynenc_pg.domain.concurrency import ConcurrencyControlType
 
 
 def _lower(value: Any) -> Any:
@@ -35,6 +36,9 @@ def _queue_name(value: str) -> str:
 
 
 QueueName = Annotated[str, AfterValidator(_queue_name)]
+
+#: Which invocations count as the same: a member, its name or its value.
+Scope = Annotated[ConcurrencyControlType, BeforeValidator(_lower)]
 
 #: A name, a dotted path, or the class itself.
 ClassOrPath = Annotated[str, Field(min_length=1)] | type[Any]
@@ -129,3 +133,15 @@ NamedExceptions = Annotated[
 #: Of a task: the exceptions themselves.
 Exceptions = Annotated[tuple[type[BaseException], ...], BeforeValidator(_resolved)]
 Names = Annotated[tuple[QueueName, ...], BeforeValidator(split)]
+
+
+def _parameter_name(value: str) -> str:
+    if not value.isidentifier():
+        message = f"{value!r} is no name of a parameter"
+        raise ValueError(message)
+    return value
+
+
+ParameterNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_parameter_name)], ...], BeforeValidator(split)
+]

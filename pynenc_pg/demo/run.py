@@ -14,11 +14,11 @@ from rich.console import Console
 
 from pynenc_pg.demo import report
 from pynenc_pg.demo.place import Place, database
-from pynenc_pg.demo.progress import Meter
 from pynenc_pg.demo.sources import Sources, find_sources
 from pynenc_pg.demo.tasks import Parsed, app, parse_file, summarise
 from pynenc_pg.demo.worker import Worker
 from pynenc_pg.exceptions import PynencError, ResultTimeoutError
+from pynenc_pg.invocation.progress import Meter
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.serializer.wire import decode
 
@@ -73,7 +73,7 @@ def _work(console: Console, place: Place, sources: Sources) -> InvocationId:
                 "so the times below include them"
             )
         console.print(f"one task for each of {sources.describe()}", soft_wrap=True)
-        with Meter(console, len(sources.paths)) as meter:
+        with Meter("parse_file", len(sources.paths), console) as meter:
             ids = _enqueue(sources.paths)
             parsed = _collect(ids, worker, meter)
         summary = summarise(parsed)

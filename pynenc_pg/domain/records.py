@@ -6,7 +6,7 @@ in UTC. ``arguments`` and ``value`` are wire JSON as text (see ``pynenc_pg.seria
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -38,6 +38,7 @@ class Batch:
     expires_in: float | None = None
     slots: int = 1
     must_not_wait: bool = False
+    refuse_different: bool = False  # a registration key that belongs to other arguments
     parent_id: InvocationId | None = None
     depth: int = 0
     options: str = "{}"  # JSON, kept for the runner that executes it
@@ -95,6 +96,24 @@ class Again:
     reason: Reason
     delay: float = 0.0
     error: str | None = None  # the exception of this attempt, where there was one
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What an invocation waits for, and whom to tell of each end."""
+
+    awaited: Sequence[InvocationId]  # at least one
+    listener: str
+    any_of: bool = False  # one of them is enough; else it is the first one that counts
+
+    def enough(self, ended: Collection[InvocationId]) -> bool:
+        """Whether these ends are what was waited for."""
+        return bool(ended) if self.any_of else self.awaited[0] in ended
+
+    @property
+    def needed(self) -> Sequence[InvocationId]:
+        """Those whose ends count; of the others one only hears."""
+        return self.awaited if self.any_of else self.awaited[:1]
 
 
 class Answer(StrEnum):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.ids import InvocationId
+
+if TYPE_CHECKING:
+    from pynenc_pg.engine.pauses import Pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class Running:
     depth: int
     retries: int
     fence: int  # the lease: grows with each claim, for fencing outside systems
+    pauses: Pauses | None = None  # how it waits for others; none: the runner has no other work
     forced_sync: bool = False  # in the thread of its caller, and so are the tasks it calls
 
 

@@ -12,17 +12,19 @@ from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Outcome, Registered
 from pynenc_pg.engine.attempts import Attempt, attempts
+from pynenc_pg.engine.context import running
 from pynenc_pg.engine.failures import failure_of
+from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
-from pynenc_pg.engine.results import ResultWaiter
+from pynenc_pg.engine.results import Outcomes, ResultWaiter
 from pynenc_pg.engine.submit import submit
 from pynenc_pg.exceptions import ResultTimeoutError, StoreError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import decode_exception
-from pynenc_pg.serializer.wire import decode, decode_arguments
+from pynenc_pg.serializer.wire import SharedArguments, decode, decode_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +71,12 @@ class Engine:
         calls: Sequence[Mapping[str, Any]],
         *,
         queue: str | None = None,
+        shared: SharedArguments | None = None,
     ) -> list[Registered]:
-        """Register calls of a task, all or none; ``queue`` replaces the task's own."""
+        """Register calls of a task, all or none.
+
+        ``queue`` replaces the task's own; ``shared`` are arguments that all of them have.
+        """
         return submit(
             calls,
             task=task,
@@ -78,7 +84,12 @@ class Engine:
             serializer=self.registry.serializer(task, self.serializer),
             clock_offset=self._clock_offset(),
             queue=queue,
+            shared=shared,
         )
+
+    def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
+        """Encode arguments that many calls of a task have in common."""
+        return SharedArguments(arguments, self.registry.serializer(task, self.serializer))
 
     def result(
         self, invocation_id: InvocationId, task_id: str = "", timeout: float | None = None
@@ -89,8 +100,8 @@ class Engine:
             ResultTimeoutError: it had not ended after ``timeout`` seconds.
             BaseException: what the task raised, or why it was never run to its end.
         """
-        outcome = self.results.wait(invocation_id, timeout, self._warn_if_unserved)
-        return self._value(invocation_id, task_id, timeout, outcome)
+        outcomes = self.wait([invocation_id], timeout=timeout)
+        return self._result(invocation_id, task_id, timeout, outcomes)
 
     async def result_async(
         self,
@@ -99,8 +110,57 @@ class Engine:
         timeout: float | None = None,  # noqa: ASYNC109 - an error of ours, not a cancellation
     ) -> Any:
         """Like ``result``, for a coroutine."""
-        outcome = await self.results.wait_async(invocation_id, timeout, self._warn_if_unserved)
-        return self._value(invocation_id, task_id, timeout, outcome)
+        outcomes = await self.wait_async([invocation_id], timeout=timeout)
+        return self._result(invocation_id, task_id, timeout, outcomes)
+
+    def wait(
+        self,
+        ids: Sequence[InvocationId],
+        *,
+        any_of: bool = False,
+        timeout: float | None = None,
+    ) -> Outcomes:
+        """Block until the first of these has ended or, with ``any_of``, one of them.
+
+        Returns what is known to have ended of all of them; nothing of what was waited for after
+        ``timeout`` seconds. Inside a task, its invocation is PAUSED meanwhile and others have its
+        place in the runner.
+
+        Raises:
+            InvocationCycleError: the wait would never end.
+        """
+        pauses, impatient = _pauses(), self._warn_if_unserved
+        if pauses is None:
+            return self.results.wait(ids, any_of=any_of, timeout=timeout, impatient=impatient)
+        return pauses.wait(self.results, ids, any_of=any_of, timeout=timeout, impatient=impatient)
+
+    async def wait_async(
+        self,
+        ids: Sequence[InvocationId],
+        *,
+        any_of: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in nothing, not in a cancellation
+    ) -> Outcomes:
+        """Like ``wait``, for a coroutine."""
+        pauses, impatient = _pauses(), self._warn_if_unserved
+        if pauses is None:
+            return await self.results.wait_async(
+                ids, any_of=any_of, timeout=timeout, impatient=impatient
+            )
+        return await pauses.wait_async(
+            self.results, ids, any_of=any_of, timeout=timeout, impatient=impatient
+        )
+
+    def value(self, outcome: Outcome, task_id: str = "") -> Any:
+        """Return what a task returned.
+
+        Raises:
+            BaseException: what it raised, or why it was never run to its end.
+        """
+        serializer = self._serializer_of(task_id)
+        if outcome.status is InvocationStatus.SUCCESS:
+            return decode(outcome.value or "null", serializer)
+        raise failure_of(outcome, serializer)
 
     def arguments(self, invocation_id: InvocationId) -> Arguments:
         """Return the arguments of an invocation, by name."""
@@ -121,23 +181,21 @@ class Engine:
         self.results.close()
         self.store.close()
 
-    def _value(
+    def _result(
         self,
         invocation_id: InvocationId,
         task_id: str,
         timeout: float | None,
-        outcome: Outcome | None,
+        outcomes: Outcomes,
     ) -> Any:
+        outcome = outcomes.get(invocation_id)
         if outcome is None:
             message = (
                 f"invocation {invocation_id} has not ended within {timeout} s; "
                 "it goes on, ask again later"
             )
             raise ResultTimeoutError(message)
-        serializer = self._serializer_of(task_id)
-        if outcome.status is InvocationStatus.SUCCESS:
-            return decode(outcome.value or "null", serializer)
-        raise failure_of(outcome, serializer)
+        return self.value(outcome, task_id)
 
     def _serializer_of(self, task_id: str) -> BaseSerializer:
         return self.registry.serializer(self.registry.find(task_id), self.serializer)
@@ -173,3 +231,8 @@ class Engine:
                 START_A_PROCESS if self.store.processes else START_A_THREAD,
                 extra={"invocation_id": invocation_id, "task_id": record.task_id},
             )
+
+
+def _pauses() -> Pauses | None:
+    now = running.get()
+    return None if now is None else now.pauses

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import inspect
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.records import Again, Claimed, Ending
 from pynenc_pg.engine.context import Running, running
@@ -16,6 +21,9 @@ from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import encode_exception
 from pynenc_pg.serializer.wire import decode_arguments, encode
+
+if TYPE_CHECKING:
+    from pynenc_pg.engine.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -32,40 +40,89 @@ def execute(
     registry: Registry,
     serializer: BaseSerializer,
     describe: Describe,
+    pauses: Pauses | None = None,
     forced_sync: bool = False,
 ) -> Ending | Again:
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
-    log.
+    log. ``pauses`` is how the task waits for others.
     """
+    task = _known(claimed, registry)
+    if task is None:
+        return _unknown(claimed)
+    serializer = registry.serializer(task, serializer)
+    token = running.set(_running(claimed, pauses, forced_sync=forced_sync))
     try:
-        task = registry.get(claimed.task_id)
+        value = encode(_finished(_call(claimed, task, serializer)), serializer)
+    except BaseException as error:  # noqa: BLE001 - SystemExit ends the invocation, not the worker
+        return _failed(error, claimed, task, serializer, describe)
+    finally:
+        running.reset(token)
+        if pauses is not None:
+            pauses.close()
+    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
+
+
+async def execute_async(
+    claimed: Claimed,
+    *,
+    registry: Registry,
+    serializer: BaseSerializer,
+    describe: Describe,
+    pauses: Pauses,
+) -> Ending | Again:
+    """Like ``execute``, for an ``async def`` task in the loop that runs."""
+    task = _known(claimed, registry)
+    if task is None:
+        return _unknown(claimed)
+    serializer = registry.serializer(task, serializer)
+    token = running.set(_running(claimed, pauses, forced_sync=False))
+    try:
+        value = encode(await _call(claimed, task, serializer), serializer)
+    except BaseException as error:  # noqa: BLE001 - as above
+        return _failed(error, claimed, task, serializer, describe)
+    finally:
+        running.reset(token)
+        await pauses.close_async()
+    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
+
+
+def is_coroutine(claimed: Claimed, registry: Registry) -> bool:
+    """Whether it is an ``async def`` task, for ``execute_async``."""
+    task = registry.find(claimed.task_id)
+    return task is not None and inspect.iscoroutinefunction(task.function)
+
+
+def _known(claimed: Claimed, registry: Registry) -> TaskDefinition | None:
+    try:
+        return registry.get(claimed.task_id)
     except TaskNotFoundError as error:
         about = {"invocation_id": claimed.invocation_id, "task_id": claimed.task_id}
         logger.warning("task.unknown: %s", error, extra=about)
-        return Again(claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY)
-    token = running.set(
-        Running(
-            claimed.invocation_id,
-            claimed.task_id,
-            claimed.depth,
-            claimed.retries,
-            claimed.lease,
-            forced_sync,
-        )
+        return None
+
+
+def _unknown(claimed: Claimed) -> Again:
+    return Again(claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY)
+
+
+def _running(claimed: Claimed, pauses: Pauses | None, *, forced_sync: bool) -> Running:
+    return Running(
+        claimed.invocation_id,
+        claimed.task_id,
+        claimed.depth,
+        claimed.retries,
+        claimed.lease,
+        pauses,
+        forced_sync,
     )
-    try:
-        try:
-            serializer = registry.serializer(task, serializer)
-            arguments = decode_arguments(claimed.arguments, serializer)
-            result = task.function(*_args(task, arguments), **_kwargs(task, arguments))
-            value = encode(result, serializer)
-        except BaseException as error:  # noqa: BLE001 - SystemExit ends the invocation, not the worker
-            return _failed(error, claimed, task, serializer, describe)
-    finally:
-        running.reset(token)
-    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
+
+
+def _call(claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer) -> Any:
+    arguments = OrderedDict(decode_arguments(claimed.arguments, serializer))
+    call = inspect.BoundArguments(task.signature, arguments)
+    return task.function(*call.args, **call.kwargs)
 
 
 def _failed(
@@ -91,25 +148,15 @@ def _failed(
     return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failure)
 
 
-def _args(task: TaskDefinition, arguments: dict[str, Any]) -> list[Any]:
-    args: list[Any] = []
-    for name, parameter in task.signature.parameters.items():
-        if name not in arguments:
-            continue
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            args.extend(arguments[name])
-        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            args.append(arguments[name])
-    return args
-
-
-def _kwargs(task: TaskDefinition, arguments: dict[str, Any]) -> dict[str, Any]:
-    kwargs: dict[str, Any] = {}
-    for name, parameter in task.signature.parameters.items():
-        if name not in arguments:
-            continue
-        if parameter.kind is parameter.VAR_KEYWORD:
-            kwargs.update(arguments[name])
-        elif parameter.kind is parameter.KEYWORD_ONLY:
-            kwargs[name] = arguments[name]
-    return kwargs
+def _finished(result: Any) -> Any:
+    """Run what an ``async def`` task returned to its end; anything else comes back as it is."""
+    if not inspect.iscoroutine(result):
+        return result
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(result)
+    # Executed at its call, from code that runs in a loop itself: that one cannot run another.
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(context.run, asyncio.run, result).result()

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_runner_id
 from pynenc_pg.domain.records import Again, Hold, RunnerSpec
 from pynenc_pg.engine.execute import Describe, execute
+from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
 
 #: Seconds: as good as for ever. Nobody else looks after this store.
 _LEASE = 10 * 365 * 86_400.0
+
+
+class InlinePlace:
+    """The one place there is: who waits has nobody else to do the work.
+
+    ``meanwhile`` does what can be done before the wait goes on.
+    """
+
+    abandoned = False
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        """Call ``meanwhile`` at the beginning of each wait."""
+        self._meanwhile = meanwhile
+
+    def check(self) -> None:
+        """There is always room."""
+
+    def may_block(self) -> None:
+        """It is the caller's thread."""
+
+    def leave(self) -> None:
+        """Do what can be done."""
+        self._meanwhile()
+
+    def enter(self) -> None:
+        """Nobody has taken it."""
+
+    async def enter_async(self) -> None:
+        """Nobody has taken it."""
 
 
 class InlineRunner:
@@ -28,8 +58,9 @@ class InlineRunner:
         serializer: BaseSerializer,
         describe: Describe,
         forced_sync: bool,
+        meanwhile: Callable[[], object],
     ) -> None:
-        """Work on a store in memory.
+        """Work on a store in memory. ``meanwhile`` is done while a task waits.
 
         ``forced_sync``: the tasks that a task calls are executed at their call, and nothing waits
         between two attempts.
@@ -39,6 +70,7 @@ class InlineRunner:
         self._serializer = serializer
         self._describe = describe
         self._forced_sync = forced_sync
+        self._place = InlinePlace(meanwhile)
         self._lock = threading.Lock()
         self._runner_id: RunnerId | None = None
 
@@ -67,6 +99,12 @@ class InlineRunner:
                 registry=self._registry,
                 serializer=self._serializer,
                 describe=self._describe,
+                pauses=Pauses(
+                    orchestrator=orchestrator,
+                    runner_id=runner_id,
+                    hold=Hold(one.invocation_id, one.lease),
+                    place=self._place,
+                ),
                 forced_sync=self._forced_sync,
             )
             executed += 1

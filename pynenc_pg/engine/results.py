@@ -1,4 +1,4 @@
-"""Waiting for invocations to end, from any number of threads, over one subscription."""
+"""Waiting for invocations to end: any number of threads and coroutines, over one subscription."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
-from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Outcome
+from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.records import Ending, Outcome, Waiting
 from pynenc_pg.exceptions import PynencError, StoreUnavailableError
 from pynenc_pg.ports import Store, Subscription
 
@@ -23,31 +24,43 @@ POLL_UNHEALTHY = 1.0
 #: Seconds after which a waiter asks whether anybody could end what it waits for.
 PATIENCE = 1.0
 
+Outcomes = Mapping[InvocationId, Outcome]
+#: Asks the store to tell of ends; returns what has ended.
+Ask = Callable[[Waiting], Outcomes]
 Impatient = Callable[[InvocationId], None]
 
 
-class _Awaited:
-    """One invocation that threads and coroutines wait for."""
+class Wait:
+    """One wait: over when enough of what it waits for has ended, or when it is called off."""
 
-    __slots__ = ("ended", "outcome", "tell", "waiters")
+    __slots__ = ("_tell", "called_off", "outcomes", "waiting")
 
-    def __init__(self) -> None:
-        self.ended = threading.Event()
-        self.outcome: Outcome | None = None
-        self.waiters = 0
-        self.tell: list[Callable[[], object]] = []  # of coroutines, whose loops are to be woken
+    def __init__(self, waiting: Waiting, tell: Callable[[], object]) -> None:
+        """``tell`` is called at its end, and may be called again."""
+        self.waiting = waiting
+        self.outcomes: dict[InvocationId, Outcome] = {}
+        self.called_off = False
+        self._tell = tell
 
-    def end(self, outcome: Outcome | None) -> None:
-        """Let them go. The lock is held."""
-        self.outcome = self.outcome or outcome
-        self.ended.set()
-        for tell in self.tell:
-            tell()
-        self.tell.clear()
+    @property
+    def enough(self) -> bool:
+        """Whether what was waited for has ended."""
+        return self.waiting.enough(self.outcomes)
+
+    def note(self, outcomes: Outcomes) -> None:
+        """Take what has ended."""
+        self.outcomes.update(outcomes)
+        if self.enough:
+            self._tell()
+
+    def call_off(self) -> None:
+        """Let whoever waits go, with nothing."""
+        self.called_off = True
+        self._tell()
 
 
 class ResultWaiter:
-    """Hands outcomes to the threads that wait for them. The listening thread starts at need."""
+    """Hands outcomes to those that wait for them. The listening thread starts at need."""
 
     def __init__(self, store: Store) -> None:
         """Nothing is opened before the first wait."""
@@ -57,7 +70,7 @@ class ResultWaiter:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._awaited: dict[InvocationId, _Awaited] = {}
+        self._waits: dict[InvocationId, set[Wait]] = {}
         self._unwatched: set[InvocationId] = set()
         self._subscription: Subscription | None = None
         self._thread: threading.Thread | None = None
@@ -65,94 +78,141 @@ class ResultWaiter:
 
     def wait(
         self,
-        invocation_id: InvocationId,
+        ids: Sequence[InvocationId],
+        *,
+        any_of: bool = False,
         timeout: float | None = None,
         impatient: Impatient = lambda _: None,
-    ) -> Outcome | None:
-        """Block until it has ended; ``None`` after ``timeout`` seconds.
+    ) -> Outcomes:
+        """Block until the first of these has ended or, with ``any_of``, one of them.
 
-        ``impatient`` is called once, should it take longer than a moment.
+        Returns what is known to have ended of all of them; nothing of what was waited for after
+        ``timeout`` seconds. ``impatient`` is called once, should it take longer than a moment.
 
         Raises:
             StoreUnavailableError: the app was closed meanwhile, so nobody would wake us.
         """
-        awaited = self._enter(invocation_id)
+        over = threading.Event()
+        wait = self.enter(ids, any_of=any_of, tell=over.set)
         try:
-            self._watch([invocation_id], self._listening())
-            first, rest = _pauses(timeout)
-            if awaited.ended.wait(first):
-                return self._outcome(invocation_id, awaited)
-            if rest == 0:
-                return awaited.outcome
-            impatient(invocation_id)
-            ended = awaited.ended.wait(rest)
-            return self._outcome(invocation_id, awaited) if ended else awaited.outcome
+            self.watch(wait)
+            self.block(wait, over, timeout, impatient)
+            return wait.outcomes
         finally:
-            self._leave(invocation_id, awaited)
+            self.leave(wait)
 
     async def wait_async(
         self,
-        invocation_id: InvocationId,
-        timeout: float | None = None,  # noqa: ASYNC109 - it ends in None, not in a cancellation
+        ids: Sequence[InvocationId],
+        *,
+        any_of: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in nothing, not in a cancellation
         impatient: Impatient = lambda _: None,
-    ) -> Outcome | None:
+    ) -> Outcomes:
         """Like ``wait``, for a coroutine: no thread is kept while it waits."""
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        awaited = self._enter(invocation_id, lambda: _call_in(loop, ended.set))
+        over = asyncio.Event()
+        wait = await self.enter_async(ids, any_of=any_of, tell=teller(over))
         try:
-            await asyncio.to_thread(lambda: self._watch([invocation_id], self._listening()))
-            first, rest = _pauses(timeout)
-            if not await _within(first, ended) and rest != 0:
-                await asyncio.to_thread(impatient, invocation_id)
-                await _within(rest, ended)
-            return self._outcome(invocation_id, awaited) if ended.is_set() else awaited.outcome
+            await asyncio.to_thread(self.watch, wait)
+            await self.block_async(wait, over, timeout, impatient)
+            return wait.outcomes
         finally:
-            self._leave(invocation_id, awaited)
+            self.leave(wait)
 
-    def _enter(
-        self, invocation_id: InvocationId, tell: Callable[[], object] | None = None
-    ) -> _Awaited:
+    # --- the parts of a wait ------------------------------------------------------------------
+
+    def enter(
+        self, ids: Sequence[InvocationId], *, any_of: bool, tell: Callable[[], object]
+    ) -> Wait:
+        """Begin a wait: from here on, ends that are heard of are noted. End it with ``leave``."""
         if self._pid != os.getpid():
             # After a fork the thread is not here, and the session is the parent's.
             self._inherited = self._subscription
             self._begin()
+        subscription = self._listening()
+        wait = Wait(Waiting(ids, subscription.listener, any_of), tell)
         with self._lock:
-            awaited = self._awaited.setdefault(invocation_id, _Awaited())
-            awaited.waiters += 1
-            if tell is not None:
-                awaited.tell.append(tell)
-                if awaited.ended.is_set():  # between its end and the last of its waiters
-                    tell()
-        return awaited
+            for which in ids:
+                self._waits.setdefault(which, set()).add(wait)
+        return wait
 
-    def _leave(self, invocation_id: InvocationId, awaited: _Awaited) -> None:
+    async def enter_async(
+        self, ids: Sequence[InvocationId], *, any_of: bool, tell: Callable[[], object]
+    ) -> Wait:
+        """Like ``enter``; where it has to connect first, the loop goes on meanwhile."""
+        if self._subscription is None or self._pid != os.getpid():
+            return await asyncio.to_thread(self.enter, ids, any_of=any_of, tell=tell)
+        return self.enter(ids, any_of=any_of, tell=tell)
+
+    def leave(self, wait: Wait) -> None:
+        """End a wait."""
         with self._lock:
-            awaited.waiters -= 1
-            if not awaited.waiters and self._awaited.get(invocation_id) is awaited:
-                del self._awaited[invocation_id]
-                self._unwatched.discard(invocation_id)
+            for which in wait.waiting.awaited:
+                waits = self._waits.get(which)
+                if waits is not None:
+                    waits.discard(wait)
+                    if not waits:
+                        del self._waits[which]
+                        self._unwatched.discard(which)
 
-    def _outcome(self, invocation_id: InvocationId, awaited: _Awaited) -> Outcome:
-        if awaited.outcome is None:
-            message = (
-                f"the app was closed while invocation {invocation_id} was waited for: ask for its "
-                "result again, unless its store was in memory"
+    def watch(self, wait: Wait) -> None:
+        """Ask the store to tell of these ends; where it is away, the listening thread does."""
+        self._watch(wait.waiting.awaited, self._listening())
+
+    def block(
+        self, wait: Wait, over: threading.Event, timeout: float | None, impatient: Impatient
+    ) -> None:
+        """Block until a wait is over, ``timeout`` seconds at most.
+
+        Raises:
+            StoreUnavailableError: it was called off.
+        """
+        first, rest = _pauses(timeout)
+        if not over.wait(first) and rest != 0:
+            impatient(wait.waiting.awaited[0])
+            over.wait(rest)
+        _check(wait)
+
+    async def block_async(
+        self,
+        wait: Wait,
+        over: asyncio.Event,
+        timeout: float | None,  # noqa: ASYNC109 - as above
+        impatient: Impatient,
+    ) -> None:
+        """Like ``block``, for a coroutine."""
+        first, rest = _pauses(timeout)
+        if not await _within(first, over) and rest != 0:
+            await asyncio.to_thread(impatient, wait.waiting.awaited[0])
+            await _within(rest, over)
+        _check(wait)
+
+    def hear(self, runner_id: RunnerId, endings: Sequence[Ending]) -> None:
+        """Take ends that this process has written itself: they need not be told by the store."""
+        waits = self._waits
+        if waits and (here := [e for e in endings if e.invocation_id in waits]):
+            now = datetime.now(UTC)
+            self._deliver(
+                {
+                    e.invocation_id: Outcome(
+                        e.invocation_id, e.status, e.value, e.reason, runner_id, now
+                    )
+                    for e in here
+                }
             )
-            raise StoreUnavailableError(message)
-        return awaited.outcome
 
     def awaited(self) -> frozenset[InvocationId]:
         """What is waited for now."""
         with self._lock:
-            return frozenset(self._awaited)
+            return frozenset(self._waits)
 
     def close(self) -> None:
         """End the listening thread, and the waits. The next wait starts another one."""
         with self._lock:
-            for awaited in self._awaited.values():
-                awaited.end(None)
-            self._awaited.clear()
+            for waits in self._waits.values():
+                for wait in waits:
+                    wait.call_off()
+            self._waits.clear()
             subscription, self._subscription = self._subscription, None
             thread, self._thread = self._thread, None
             self._closed = True
@@ -185,8 +245,9 @@ class ResultWaiter:
                     pause = POLL if subscription.healthy else POLL_UNHEALTHY
                     next_look = time.monotonic() + pause
                     with self._lock:
-                        ids = list(self._awaited)
-                if ids:
+                        ids = list(self._waits)
+                # Some that a task was told of it does not ask for just now.
+                if ids := [i for i in ids if i in self._waits]:
                     self._look(ids, subscription)
             except Exception:
                 # Whatever it is: without this thread nobody here would ever be woken again.
@@ -195,7 +256,6 @@ class ResultWaiter:
         subscription.close()
 
     def _watch(self, ids: Sequence[InvocationId], subscription: Subscription) -> None:
-        """Ask to be told of these. Where the store is away, the listening thread asks again."""
         try:
             if subscription.healthy:
                 self._deliver(self._store.orchestrator.watch(ids, subscription.listener))
@@ -216,12 +276,31 @@ class ResultWaiter:
         except PynencError as error:
             logger.warning("results.unreachable: %s", error)
 
-    def _deliver(self, outcomes: Mapping[InvocationId, Outcome]) -> None:
+    def _deliver(self, outcomes: Outcomes) -> None:
         with self._lock:
-            for invocation_id, outcome in outcomes.items():
-                awaited = self._awaited.get(invocation_id)
-                if awaited is not None:
-                    awaited.end(outcome)
+            for which, outcome in outcomes.items():
+                for wait in self._waits.get(which, ()):
+                    wait.note({which: outcome})
+
+
+def teller(over: asyncio.Event) -> Callable[[], object]:
+    """Return what sets an event of the loop that runs here, from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # a loop that was closed meanwhile has nobody who waits
+            loop.call_soon_threadsafe(over.set)
+
+    return tell
+
+
+def _check(wait: Wait) -> None:
+    if wait.called_off and not wait.enough:
+        message = (
+            f"the app was closed while invocation {wait.waiting.awaited[0]} was waited for: ask "
+            "for its result again, unless its store was in memory"
+        )
+        raise StoreUnavailableError(message)
 
 
 def _pauses(timeout: float | None) -> tuple[float, float | None]:
@@ -238,9 +317,3 @@ async def _within(seconds: float | None, event: asyncio.Event) -> bool:
         async with asyncio.timeout(seconds):
             await event.wait()
     return event.is_set()
-
-
-def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
-    """Call it in the loop's thread; a loop that was closed meanwhile has nobody who waits."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(function)

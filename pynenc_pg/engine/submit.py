@@ -9,10 +9,15 @@ from typing import Any
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
 from pynenc_pg.engine.context import running
+from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.registry import TaskDefinition
+from pynenc_pg.exceptions import (
+    InvocationConcurrencyWithDifferentArgumentsError,
+    SerializationError,
+)
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.wire import encode_arguments
+from pynenc_pg.serializer.wire import SharedArguments, encode_arguments
 
 
 def submit(
@@ -23,36 +28,89 @@ def submit(
     serializer: BaseSerializer,
     clock_offset: float,
     queue: str | None = None,
+    shared: SharedArguments | None = None,
 ) -> list[Registered]:
     """Register calls of one task, given as arguments by name. All or none are written.
 
-    ``queue`` replaces the task's own.
+    ``queue`` replaces the task's own; ``shared`` are arguments that all of them have.
     """
     parent = running.get()
     batch = Batch(
         task_id=task.task_id,
-        invocations=[_new(task, call, serializer, clock_offset) for call in calls],
+        invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
         queue=queue or task.conf.queue,
         priority=task.conf.priority,
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,
         changed_by=parent.task_id if parent else "client",
+        slots=task.conf.max_running,
+        must_not_wait=task.conf.must_not_wait,
+        refuse_different=task.conf.refuses_different,
     )
-    return store.orchestrator.register(batch)
+    try:
+        return store.orchestrator.register(batch)
+    except InvocationConcurrencyWithDifferentArgumentsError as error:
+        from pynenc_pg.engine.different import explained  # noqa: PLC0415 - rare
+
+        raise explained(
+            error,
+            batch=batch,
+            calls=calls,
+            task=task,
+            backend=store.state_backend,
+            serializer=serializer,
+        ) from None
+
+
+def _all_new(
+    task: TaskDefinition,
+    calls: Sequence[Mapping[str, Any]],
+    serializer: BaseSerializer,
+    *,
+    offset: float,
+    shared: SharedArguments | None,
+) -> list[NewInvocation]:
+    known: dict[int, str] | None = None if shared is None else {}
+    made = []
+    for number, call in enumerate(calls):
+        try:
+            made.append(_new(task, call, serializer, offset=offset, shared=shared, known=known))
+        except SerializationError as error:
+            if len(calls) > 1:
+                error.add_note(f"in call {number} of these {len(calls)}, counted from 0")
+            raise
+    return made
 
 
 def _new(
-    task: TaskDefinition, call: Mapping[str, Any], serializer: BaseSerializer, offset: float
+    task: TaskDefinition,
+    call: Mapping[str, Any],
+    serializer: BaseSerializer,
+    *,
+    offset: float,
+    shared: SharedArguments | None,
+    known: dict[int, str] | None,
 ) -> NewInvocation:
-    arguments = encode_arguments(call, serializer)
+    encode = encode_arguments if shared is None else shared.encode
+    arguments = encode(call, serializer)
+    which = InvocationId(new_invocation_id(offset))
+    if not task.conf.concurrency_controlled:
+        return NewInvocation(which, call_id(task.task_id, arguments), arguments)
+    keys = CallKeys(task, call, serializer, known)
     return NewInvocation(
-        invocation_id=InvocationId(new_invocation_id(offset)),
-        call_id=call_id(task.task_id, arguments),
+        invocation_id=which,
+        call_id=keys.call_id or call_id(task.task_id, arguments),
         arguments=arguments,
+        registration_key=keys.registration,
+        lane_key=keys.running,
     )
 
 
 def call_id(task_id: str, arguments: str) -> str:
-    """Hash of a task and its encoded arguments: equal calls have equal ids."""
+    """Hash of a task and its arguments as they were encoded.
+
+    Equal calls may differ in it, by a default spelled out or the order of a dict: every call pays
+    for this, and ``CallKeys`` has the one that does not, for tasks that need it.
+    """
     digest = hashlib.blake2b(f"{task_id}\x00{arguments}".encode(), digest_size=16)
     return digest.hexdigest()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
+from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
+from pynenc_pg.exceptions import ResultTimeoutError
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
+from pynenc_pg.serializer.wire import SharedArguments
+
+_UNCONTROLLED: Final = {
+    "registration_concurrency": ConcurrencyControlType.DISABLED,
+    "running_concurrency": ConcurrencyControlType.DISABLED,
+}
 
 
 class SyncEngine(Engine):
@@ -34,6 +43,7 @@ class SyncEngine(Engine):
             serializer=serializer,
             describe=self.printing.describe,
             forced_sync=True,
+            meanwhile=_nobody_else,
         )
 
     def submit(
@@ -42,9 +52,21 @@ class SyncEngine(Engine):
         calls: Sequence[Mapping[str, Any]],
         *,
         queue: str | None = None,
+        shared: SharedArguments | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
-        registered = super().submit(task, calls, queue=queue)
+        if task.conf.concurrency_controlled:
+            # It is executed before the call returns: it cannot wait for a slot that others have.
+            task = replace(task, conf=task.conf.model_copy(update=_UNCONTROLLED))
+        registered = super().submit(task, calls, queue=queue, shared=shared)
         self._inline.run([queue])
         return registered
+
+
+def _nobody_else() -> None:
+    message = (
+        "it has not ended, and in synchronous mode nobody else could end it: what a task calls is "
+        "executed at the call, so only a task that waits for itself or its callers waits at all"
+    )
+    raise ResultTimeoutError(message)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import running
 
 if TYPE_CHECKING:
-    from pynenc_pg.domain.records import CancelAnswer, HistoryEntry
+    from pynenc_pg.domain.records import CancelAnswer, HistoryEntry, Outcome
     from pynenc_pg.engine.attempts import Attempt
     from pynenc_pg.engine.core import Engine
     from pynenc_pg.invocation.status import InvocationStatus
@@ -27,7 +27,7 @@ class Invocation(Generic[R_co]):
     3
     """
 
-    __slots__ = ("_engine", "_task", "invocation_id", "reused", "task_id")
+    __slots__ = ("_engine", "_outcome", "_task", "invocation_id", "reused", "task_id")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Invocation(Generic[R_co]):
         self.reused = reused
         self._engine = engine
         self._task = task
+        self._outcome: Outcome | None = None
 
     @property
     def task(self) -> Task[..., Any]:
@@ -62,7 +63,14 @@ class Invocation(Generic[R_co]):
     @property
     def result(self) -> R_co:
         """Block until it has ended; return what the task returned, or raise what it raised."""
+        if self._outcome is not None:
+            return self._engine().value(self._outcome, self.task_id)  # type: ignore[no-any-return]
         return self._engine().result(self.invocation_id, self.task_id)  # type: ignore[no-any-return]
+
+    def ended(self, outcome: Outcome) -> Self:
+        """Keep how it ended, for who has heard of it: ``result`` asks nobody then."""
+        self._outcome = outcome
+        return self
 
     def result_or_raise(self, timeout: float | None = None) -> R_co:
         """Like ``result``, but wait ``timeout`` seconds at most.

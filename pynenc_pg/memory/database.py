@@ -49,9 +49,11 @@ class MemDatabase:
         self.keys: dict[str, InvocationId] = {}
         self.lanes: dict[str, Lane] = {}
         self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time
-        self.watchers: dict[InvocationId, set[str]] = {}
+        self.edges: dict[InvocationId, dict[tuple[str, InvocationId | None], int]] = {}
+        self.waits: dict[InvocationId, set[InvocationId]] = {}  # waiter -> what it waits for
         for queue in self.queues.values():
             queue.ready = Queue().ready
+            queue.awaited = Queue().awaited
 
     def add(self, row: Row) -> None:
         """Accept a row as REGISTERED."""
@@ -69,8 +71,50 @@ class MemDatabase:
 
     def offer(self, row: Row) -> None:
         """Let it be found by claims, if it is ready."""
-        if row.ready:
-            (self.queues[row.queue] if row.lane is None else row.lane).ready.push(row)
+        if not row.ready:
+            return
+        if row.lane is not None:
+            row.lane.ready.push(row)
+            return
+        queue = self.queues[row.queue]
+        queue.ready.push(row)
+        if row.awaited is not None:
+            queue.awaited.push(row, -row.awaited)
+
+    def watch(
+        self,
+        awaited: InvocationId,
+        listener: str,
+        waiter: InvocationId | None = None,
+        needed: int = 0,
+    ) -> None:
+        """Have a listener told of an end. ``needed``: 0 no, 1 that end, 2 one of those with a 2."""
+        edges = self.edges.setdefault(awaited, {})
+        edges[listener, waiter] = needed or edges.get((listener, waiter), 0)
+        if waiter is not None:
+            self.waits.setdefault(waiter, set()).add(awaited)
+
+    def forget_waits(self, waiter: InvocationId, awaited: Iterable[InvocationId]) -> None:
+        """It does not wait for these any longer."""
+        waits = self.waits.get(waiter, set())
+        for which in awaited:
+            waits.discard(which)
+            edges = self.edges.get(which, {})
+            for edge in [edge for edge in edges if edge[1] == waiter]:
+                del edges[edge]
+            if not edges:
+                self.edges.pop(which, None)
+        if not waits:
+            self.waits.pop(waiter, None)
+
+    def needs(self, waiter: InvocationId) -> dict[InvocationId, int]:
+        """Whose ends it needs: 1 that very end, 2 one of those with a 2."""
+        return {
+            which: needed
+            for which in self.waits.get(waiter, ())
+            for (_, who), needed in self.edges[which].items()
+            if who == waiter and needed
+        }
 
     def move(
         self,
@@ -89,6 +133,8 @@ class MemDatabase:
         """
         check_step(row, to, reason)
         before = row.status
+        if runner_id is None:
+            self.forget_waits(row.invocation_id, list(self.waits.get(row.invocation_id, ())))
         row.status, row.reason, row.runner_id = to, reason, runner_id
         row.rev += 1
         row.status_at = max(self.clock(), row.status_at)
@@ -124,8 +170,12 @@ class MemDatabase:
         self._note(row, before, changed_by, finished_at, error)
         outcome = Outcome(which, to, value, reason, by_runner, finished_at)
         self.ended[which] = Ended(outcome, row.lease, row.retries, row.recoveries)
+        told = self.edges.pop(which, {})
+        for _, waiter in told:
+            if waiter is not None:
+                self.waits[waiter].discard(which)
         self._drop(row)
-        self.hint(self.watchers.pop(which, ()), Wakeup("result", (which,)))
+        self.hint({listener for listener, _ in told}, Wakeup("result", (which,)))
 
     def begin(self, row: Row) -> None:
         """Its registration key and expiry are for invocations that were not begun."""
@@ -151,6 +201,7 @@ class MemDatabase:
         which = row.invocation_id
         del self.live[which]
         self.begin(row)
+        self.forget_waits(which, list(self.waits.get(which, ())))
         if row.lane is not None:
             row.lane.live -= 1
             row.lane.parked.pop(which, None)

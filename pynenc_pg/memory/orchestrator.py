@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
@@ -15,28 +16,29 @@ from pynenc_pg.domain.records import (
     Ending,
     Heartbeat,
     Hold,
-    NewInvocation,
     Outcome,
     Promoted,
     Recovered,
     RecoveryPolicy,
     Registered,
     RunnerSpec,
+    Waiting,
     Wakeup,
 )
-from pynenc_pg.exceptions import RunnerFencedError, StoreError
+from pynenc_pg.exceptions import InvocationStatusOwnershipError
 from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
-from pynenc_pg.memory.checks import check_batch, check_steps, is_json
+from pynenc_pg.memory.checks import check_steps, is_json
 from pynenc_pg.memory.database import MemDatabase
-from pynenc_pg.memory.lanes import free_slots, settle_slots, share_lane, take_slots
+from pynenc_pg.memory.lanes import free_slots, settle_slots, take_slots
 from pynenc_pg.memory.recovery import recover, reroute_stopped
-from pynenc_pg.memory.rows import Call, Lane, Queue, Row, Runner
+from pynenc_pg.memory.registration import register
+from pynenc_pg.memory.rows import Lane, Queue, Row
+from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
 from pynenc_pg.memory.timed import expire, promote
+from pynenc_pg.memory.waits import pause
 
 S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
-#: A point of priority is worth this many seconds of waiting.
-AGEING = 60.0
 
 
 class MemOrchestrator:
@@ -52,41 +54,12 @@ class MemOrchestrator:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
         database = self._database
         with database.lock:
-            now = database.clock()
-            check_batch(batch, now)
-            database.queues.setdefault(batch.queue, Queue())
-            registered = [self._accept(batch, new, now) for new in batch.invocations]
+            registered = register(database, batch)
             if batch.delay > 0:
                 database.tell("due", due_in=batch.delay)
             elif any(runner.idle for runner in database.runners.values()):
                 database.tell("work")  # the others look again before they sleep
             return registered
-
-    def _accept(self, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
-        database = self._database
-        lane = None
-        if new.lane_key is not None:
-            lane = share_lane(database, new.lane_key, batch.queue, batch.slots, batch.changed_by)
-        if new.invocation_id in database.calls:  # the same id again is the same call
-            return Registered(new.invocation_id, reused=False)
-        if new.registration_key is not None and new.registration_key in database.keys:
-            return Registered(database.keys[new.registration_key], reused=True)
-        due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
-        expires = batch.expires_in
-        call = Call(new, batch, now)
-        database.calls[new.invocation_id] = call
-        database.add(
-            Row(
-                call=call,
-                status_at=now,
-                rank=(due_at or now).timestamp() - batch.priority * AGEING,
-                due_at=due_at,
-                expires_at=None if expires is None else now + timedelta(seconds=expires),
-                lane=lane,
-                registration_key=new.registration_key,
-            )
-        )
-        return Registered(new.invocation_id, reused=False)
 
     def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
         """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
@@ -110,13 +83,7 @@ class MemOrchestrator:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
         database = self._database
         with database.lock:
-            runner = database.runners.get(runner_id)
-            if runner is None or runner.dead:
-                message = (
-                    f"runner {runner_id} is not registered, or was declared dead. Its work was "
-                    "given to others; start a new runner"
-                )
-                raise RunnerFencedError(message)
+            runner = live_runner(database, runner_id)
             now = database.clock()
             wanted = dict.fromkeys(queues) or sorted(database.queues)
             queues = [q for q in wanted if q in database.queues and not database.queues[q].paused]
@@ -126,12 +93,16 @@ class MemOrchestrator:
                 left = limit - len(taken)
                 if left <= 0:
                     break
-                free = database.queues[queue].ready.first(left, lambda row: not row.expired(now))
-                keyed = [row for row in candidates if row.queue == queue]
-                ranked = sorted([*free, *keyed], key=lambda row: (row.rank, row.invocation_id))
+                place = database.queues[queue]
+                found = place.awaited.first(left, lambda row: not row.expired(now))
+                found += place.ready.first(
+                    left - len(found), lambda row: row.awaited is None and not row.expired(now)
+                )
+                found += [row for row in candidates if row.queue == queue]
+                ranked = sorted(found, key=_turn)
                 taken += ranked[:left]
             settle_slots(database, lanes, candidates, taken, runner_id)
-            runner.idle = not taken
+            runner.idle = len(taken) < limit
             return [self._give(row, runner_id) for row in taken]
 
     def _give(self, row: Row, runner_id: RunnerId) -> Claimed:
@@ -264,6 +235,43 @@ class MemOrchestrator:
                 database.tell("work")
         return answers
 
+    def pause(
+        self, runner_id: RunnerId, hold: Hold, waiting: Waiting
+    ) -> Mapping[InvocationId, Outcome]:
+        """RUNNING or RESUMED -> PAUSED until others end; those that have ended come back now."""
+        with self._database.lock:
+            row = self._held(runner_id, hold, {*BEGUN, S.PAUSED})
+            if row is None:
+                message = (
+                    f"invocation {hold.invocation_id} cannot wait: runner {runner_id} does not "
+                    "hold it. It was given to another runner; its task must stop"
+                )
+                raise InvocationStatusOwnershipError(message)
+            return pause(self._database, row, waiting, runner_id)
+
+    def resume(
+        self,
+        runner_id: RunnerId,
+        holds: Sequence[Hold],
+        forget: Sequence[InvocationId] = (),
+    ) -> Mapping[InvocationId, Answer]:
+        """PAUSED -> RESUMED."""
+        database = self._database
+        answers: dict[InvocationId, Answer] = {}
+        with database.lock:
+            for hold in holds:
+                row = self._held(runner_id, hold, {S.PAUSED})
+                if row is not None:
+                    database.move(row, S.RESUMED, runner_id, runner_id=runner_id)
+                    answers[hold.invocation_id] = Answer.DONE
+                else:
+                    again = self._held(runner_id, hold, BEGUN) is not None
+                    answer = Answer.ALREADY if again else Answer.LOST
+                    answers.setdefault(hold.invocation_id, answer)
+                if self._held(runner_id, hold) is not None:
+                    database.forget_waits(hold.invocation_id, forget)
+        return answers
+
     # --- house-keeping ------------------------------------------------------------------------
 
     def recover(self, policy: RecoveryPolicy) -> Recovered:
@@ -283,32 +291,13 @@ class MemOrchestrator:
 
     def register_runner(self, spec: RunnerSpec) -> None:
         """Announce a runner."""
-        database = self._database
-        with database.lock:
-            if spec.runner_id in database.runners:
-                message = (
-                    f"runner {spec.runner_id} is registered already: each has an id of its own"
-                )
-                raise StoreError(message)
-            database.serials += 1
-            now = database.clock()
-            runner = database.runners[spec.runner_id] = Runner(spec, database.serials, now)
-            runner.renew(now)
-            database.tell("runner")
+        with self._database.lock:
+            register_runner(self._database, spec)
 
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
         """Renew the runner's lease."""
-        database = self._database
-        with database.lock:
-            now = database.clock()
-            others = [r for i, r in database.runners.items() if i != runner_id]
-            runner = database.runners.get(runner_id)
-            if runner is None or runner.dead:
-                return Heartbeat(alive=False, others=bool(others))
-            runner.renew(now)
-            older = [r for r in others if not r.dead and r.lease_until >= now]
-            position = sum(r.serial < runner.serial for r in older)
-            return Heartbeat(alive=True, position=position, others=bool(others))
+        with self._database.lock:
+            return heartbeat(self._database, runner_id)
 
     def unregister_runner(self, runner_id: RunnerId) -> None:
         """Say goodbye; what it still held is released."""
@@ -334,7 +323,7 @@ class MemOrchestrator:
         with database.lock:
             for which in invocation_ids:
                 if which in database.live:
-                    database.watchers.setdefault(which, set()).add(listener)
+                    database.watch(which, listener)
             ended = database.ended
             return {i: ended[i].outcome for i in invocation_ids if i in ended}
 
@@ -374,3 +363,8 @@ class MemOrchestrator:
     def _lanes(self, ids: Iterable[InvocationId]) -> list[Lane]:
         rows = (self._database.live.get(i) for i in ids)
         return list({id(r.lane): r.lane for r in rows if r is not None and r.lane}.values())
+
+
+def _turn(row: Row) -> tuple[float, float, InvocationId]:
+    """What others wait for first, the deepest before the others; then by rank."""
+    return math.inf if row.awaited is None else -row.awaited, row.rank, row.invocation_id

@@ -40,6 +40,7 @@ class Row:
     retries: int = 0
     recoveries: int = 0
     cancel_requested: bool = False
+    awaited: int | None = None  # its depth, once something waits for it
 
     @property
     def invocation_id(self) -> InvocationId:
@@ -66,25 +67,25 @@ class Ranked:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._heap: list[tuple[float, InvocationId, Row]] = []
+        self._heap: list[tuple[int, float, InvocationId, Row]] = []
 
     def __bool__(self) -> bool:
         """Whether there may be any."""
         return bool(self._heap)
 
-    def push(self, row: Row) -> None:
-        """Add a row that became ready."""
-        heapq.heappush(self._heap, (row.rank, row.invocation_id, row))
+    def push(self, row: Row, before_rank: int = 0) -> None:
+        """Add a row that became ready; a smaller ``before_rank`` stands before any rank."""
+        heapq.heappush(self._heap, (before_rank, row.rank, row.invocation_id, row))
 
     def first(self, limit: int, wanted: Callable[[Row], bool]) -> list[Row]:
         """Return the first ``limit`` ready rows that are wanted. They stay in here."""
-        met: list[tuple[float, InvocationId, Row]] = []
+        met: list[tuple[int, float, InvocationId, Row]] = []
         found: list[Row] = []
         while self._heap and len(found) < limit:
             entry = heapq.heappop(self._heap)
-            row = entry[2]
+            row = entry[3]
             # The same row may stand here twice: it went away and came back.
-            if row.ready and not (met and met[-1][2] is row):
+            if row.ready and not (met and met[-1][3] is row):
                 met.append(entry)
                 if wanted(row):
                     found.append(row)
@@ -127,6 +128,7 @@ class Queue:
 
     paused: bool = False
     ready: Ranked = field(default_factory=Ranked)  # work without a concurrency key
+    awaited: Ranked = field(default_factory=Ranked)  # of it, what others wait for, deepest first
 
 
 @dataclass(slots=True)

@@ -23,6 +23,9 @@ _BY_SQLSTATE: Final[dict[str, type[ours.PynencError]]] = {
     "PN009": ours.StoreError,
     "PN010": ours.RunnerFencedError,
     "PN011": ours.StoreError,
+    "PN012": ours.InvocationCycleError,
+    "PN013": ours.InvocationConcurrencyWithDifferentArgumentsError,
+    "PN014": ours.InvocationNotFoundError,
     "25006": ours.StoreUnavailableError,  # a read-only server: the wrong one
     "3F000": ours.SchemaVersionError,
     "42883": ours.SchemaVersionError,
@@ -38,6 +41,11 @@ _BY_CLASS: Final[dict[str, type[ours.PynencError]]] = {
     "54": ours.DataRejectedError,
     "57": ours.StoreUnavailableError,
 }
+#: The ids they are about stand in DETAIL.
+_WITH_IDS: Final = (
+    ours.InvocationCycleError,
+    ours.InvocationConcurrencyWithDifferentArgumentsError,
+)
 #: Nobody is to blame: the same call again will do.
 RETRIABLE: Final = frozenset({"40001", "40P01", "55P03"})
 
@@ -58,6 +66,8 @@ def translate(error: BaseException) -> BaseException:
             kind = ours.StoreUnavailableError
         elif not state and isinstance(error, psycopg.DataError):  # the driver's own refusal: NUL
             kind = ours.DataRejectedError
+    if issubclass(kind, _WITH_IDS):
+        return kind(_sentence(error, state), (error.diag.message_detail or "").split())
     return kind(_sentence(error, state))
 
 

@@ -21,6 +21,7 @@ from pynenc_pg.domain.records import (
     RecoveryPolicy,
     Registered,
     RunnerSpec,
+    Waiting,
 )
 from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
 from pynenc_pg.postgres.floor import RankFloor
@@ -35,9 +36,9 @@ T = TypeVar("T", Ending, Again)
 
 # Lists go in binary: as text psycopg escapes them in Python, at 20 us a value and more, and the
 # backslashes of a long string took a second per 100 kB.
-_REGISTER = """select {schema}.register(
+_REGISTER = """select {schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true,
-    %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::text[])"""
+    %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %s)"""
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[])"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
@@ -45,6 +46,9 @@ _FINISH = """select * from {schema}.finish(
 _RETRY = """select * from {schema}.retry(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::float8[], %b::text[])"""
 _RELEASE = "select * from {schema}.release(%s, %s, %b::text[]::uuid[], %b::bigint[])"
+_PAUSE = "select * from {schema}.pause(%s, %s, %s::uuid, %s, %b::text[]::uuid[], %s, %s)"
+_RESUME = """select * from {schema}.resume(
+    %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[]::uuid[])"""
 _RECOVER = "select * from {schema}.recover(%s, %s, %s, %s, %s)"
 _PROMOTE = "select * from {schema}.promote(%s, %s)"
 _EXPIRE = "select {schema}.expire(%s, %s)"
@@ -92,6 +96,7 @@ class PgOrchestrator:
             [c.arguments for c in calls],
             [c.registration_key for c in calls] if keyed else None,
             [c.lane_key for c in calls] if laned else None,
+            batch.refuse_different,
         )[0][0]
         return [
             Registered(InvocationId(now), reused=now != call.invocation_id)
@@ -146,6 +151,30 @@ class PgOrchestrator:
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
         return self._holding(_RELEASE, runner_id, holds)
+
+    def pause(
+        self, runner_id: RunnerId, hold: Hold, waiting: Waiting
+    ) -> Mapping[InvocationId, Outcome]:
+        """RUNNING or RESUMED -> PAUSED until others end; those that have ended come back now."""
+        rows = self._call(
+            _PAUSE,
+            runner_id,
+            hold.invocation_id,
+            hold.lease,
+            list(waiting.awaited),
+            waiting.any_of,
+            waiting.listener,
+        )
+        return {found.invocation_id: found for found in map(outcome, rows)}
+
+    def resume(
+        self,
+        runner_id: RunnerId,
+        holds: Sequence[Hold],
+        forget: Sequence[InvocationId] = (),
+    ) -> Mapping[InvocationId, Answer]:
+        """PAUSED -> RESUMED."""
+        return self._holding(_RESUME, runner_id, holds, list(forget))
 
     def recover(self, policy: RecoveryPolicy) -> Recovered:
         """Reroute what dead runners held and what was not begun in time."""
@@ -243,10 +272,10 @@ class PgOrchestrator:
         return self._database.call(statement, (self._app, *parameters))
 
     def _holding(
-        self, statement: str, runner_id: RunnerId, holds: Sequence[Hold]
+        self, statement: str, runner_id: RunnerId, holds: Sequence[Hold], *more: object
     ) -> dict[InvocationId, Answer]:
         rows = self._call(
-            statement, runner_id, [h.invocation_id for h in holds], [h.lease for h in holds]
+            statement, runner_id, [h.invocation_id for h in holds], [h.lease for h in holds], *more
         )
         return {h.invocation_id: Answer.DONE for h in holds} | {
             InvocationId(i): Answer(a) for i, a in rows

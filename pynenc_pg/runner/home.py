@@ -41,6 +41,7 @@ class Home:
         self._fenced = fenced
         self._stopping = threading.Event()
         self._renewed = self._next_beat = 0.0
+        self.others = False  # other runners are registered
         self._noise = Noise(logger)
         self._duties = Duties(orchestrator=store.orchestrator, conf=conf)
         self.subscription: Subscription = store.broker.subscribe(work=True)
@@ -126,6 +127,7 @@ class Home:
             return
         self._renewed = now
         self._next_beat = now + self._conf.heartbeat
+        self.others = beat.others
         self._duties.placed(beat)
 
     def _lease_left(self) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T", Ending, Again)
+_ENDED = (Answer.DONE, Answer.ALREADY)
 
 
 class CompletionWriter:
@@ -38,10 +39,11 @@ class CompletionWriter:
         batch: int,
         fenced: threading.Event,
         written: Callable[[Collection[InvocationId]], None],
+        ended: Callable[[Sequence[Ending]], None],
     ) -> None:
         """Write for one runner; ``fenced`` says that nothing it writes would be taken any more.
 
-        ``written`` is told which ends are in the store.
+        ``written`` is told which attempts are over in the store, ``ended`` which invocations.
         """
         self._orchestrator = orchestrator
         self._runner_id = runner_id
@@ -49,6 +51,7 @@ class CompletionWriter:
         self._batch = batch
         self._fenced = fenced
         self._written = written
+        self._ended = ended
         self._noise = Noise(logger)
         self._queue: SimpleQueue[Ending | Again | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
@@ -79,7 +82,9 @@ class CompletionWriter:
             endings = [e for e in ends if isinstance(e, Ending)]
             agains = [e for e in ends if isinstance(e, Again)]
             if endings:
-                self._refused(endings, self._persist(self._orchestrator.finish, endings))
+                answers = self._persist(self._orchestrator.finish, endings)
+                self._ended([e for e in endings if answers.get(e.invocation_id) in _ENDED])
+                self._refused(endings, answers)
             if agains:
                 self._report(self._persist(self._orchestrator.retry, agains))
 

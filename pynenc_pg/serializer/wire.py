@@ -35,6 +35,30 @@ def encode_arguments(arguments: Mapping[str, Any], serializer: BaseSerializer) -
         raise argument_refusal(arguments, serializer, error) from error
 
 
+class SharedArguments:
+    """Arguments that many calls have in common: each is encoded once."""
+
+    def __init__(self, arguments: Mapping[str, Any], serializer: BaseSerializer) -> None:
+        """Encode them.
+
+        Raises:
+            SerializationError: as ``encode_arguments``.
+        """
+        # Without the braces: the pair of name and value as it stands in any call.
+        self._pairs = {
+            name: encode_arguments({name: value}, serializer)[1:-1]
+            for name, value in arguments.items()
+        }
+
+    def encode(self, arguments: Mapping[str, Any], serializer: BaseSerializer) -> str:
+        """Encode a call that has them, just as ``encode_arguments`` would."""
+        pairs = [
+            self._pairs.get(name) or encode_arguments({name: value}, serializer)[1:-1]
+            for name, value in arguments.items()
+        ]
+        return f"{{{','.join(pairs)}}}"
+
+
 def decode_arguments(text: str, serializer: BaseSerializer) -> dict[str, Any]:
     """Return the named arguments.
 

@@ -14,14 +14,17 @@ from pathlib import Path
 import psycopg
 
 ROOT = Path(__file__).parents[2]
+APP = "tests.acceptance.tasks:app"
 
 
 class Worker:
     """One ``pynenc-pg runner start``."""
 
-    def __init__(self, dsn: str, log: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, dsn: str, log: Path, *arguments: str, app: str = APP, **environment: str
+    ) -> None:
         self.log = log
-        command = [sys.executable, "-m", "pynenc_pg", "--app", "tests.acceptance.tasks:app"]
+        command = [sys.executable, "-m", "pynenc_pg", "--app", app]
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 [*command, "runner", "start", *arguments],
@@ -68,14 +71,14 @@ class Worker:
 
 @contextmanager
 def workers(
-    dsn: str, folder: Path, count: int = 1, *arguments: str, **environment: str
+    dsn: str, folder: Path, count: int = 1, *arguments: str, app: str = APP, **environment: str
 ) -> Iterator[list[Worker]]:
     """Start worker processes, wait until they are up, end them at the end."""
     started: list[Worker] = []
     try:
         for _ in range(count):
             name = f"worker-{time.monotonic_ns()}.log"
-            started.append(Worker(dsn, folder / name, *arguments, **environment))
+            started.append(Worker(dsn, folder / name, *arguments, app=app, **environment))
         for worker in started:
             worker.wait_until_up(dsn)
         yield started

@@ -18,8 +18,10 @@ from pynenc_pg.domain.records import (
     Hold,
     InvocationRecord,
     NewInvocation,
+    Outcome,
     Registered,
     RunnerSpec,
+    Waiting,
     Wakeup,
 )
 from pynenc_pg.invocation.status import InvocationStatus, Reason, is_legal
@@ -179,6 +181,32 @@ class Driver:
     ) -> Mapping[InvocationId, Answer]:
         """Give these back."""
         return self.orchestrator.release(runner or self.worker, holds_of(held))
+
+    def pause(
+        self,
+        held: Claimed | Hold,
+        *awaited: InvocationId,
+        any_of: bool = False,
+        listener: str = "ear",
+        runner: RunnerId | None = None,
+    ) -> Mapping[InvocationId, Outcome]:
+        """Let one wait for these."""
+        waiting = Waiting(awaited, listener, any_of)
+        return self.orchestrator.pause(runner or self.worker, holds_of([held])[0], waiting)
+
+    def resume(
+        self,
+        held: Sequence[Claimed | Hold],
+        *forget: InvocationId,
+        runner: RunnerId | None = None,
+    ) -> Mapping[InvocationId, Answer]:
+        """Let these go on."""
+        return self.orchestrator.resume(runner or self.worker, holds_of(held), forget)
+
+    def child(self, parent: Claimed, **facts: Any) -> InvocationId:
+        """Register a call that a running one makes."""
+        facts = {"parent_id": parent.invocation_id, "depth": parent.depth + 1, **facts}
+        return self.register(**facts)[0]
 
     # --- what is seen -------------------------------------------------------------------------
 

@@ -8,7 +8,12 @@ import pytest
 
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Answer, Batch, NewInvocation, RecoveryPolicy
-from pynenc_pg.exceptions import DataRejectedError, InvocationNotFoundError, StoreError
+from pynenc_pg.exceptions import (
+    DataRejectedError,
+    InvocationConcurrencyWithDifferentArgumentsError,
+    InvocationNotFoundError,
+    StoreError,
+)
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.driver import Driver, hint, ids_of
 
@@ -234,3 +239,72 @@ def test_legal_reasons_are_kept_with_the_status(store: Driver) -> None:
     assert store.reason(which) is None
     store.retry(store.begin(), Reason.SNOOZED)
     assert store.reason(which) == Reason.SNOOZED
+
+
+def _call(key: str | None, value: str, call_id: str | None = None) -> NewInvocation:
+    arguments = f'{{"value": "{value}"}}'
+    return NewInvocation(new_invocation_id(), call_id or f"hash of {value}", arguments, key)
+
+
+def _accept(store: Driver, *calls: NewInvocation, **facts: Any) -> list[InvocationId]:
+    batch = Batch("mod.task", calls, refuse_different=True, **facts)
+    return [answer.invocation_id for answer in store.orchestrator.register(batch)]
+
+
+def test_other_arguments_are_refused_where_the_batch_says_so(store: Driver) -> None:
+    """The key of an invocation with other arguments spoils the batch: nothing of it is written."""
+    first, other, bystander = _call("k", "a"), _call("k", "b"), _call(None, "c")
+    assert _accept(store, first) == [first.invocation_id]
+    before = store.get(first.invocation_id)
+    with pytest.raises(InvocationConcurrencyWithDifferentArgumentsError, match="mod") as said:
+        _accept(store, bystander, other, queue="elsewhere")
+    assert said.value.ids == (first.invocation_id, other.invocation_id)
+    assert first.invocation_id in str(said.value)
+    assert store.get(first.invocation_id) == before
+    assert store.take() == [first.invocation_id]
+
+
+def test_other_arguments_are_refused_within_a_batch(store: Driver) -> None:
+    """Two calls of one batch with one key and different arguments: none of the batch is written."""
+    one, other, bystander = _call("k", "a"), _call("k", "b"), _call("j", "c")
+    with pytest.raises(InvocationConcurrencyWithDifferentArgumentsError) as said:
+        _accept(store, bystander, one, other)
+    assert said.value.ids == (one.invocation_id, other.invocation_id)
+    assert store.take() == []
+    with pytest.raises(InvocationNotFoundError):
+        store.get(bystander.invocation_id)
+    assert _accept(store, other) == [other.invocation_id]  # the key was not taken
+
+
+def test_refused_calls_do_not_change_the_slots_of_a_key(store: Driver) -> None:
+    """What a refused batch says of its concurrency keys does not count."""
+    [first, _] = store.register(2, keys=["k", None], lanes=["lane", "lane"])
+    refused = NewInvocation(new_invocation_id(), "other", "[]", "k", "lane")
+    with pytest.raises(InvocationConcurrencyWithDifferentArgumentsError):
+        _accept(store, refused, slots=2)
+    assert store.take() == [first]
+
+
+def test_the_same_arguments_are_reused(store: Driver) -> None:
+    """Equal call ids, or equal texts from a release that made the ids another way, are the same."""
+    first = _call("k", "a")
+    same = [first, _call("k", "a"), _call("k", "written otherwise", first.call_id)]
+    assert _accept(store, *same) == [first.invocation_id] * 3
+    assert _accept(store, _call("k", "a", "another hash")) == [first.invocation_id]
+
+
+def test_other_arguments_after_the_start_are_another_call(store: Driver) -> None:
+    """A begun invocation has no key: nothing is refused for its sake."""
+    first, other = _call("k", "a"), _call("k", "b")
+    _accept(store, first)
+    store.begin()
+    assert _accept(store, other) == [other.invocation_id]
+    assert _accept(store, first, other) == [first.invocation_id, other.invocation_id]  # a repeat
+
+
+def test_a_batch_that_does_not_say_so_reuses_other_arguments(store: Driver) -> None:
+    """Without the wish to be refused, arguments outside of the key do not matter."""
+    first, other = _call("k", "a"), _call("k", "b")
+    batch = Batch("mod.task", [first, other])
+    became = [answer.invocation_id for answer in store.orchestrator.register(batch)]
+    assert became == [first.invocation_id] * 2

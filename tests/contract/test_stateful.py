@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from itertools import count
 from typing import Any, ClassVar, TypeVar
 
@@ -34,6 +35,7 @@ from pynenc_pg.domain.records import (
     NewInvocation,
     RecoveryPolicy,
     RunnerSpec,
+    Waiting,
 )
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.pair import Held, Pair
@@ -261,6 +263,34 @@ class StoresAgree(RuleBasedStateMachine):
 
         if held:
             self.do(act)
+
+    @rule(picks=picks, old=old_of(held), which=some_of(ids), any_of=st.booleans())
+    def pause(
+        self, picks: Sequence[int], old: Held | None, which: Sequence[InvocationId], *, any_of: bool
+    ) -> None:
+        """Let one wait for others, for itself too, in a circle or not."""
+        held = self.pick(picks, old)[:1]
+        waiting = Waiting(which, "nobody", any_of)
+
+        def act(store: OpenStore, side: int) -> object:
+            found = store.orchestrator.pause(held[0].runner_id, held[0].hold(side), waiting)
+            return {i: astuple(outcome)[:-1] for i, outcome in found.items()}
+
+        if held:
+            self.do(act)
+
+    @rule(picks=picks, old=old_of(held), forget=st.just([]) | some_of(ids))
+    def resume(
+        self, picks: Sequence[int], old: Held | None, forget: Sequence[InvocationId]
+    ) -> None:
+        """Let some go on, whether they wait or not."""
+        held = self.pick(picks, old)
+        if held:
+            self.do(
+                lambda store, i: store.orchestrator.resume(
+                    held[0].runner_id, holds(held, i), forget
+                )
+            )
 
     @rule(picks=picks, old=old_of(held))
     def release(self, picks: Sequence[int], old: Held | None) -> None:

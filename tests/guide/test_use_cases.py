@@ -1,4 +1,4 @@
-"""The code of the guide's use cases 1, 5, 6, 7 and 8, as it stands there."""
+"""The code of the guide's use cases 1, 3, 4, 5, 6, 7 and 8, as it stands there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import logging
 import threading
 import unittest
+from itertools import pairwise
 
 import pytest
 
 from pynenc_pg import Pynenc
 from pynenc_pg.serializer import JsonSerializable
-from tests.guide import custom, money, tasks
+from tests.guide import concurrency, custom, money, orchestration, tasks
 from tests.guide.conftest import Serve
 
 
@@ -23,6 +24,42 @@ def test_1_basic_local_threaded(serve: Serve, caplog: pytest.LogCaptureFixture) 
     assert "add.task_id='tests.guide.tasks.add' Adding 1 + 2" in caplog.text
     [said] = [r for r in caplog.records if "Adding" in r.getMessage()]
     assert said.__dict__["invocation_id"] == invocation.invocation_id
+
+
+def test_3_registration_concurrency(serve: Serve) -> None:
+    """Calls are invocations of their own, or with TASK one as long as it was not begun."""
+    with serve(concurrency.app):
+        pass  # the app has its store now, and no runner
+    free = [concurrency.get_own_invocation_id() for _ in range(3)]
+    once = [concurrency.get_own_invocation_id_registration_concurrency() for _ in range(3)]
+    assert len({one.invocation_id for one in free}) == 3
+    assert len({one.invocation_id for one in once}) == 1
+    with serve(concurrency.app):
+        assert [one.result_or_raise(20) for one in free] == [one.invocation_id for one in free]
+        assert [one.result_or_raise(20) for one in once] == [once[0].invocation_id] * 3
+        later = concurrency.get_own_invocation_id_registration_concurrency()
+        assert later.result_or_raise(20) != once[0].invocation_id
+
+
+def test_3_running_concurrency(serve: Serve) -> None:
+    """Side by side, or with TASK one after the other."""
+    with serve(concurrency.app):
+        free = [concurrency.sleep_without_running_concurrency(0.2) for _ in range(3)]
+        slept = [one.result_or_raise(20) for one in free]
+        assert max(one.start for one in slept) < min(one.end for one in slept)
+        alone = [concurrency.sleep_with_running_concurrency(0.05) for _ in range(4)]
+        in_turn = sorted(one.result_or_raise(20) for one in alone)
+    assert all(type(one) is concurrency.SleepResult for one in in_turn)
+    assert all(one.end <= later.start for one, later in pairwise(in_turn))
+
+
+def test_4_automatic_orchestration(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Calls that wait for calls, with no more slots than by default."""
+    caplog.set_level(logging.INFO)
+    with serve(orchestration.app):
+        assert orchestration.fibonacci(8).result_or_raise(60) == 21
+    said = {record.getMessage() for record in caplog.records if "Calculating" in record.msg}
+    assert "Calculating fibonacci(8)" in said
 
 
 class TestAddTask(unittest.TestCase):

@@ -15,10 +15,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pynenc_pg.cli.main import main
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.postgres import deploy
-from tests.migrations.support import ask, has_schema, run_a_task, what_lies_in
+from tests.migrations.support import HEAD, ask, has_schema, run_a_task, what_lies_in
 
 SECRET = "not-to-be-seen"  # noqa: S105 - the test looks for it
-HEAD = "pynenc_0001"
 Run = Callable[..., tuple[int, str, str]]
 
 

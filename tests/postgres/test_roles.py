@@ -38,7 +38,7 @@ from tests.support.sql import (
 )
 
 _READ = {"outcomes", "get_invocation", "history", "is_served"}
-_PRODUCE = _READ | {"register", "watch", "cancel"}
+_PRODUCE = _READ | {"register", "register_2", "watch", "cancel"}
 _RUN = {
     "count_ready",
     "register_runner",
@@ -48,6 +48,8 @@ _RUN = {
     "start",
     "finish",
     "retry",
+    "pause",
+    "resume",
     "release",
     "recover",
     "promote",

@@ -15,9 +15,11 @@ from tests.support.sql import (
     claim,
     finish,
     heartbeat,
+    pause,
     recover,
     register,
     release,
+    resume,
     retry,
     start,
     status_of,
@@ -64,6 +66,11 @@ def _claimed_and_cancelled(connection: Connection, sample: Sample) -> Held:
     return held
 
 
+def _paused(connection: Connection, sample: Sample) -> Held:
+    pause(connection, sample.owned[0], sample.ready[:2], BUSY)
+    return sample.owned[:1]
+
+
 def _dead(connection: Connection, _sample: Sample) -> Held:
     connection.execute(
         "update runner set dead_at = clock_timestamp() where runner_id = %s", (BUSY,)
@@ -80,7 +87,7 @@ _LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx
 _REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
 _CLAIM: Final = {
     "take_slots": _LANES,
-    "claim": f"{_STATE} state_ready_idx invocation_pkey",
+    "claim": f"{_STATE} state_ready_idx state_awaited_idx invocation_pkey",
 }
 _CLAIM_SLOTS: Final = {
     "take_slots": f"{_LANES} lane_pkey",
@@ -89,7 +96,7 @@ _CLAIM_SLOTS: Final = {
     "settle_slots": f"{_STATE} lane_pkey slot_invocation slot_pkey state_must_not_wait_idx"
     " state_lane_idx",
     "require_slot": "slot_invocation",
-    "claim": f"{_STATE} invocation_pkey",
+    "claim": f"{_STATE} state_awaited_idx invocation_pkey",
 }
 _GUARDS: Final = {
     "guard_delete": "invocation_outcome_pkey",
@@ -118,7 +125,13 @@ CASES: Final[dict[str, Case]] = {
         lambda c, s: register(c, len(s.lanes) + 1, queue="laned", slots=1, lanes=[*s.lanes, "new"]),
         **_REGISTER,
         share_lanes="lane_key lane_pkey",
-        register="lane_pkey",
+        register_2="lane_pkey",
+    ),
+    "register_strict": _case(
+        lambda c, s: register(c, len(s.keys), queue="keyed", keys=s.keys, refuse_different=True),
+        **_REGISTER,
+        reserve_keys="invocation_pkey invocation_state_pkey state_registration_key_idx",
+        refuse_different="invocation_pkey",
     ),
     "claim": _case(_claims("default"), **_CLAIM),
     "claim_several_queues": _case(_claims("ending", "other", "default"), **_CLAIM),
@@ -139,10 +152,24 @@ CASES: Final[dict[str, Case]] = {
         finish=f"{_STATE} invocation_outcome_pkey",
     ),
     "finish_laned": _case(lambda c, s: finish(c, s.slotted), **_GUARDS, **_FREE, finish=_STATE),
+    "pause": _case(
+        lambda c, s: pause(c, s.owned[0], [s.ready[0], s.owned[1][0], s.ended[0]], BUSY),
+        lock_waits="",
+        own_children=f"{_STATE} invocation_pkey wait_edge_waiter_idx",
+        pause=f"{_STATE} invocation_outcome_pkey",
+        outcomes="invocation_outcome_pkey",
+        refuse_circle=f"{_STATE} wait_edge_waiter_idx",
+        hasten=f"{_STATE} invocation_pkey",
+    ),
+    "resume": Case(
+        lambda c, s, held: resume(c, [*held, _lost()], BUSY, forget=s.ready[:1]),
+        {"resume": f"{_STATE} wait_edge_once"},
+        prepare=_paused,
+    ),
     "retry": _case(
         lambda c, s: retry(c, [*s.owned, _lost()], BUSY, error='"why"'),
         lock_lanes=_STATE,
-        retry=f"{_STATE} invocation_history_pkey",
+        retry=f"{_STATE} invocation_history_pkey wait_edge_waiter_idx",
     ),
     "release": _case(
         lambda c, s: release(c, [*s.owned, _lost()], BUSY), **_RELEASE, lock_lanes=_STATE

@@ -114,12 +114,13 @@ def register(
     ids: Sequence[str] | None = None,
     keys: Sequence[str | None] | None = None,
     lanes: Sequence[str | None] | None = None,
+    refuse_different: bool = False,
 ) -> list[str]:
     """Register n calls; the answer is what each became. ``lanes`` need ``slots``."""
     ids = [new_invocation_id() for _ in range(n)] if ids is None else ids
     row = connection.execute(
-        """select pynenc.register(%s, 'tests.task', %s, 0, %s, %s, %s, %s, null, 0, '{}', 'test',
-                                  %s, %s::uuid[], %s, %s, %s::text[], %s::text[])""",
+        """select pynenc.register_2(%s, 'tests.task', %s, 0, %s, %s, %s, %s, null, 0, '{}', 'test',
+                                    %s, %s::uuid[], %s, %s, %s::text[], %s::text[], %s)""",
         (
             app,
             queue,
@@ -133,6 +134,7 @@ def register(
             ["{}"] * len(ids),
             None if keys is None else list(keys),
             None if lanes is None else list(lanes),
+            refuse_different,
         ),
         prepare=False,
     ).fetchone()
@@ -300,6 +302,41 @@ def watch(
     """Ask to be told; answers those that are not live."""
     return list(
         one(connection, "select pynenc.watch(%s, %s::uuid[], %s)", (app, list(ids), listener))
+    )
+
+
+def pause(
+    connection: Connection,
+    held: tuple[str, int],
+    awaited: Sequence[str],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+    any_of: bool = False,
+    listener: str = "ear",
+) -> list[str]:
+    """Let one wait for others; answers those that have ended."""
+    rows = connection.execute(
+        "select invocation_id from pynenc.pause(%s, %s, %s::uuid, %s, %s::uuid[], %s, %s)",
+        (app, runner, *held, list(awaited), any_of, listener),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def resume(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+    forget: Sequence[str] = (),
+) -> dict[str, str]:
+    """Let these go on; answers only what was not done."""
+    return dict(
+        connection.execute(
+            "select * from pynenc.resume(%s, %s, %s::uuid[], %s::bigint[], %s::uuid[])",
+            (app, runner, [i for i, _ in held], [lease for _, lease in held], list(forget)),
+        ).fetchall()
     )
 
 

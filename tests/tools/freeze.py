@@ -1,6 +1,8 @@
-"""Copy the functions and views into a revision: ``python -m tests.tools.freeze 0001``.
+"""Copy functions and views into a revision: ``python -m tests.tools.freeze 0002``.
 
-For the first revision, whose undoing is the removal of all that it made, it also writes that.
+The first revision has all of them, and its undoing is the removal of all that it made. A later one
+has those that are new or have changed since the revision before it, and its undoing brings back the
+former texts.
 """
 
 from __future__ import annotations
@@ -76,14 +78,88 @@ def removal(made: str) -> str:
     )
 
 
+_HEAD = re.compile(r"^create (?:or replace )?(function|view) \{schema\}\.(\w+)", re.MULTILINE)
+_SIGNATURE = re.compile(r"^create or replace function (\{schema\}\.\w+\([^)]*\))", re.MULTILINE)
+
+
+def made_before(revision: str) -> dict[str, str]:
+    """Return the newest text of each function and view in the revisions before this one."""
+    texts: dict[str, str] = {}
+    for path in sorted((migrations_path() / "sql").glob("[0-9]*/0[34]_*.sql")):
+        if path.parent.name < revision:
+            made = path.read_text(encoding="utf-8")
+            starts = [_with_comment(made, head.start()) for head in _HEAD.finditer(made)]
+            names = [head[2] for head in _HEAD.finditer(made)]
+            ends = [*starts[1:], len(made)]
+            for name, start, end in zip(names, starts, ends, strict=True):
+                texts[name] = made[start:end].strip("\n") + "\n"
+    return texts
+
+
+def _with_comment(text: str, start: int) -> int:
+    """Return where the comment above a statement begins."""
+    lines = text[:start].splitlines(keepends=True)
+    while lines and lines[-1].startswith("--"):
+        start -= len(lines.pop())
+    return start
+
+
+def changed(revision: str, files: list[Path]) -> tuple[list[Path], str]:
+    """Return the files that are new or have changed, and the SQL that undoes them."""
+    before = made_before(revision)
+    new = [
+        p for p in files if before.get(p.stem) != p.read_text(encoding="utf-8").strip("\n") + "\n"
+    ]
+    undo = []
+    for path in reversed(new):
+        text = path.read_text(encoding="utf-8")
+        former = before.get(path.stem)
+        if former is None or _signature(former) != _signature(text):
+            kind = "function" if _SIGNATURE.search(text) else "view"
+            undo.append(f"drop {kind} {_arguments(text) or f'{{schema}}.{path.stem}'};\n")
+    undo += [before[path.stem] for path in new if path.stem in before]
+    return new, "\n".join(undo)
+
+
+def _signature(text: str) -> str:
+    found = _SIGNATURE.search(text)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _arguments(text: str) -> str:
+    """Return name and arguments as DROP FUNCTION takes them: without defaults."""
+    return re.sub(r" default [^,)]+", "", _signature(text)).replace("( ", "(").replace(" )", ")")
+
+
+def freeze_later(revision: str) -> None:
+    """Write what has changed since the revision before, and its undoing."""
+    folder = migrations_path() / "sql" / revision
+    undoings = []
+    for name, files in (("03_functions", function_files()), ("04_views", view_files())):
+        new, undo = changed(revision, files)
+        target = folder / f"{name}.sql"
+        if new:
+            target.write_text(frozen(new), encoding="utf-8")
+        else:
+            target.unlink(missing_ok=True)
+        undoings.append(undo)
+    head = "-- Brings back what the revision replaced, and removes what it made.\n"
+    head += "-- Written by tests/tools/freeze.py.\n"
+    text = head + "\n".join(reversed([undo for undo in undoings if undo]))
+    text += "\nrevoke all on all functions in schema {schema} from public;\n"
+    (folder / "down" / "01_down.sql").write_text(text, encoding="utf-8")
+
+
 def main(revision: str) -> None:
-    """Write ``03_functions.sql`` and ``04_views.sql`` of the revision."""
+    """Write ``03_functions.sql`` and ``04_views.sql`` of the revision, and its undoing."""
+    if revision != FIRST:
+        freeze_later(revision)
+        return
     folder = migrations_path() / "sql" / revision
     (folder / "03_functions.sql").write_text(frozen(function_files()), encoding="utf-8")
     (folder / "04_views.sql").write_text(frozen(view_files()), encoding="utf-8")
-    if revision == FIRST:
-        down = removal(frozen(sorted(folder.glob("*.sql"))))
-        (folder / "down" / "01_down.sql").write_text(down, encoding="utf-8")
+    down = removal(frozen(sorted(folder.glob("*.sql"))))
+    (folder / "down" / "01_down.sql").write_text(down, encoding="utf-8")
 
 
 if __name__ == "__main__":

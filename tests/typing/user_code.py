@@ -5,7 +5,14 @@ Each line that ends in `# error` must be refused, and no other.
 
 from typing import assert_type
 
-from pynenc_pg import InvocationStatus, Pynenc, PynencBuilder, RetryError
+from pynenc_pg import (
+    ConcurrencyControlType,
+    InvocationStatus,
+    Pynenc,
+    PynencBuilder,
+    RetryError,
+)
+from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.task import Task
 
@@ -33,7 +40,36 @@ def collect(*numbers: float, **named: list[str]) -> dict[str, float] | None:
     return None
 
 
+@app.task(
+    registration_concurrency=ConcurrencyControlType.KEYS,
+    running_concurrency="arguments",
+    key_arguments=("user",),
+    max_running=2,
+    on_diff_non_key_args_raise=True,
+    reroute_on_concurrency_control=False,
+)
+def sync(user: str, depth: int = 1) -> set[str]:
+    return {user}
+
+
+@app.direct_task
+def square(n: int) -> float:
+    return n**2
+
+
+@app.direct_task(
+    parallel_func=lambda arguments: ({"loud": True}, [{"name": n} for n in arguments["names"]]),
+    aggregate_func=" ".join,
+    queue="low",
+)
+async def greet_all(names: list[str]) -> str:
+    return " ".join(names)
+
+
 async def main() -> None:
+    group = await add.aparallelize([(1,), (2, 3)])
+    assert_type([result async for result in group.async_results()], list[int])
+    assert_type(await greet_all(["ann"]), str)
     invocation = await add.acall(1, y=3)
     assert_type(invocation, Invocation[int])
     assert_type(await invocation.async_result(), int)
@@ -46,10 +82,16 @@ assert_type(add(1), Invocation[int])
 assert_type(add(1, y=2).result, int)
 assert_type(greet("ann", loud=True).result_or_raise(timeout=1.0), str)
 assert_type(collect(1, 2.5, names=["a"]).result, dict[str, float] | None)
+assert_type(sync("ann", depth=2).result, set[str])
 assert_type(add(1).status, InvocationStatus)
 assert_type(add(1).num_retries, int)
 assert_type(add.func(1, 2), int)
 assert_type(add.get_invocation("id").result, int)
+assert_type(add.parallelize([(1,), {"x": 2}, add.args(3, y=4)]), InvocationGroup[int])
+assert_type(list(greet.parallelize(({"name": n} for n in "ab"), {"loud": True}).results), list[str])
+assert_type([call.result for call in add.parallelize([]).progress().as_completed()], list[int])
+assert_type(square(3), float)
+assert_type(square.task.parallelize([(n,) for n in range(3)])[0].status, InvocationStatus)
 any_task: Task[..., object] = greet
 covariant: Invocation[int | str] = add(1)
 with app as entered:
@@ -61,6 +103,11 @@ add(1, 2, 3)  # error
 add()  # error
 add(z=1)  # error
 greet("ann", True)  # error
+add.args("1")  # error
+add.parallelize([1])  # error
+square("1")  # error
+square(1).result  # error
+greet_all([1])  # error
 greet(name=1)  # error
 collect("1")  # error
 collect(named="a")  # error
@@ -76,6 +123,10 @@ def misspelt() -> None: ...
 
 @app.task(max_retries="3")  # error
 def mistyped() -> None: ...
+
+
+@app.task(max_running="2")  # error
+def miscounted() -> None: ...
 
 
 @app.task(retry_delay=lambda attempt: 2.0)  # error

@@ -204,7 +204,9 @@ def test_the_runner_follows_the_configuration() -> None:
     assert isinstance(app.runner, ThreadRunner)
     assert app.runner is app.runner
     app.conf.runner_cls = "Nobody"
-    with pytest.raises(ConfigError, match=r"'Nobody': choose one of DummyRunner, ThreadRunner"):
+    with pytest.raises(
+        ConfigError, match=r"'Nobody': choose one of AsyncRunner, DummyRunner, ThreadRunner"
+    ):
         _ = app.runner
 
 

@@ -16,14 +16,16 @@ import psycopg
 import pytest
 
 from pynenc_pg import Pynenc, RetryError, exceptions
+from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.conf.load import load
-from pynenc_pg.domain.ids import RunnerId, new_invocation_id
+from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Hold, NewInvocation, RecoveryPolicy, RunnerSpec
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.postgres import database, errors
 from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.embedded.dsn import from_dsn
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
+from pynenc_pg.runner.threads import Threads
 from pynenc_pg.testing import World, in_memory
 
 ROOT: Final = Path(__file__).parents[2]
@@ -72,6 +74,17 @@ def fetch(page: int) -> NoReturn:
     """Never succeed."""
     message = f"page {page} is not there yet"
     raise RetryError(message)
+
+
+@app.task(registration_concurrency="keys", key_arguments="user", on_diff_non_key_args_raise=True)
+def sync(user: str, depth: int = 1) -> None:
+    """Be registered once for a user."""
+
+
+@app.task
+def look() -> None:
+    """Wait for oneself."""
+    look.invocation.result  # noqa: B018 - asking waits
 
 
 # --- the table of errors ----------------------------------------------------------------------
@@ -161,6 +174,19 @@ def _reach_nobody(_: World) -> object:
         return away.purge()
 
 
+def _let_too_many_wait(_: World) -> object:
+    executor = Threads(
+        engine=app.engine,
+        conf=RunnerConf(),
+        runner_id=ME,
+        done=lambda _: None,
+        freed=lambda: None,
+    )
+    executor._waiting = dict.fromkeys(map(InvocationId, map(str, range(1000))))  # type: ignore[assignment]
+    executor.check_room_to_wait()
+    return None
+
+
 #: By the name of the error, what raises it. In memory, or without any store.
 IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "ConfigError": lambda _: Pynenc(config_values={"runer_cls": "ThreadRunner"}),
@@ -169,6 +195,9 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "SerializationError": lambda _: show(row for row in range(3)),
     "InvocationNotFoundError": lambda _: app.get_invocation(new_invocation_id()),
     "ConcurrencyControlledError": _control,
+    "InvocationConcurrencyWithDifferentArgumentsError": lambda _: (sync("ann"), sync("ann", 2)),
+    "InvocationCycleError": lambda _: look().result,
+    "TooManyWaitingError": _let_too_many_wait,
     "InvocationCancelledError": _cancel,
     "InvocationExpiredError": _expire,
     "RecoveriesExhaustedError": _exhaust,
@@ -308,7 +337,15 @@ def _write(block: str, folder: Path) -> str | None:
     return named[1].removesuffix(".py")
 
 
-@pytest.mark.parametrize("page", ["docs/howto/call-and-wait.md", "docs/howto/retries.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/howto/call-and-wait.md",
+        "docs/howto/parallelize.md",
+        "docs/howto/retries.md",
+        "docs/howto/concurrency.md",
+    ],
+)
 def test_examples_of_a_page_run(
     page: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,10 +29,10 @@ def test_the_runner_is_what_runner_cls_says_whenever_it_is_set() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("ThredRunner", "choose one of DummyRunner, ThreadRunner"),
+        ("ThredRunner", "choose one of AsyncRunner, DummyRunner, ThreadRunner"),
         ("no.such.Runner", "No module named 'no'"),
         ("pynenc_pg.runner.thread.Runner", "nothing of that name in pynenc_pg.runner.thread"),
-        ("pynenc_pg.runner.thread.logger", "no BaseRunner in pynenc_pg.runner.thread"),
+        ("pynenc_pg.runner.thread.Threads", "no BaseRunner in pynenc_pg.runner.thread"),
     ],
 )
 def test_a_runner_that_is_none(name: str, why: str) -> None:

@@ -236,7 +236,9 @@ create table pynenc.wait_edge (
     waiter_id uuid,
     listener text not null,
     created_at timestamp with time zone default clock_timestamp() not null,
+    needed smallint default 0 not null,
     constraint wait_edge_listener_check CHECK (((octet_length(listener) >= 1) AND (octet_length(listener) <= 63))),
+    constraint wait_edge_needed CHECK (((needed >= 0) AND (needed <= 2))),
     constraint wait_edge_once UNIQUE NULLS NOT DISTINCT (awaited_id, listener, waiter_id),
     constraint wait_edge_pkey PRIMARY KEY (edge_id)
 ) with (
@@ -313,25 +315,28 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.choose(p_app text, p_queue text, p_keyed uuid[], p_floor double precision, p_limit integer, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION pynenc.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_floor double precision, p_limit integer, p_now timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
 AS $function$
 begin
     return array(
         with free as materialized (
-            select s.invocation_id, s.rank from invocation_state s
+            select s.invocation_id, s.awaited, s.rank from invocation_state s
             where s.app_id = p_app and s.queue = p_queue and s.rank >= p_floor
               and s.available and s.due_at is null and s.lane is null
               and (s.expires_at is null or s.expires_at > p_now)
-            order by s.rank, s.invocation_id limit p_limit for no key update skip locked
-        ), keyed as (
-            select s.invocation_id, s.rank from unnest(p_keyed) k (id) cross join lateral (
+              and s.invocation_id <> all (p_awaited)
+            order by s.rank, s.invocation_id limit p_limit - cardinality(p_awaited)
+            for no key update skip locked
+        ), known as (
+            select s.invocation_id, s.awaited, s.rank
+            from unnest(p_awaited || p_keyed) k (id) cross join lateral (
                 select * from invocation_state s where s.invocation_id = k.id offset 0) s
             where s.queue = p_queue
         )
-        select c.invocation_id from (table free union all table keyed) c
-        order by c.rank, c.invocation_id limit p_limit);
+        select c.invocation_id from (table free union all table known) c
+        order by c.awaited desc nulls last, c.rank, c.invocation_id limit p_limit);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[] DEFAULT '{}'::text[], p_floors double precision[] DEFAULT '{}'::double precision[])
@@ -353,6 +358,7 @@ declare
     v_left    integer := p_limit;
     v_lanes   bigint[];
     v_keyed   uuid[];
+    v_awaited uuid[];
     v_taken   uuid[] := '{}';
     v_ids     uuid[];
     v_floor   double precision;
@@ -378,15 +384,21 @@ begin
         foreach v_queue in array v_queues loop
             exit when v_left <= 0;
             v_floor := coalesce(p_floors[array_position(p_floor_queues, v_queue)], '-infinity');
-            if v_keyed = '{}' then
+            v_awaited := array(
+                select s.invocation_id from invocation_state s
+                where s.app_id = p_app and s.queue = v_queue and s.awaited is not null
+                  and s.available and s.due_at is null and s.lane is null
+                  and (s.expires_at is null or s.expires_at > v_now)
+                order by s.awaited desc, s.rank limit v_left for no key update skip locked);
+            if v_awaited <> '{}' or v_keyed <> '{}' then
+                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_floor, v_left, v_now);
+            else
                 v_ids := array(
                     select s.invocation_id from invocation_state s
                     where s.app_id = p_app and s.queue = v_queue and s.rank >= v_floor
                       and s.available and s.due_at is null and s.lane is null
                       and (s.expires_at is null or s.expires_at > v_now)
                     order by s.rank, s.invocation_id limit v_left for no key update skip locked);
-            else
-                v_ids := choose(p_app, v_queue, v_keyed, v_floor, v_left, v_now);
             end if;
             v_taken := v_taken || v_ids;
             v_left := v_left - cardinality(v_ids);
@@ -401,8 +413,8 @@ begin
 
     -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
     -- same, and a row that changes with every call is slow to read while an old snapshot is held.
-    if v_taken = '{}' and p_idle and not v_idle
-       or v_taken <> '{}' and v_idle and v_idle_at < v_now - interval '1 second' then
+    if v_left > 0 and p_idle and not v_idle
+       or v_left <= 0 and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
     return query
@@ -801,6 +813,27 @@ begin
     return new;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.hasten(p_app text, p_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ids    uuid[];
+    v_depths integer[];
+begin
+    select array_agg(s.invocation_id), array_agg(i.depth) into v_ids, v_depths
+    from (select s.invocation_id from unnest(p_ids) a (id) cross join lateral (
+              select s.invocation_id from invocation_state s
+              where s.invocation_id = a.id and s.awaited is null and s.runner_id is null
+              offset 0 for no key update skip locked) s offset 0) s
+    join invocation i on i.invocation_id = s.invocation_id;
+    if v_ids is not null then
+        update invocation_state s set awaited = m.depth, previous_status = s.status
+        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = m.id;
+        perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.heartbeat(p_app text, p_runner text, p_lock boolean, OUT alive boolean, OUT "position" integer, OUT others boolean, OUT locked boolean)
  RETURNS record
  LANGUAGE plpgsql
@@ -944,6 +977,29 @@ CREATE OR REPLACE FUNCTION pynenc.lock_space()
  IMMUTABLE PARALLEL SAFE
 RETURN (hashtext('pynenc'::text) & 2147483647);
 
+CREATE OR REPLACE FUNCTION pynenc.lock_waits(p_app text, p_id uuid, p_awaited uuid[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_lock constant bigint := hashtextextended('pynenc.waits.' || p_app, 0);
+begin
+    if own_children(p_id, p_awaited) then
+        begin
+            perform pg_advisory_xact_lock_shared(v_lock);
+            -- A new statement: what they did while we waited for the lock counts.
+            if own_children(p_id, p_awaited) then
+                return true;
+            end if;
+            raise object_not_in_prerequisite_state;
+        exception when object_not_in_prerequisite_state then
+            null;  -- undone is the shared lock: two that hold it could never get it alone
+        end;
+    end if;
+    perform pg_advisory_xact_lock(v_lock);
+    return false;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.maintain(p_app text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -1080,11 +1136,97 @@ begin
     where o.app_id = p_app;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.own_children(p_id uuid, p_ids uuid[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+    return not exists (
+        select from unnest(p_ids) a (id)
+        where exists (select from wait_edge e where e.waiter_id = a.id)
+           or exists (select from invocation_state s
+                      where s.invocation_id = a.id and s.lane is not null offset 0)
+           or not exists (select from invocation i
+                          where i.invocation_id = a.id and i.parent_id = p_id offset 0));
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.partition_name(p_parent text, p_from timestamp with time zone)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ((p_parent || '_'::text) || to_char((p_from AT TIME ZONE 'UTC'::text), 'YYYYMMDD'::text));
+
+CREATE OR REPLACE FUNCTION pynenc.pause(p_app text, p_runner text, p_id uuid, p_lease bigint, p_awaited uuid[], p_any boolean, p_listener text)
+ RETURNS TABLE(invocation_id uuid, status text, value text, reason text, runner_id text, finished_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_tree    boolean;
+    v_live    uuid[];
+    v_held    boolean;
+    v_unknown uuid;
+begin
+    perform check_isolation();
+    v_tree := lock_waits(p_app, p_id, p_awaited);
+    -- An end waits for us, a claim does not.
+    perform from invocation_state s where s.invocation_id = any (p_awaited) and s.invocation_id < p_id
+    order by s.invocation_id for key share;
+    select true into v_held from invocation_state s
+    where s.invocation_id = p_id and s.app_id = p_app and s.runner_id is not distinct from p_runner
+      and s.lease = p_lease and s.status in ('running', 'resumed', 'paused') for no key update;
+    if not found then
+        raise exception 'invocation % cannot wait: runner % does not hold it', p_id, p_runner
+            using errcode = 'PN002', hint = 'It was given to another runner; its task must stop.';
+    end if;
+    perform from invocation_state s where s.invocation_id = any (p_awaited) and s.invocation_id > p_id
+    order by s.invocation_id for key share;
+
+    -- A new statement: those that ended while we waited are gone from here.
+    v_live := array(select a.id from unnest(p_awaited) a (id) where exists (
+                        select from invocation_state s where s.invocation_id = a.id and s.app_id = p_app
+                        offset 0));
+    if cardinality(v_live) < cardinality(p_awaited) then
+        select a.id into v_unknown from unnest(p_awaited) a (id)
+        where a.id <> all (v_live) and not exists (
+            select from outcomes(p_app, array[a.id])) limit 1;
+        if found then
+            raise exception 'invocation % waits for % that this app has never seen, or that was purged',
+                    p_id, v_unknown
+                using errcode = 'PN014', hint = 'Call the task again.';
+        end if;
+    end if;
+    if p_any and cardinality(v_live) = cardinality(p_awaited)
+       or not p_any and p_awaited[1] = any (v_live) then
+        insert into wait_edge (app_id, awaited_id, waiter_id, listener, needed)
+        select p_app, l.id, p_id, p_listener,
+               case when p_any then 2 when l.id = p_awaited[1] then 1 else 0 end
+        from unnest(v_live) l (id)
+        on conflict (awaited_id, listener, waiter_id) do update set needed = excluded.needed
+        where excluded.needed > 0;
+        if not v_tree then
+            perform refuse_circle(p_id);
+        end if;
+        perform hasten(p_app, v_live);
+        update invocation_state s
+        set status = 'paused', previous_status = s.status, status_at = greatest(v_now, s.status_at),
+            reason = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner
+        where s.invocation_id = p_id and s.status <> 'paused';
+    end if;
+    if cardinality(v_live) = cardinality(p_awaited) then
+        return;
+    end if;
+    return query select * from outcomes(p_app, array(
+        select a.id from unnest(p_awaited) a (id) where a.id <> all (v_live)));
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.pause_queue(p_app text, p_queue text, p_paused boolean)
  RETURNS void
@@ -1327,6 +1469,97 @@ begin
         using errcode = 'PN004', hint = 'Retention drops whole partitions; purge empties an app.';
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.refuse_circle(p_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_nodes  uuid[] := array[p_id];
+    v_new    uuid[] := array[p_id];
+    v_from   uuid[] := '{}';
+    v_to     uuid[] := '{}';
+    v_one_of boolean[] := '{}';
+    v_found  record;
+    v_free   uuid[] := '{}';
+    v_path   uuid[] := array[p_id];
+begin
+    while v_new <> '{}' loop
+        select array_agg(f.id) as waiters, array_agg(n.id) as awaited, array_agg(n.one_of) as one_of
+        into v_found
+        from unnest(v_new) f (id)
+        cross join lateral (select s.status, s.lane, s.runner_id from invocation_state s
+                            where s.invocation_id = f.id offset 0) s
+        cross join lateral (
+            select e.awaited_id as id, e.needed = 2 as one_of from wait_edge e
+            where e.waiter_id = f.id and e.needed > 0 and (s.status = 'paused' or f.id = p_id)
+            union all
+            select x.invocation_id, true from lane l join slot x on x.lane = l.lane_id
+            where l.lane_id = s.lane and s.runner_id is null
+              and l.slots <= (select count(*) from slot c where c.lane = s.lane)
+        ) n;
+        exit when v_found.waiters is null;
+        v_from := v_from || v_found.waiters;
+        v_to := v_to || v_found.awaited;
+        v_one_of := v_one_of || v_found.one_of;
+        v_new := array(select distinct t from unnest(v_found.awaited) t where t <> all (v_nodes));
+        v_nodes := v_nodes || v_new;
+    end loop;
+    if p_id <> all (v_to) then
+        return;
+    end if;
+
+    loop  -- whoever can go on lets others go on
+        v_new := array(
+            select n.id from unnest(v_nodes) n (id)
+            left join unnest(v_from, v_to, v_one_of) e (waiter, awaited, one_of) on e.waiter = n.id
+            where n.id <> all (v_free)
+            group by n.id
+            having coalesce(bool_and(e.awaited = any (v_free)) filter (where not e.one_of), true)
+               and coalesce(bool_or(e.awaited = any (v_free)) filter (where e.one_of), true));
+        exit when v_new = '{}';
+        v_free := v_free || v_new;
+    end loop;
+    if p_id = any (v_free) then
+        return;
+    end if;
+    loop
+        v_path := v_path || (
+            select e.awaited from unnest(v_from, v_to) e (waiter, awaited)
+            where e.waiter = v_path[cardinality(v_path)] and e.awaited <> all (v_free)
+            order by e.awaited <> p_id, e.awaited = any (v_path), e.awaited limit 1);
+        exit when v_path[cardinality(v_path)] = any (v_path[:cardinality(v_path) - 1]);
+    end loop;
+    raise exception 'invocation % would wait for ever: %', p_id, (
+            select string_agg(format('%s (%s)', p.id, i.task_id), ' -> ' order by p.n)
+            from unnest(v_path) with ordinality p (id, n)
+            left join lateral (select i.task_id from invocation i where i.invocation_id = p.id offset 0) i
+            on true)
+        using errcode = 'PN012', detail = array_to_string(v_path, ' '),
+              hint = 'Each waits for the next, or for a slot of the concurrency key it holds.';
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_held uuid;
+    v_call uuid;
+begin
+    -- Equal calls have equal call ids; an older release may have made the invocation's another way.
+    select c.become, c.id into v_held, v_call
+    from unnest(p_ids, p_become, p_call_ids, p_arguments) with ordinality
+             c (id, become, call_id, arguments, n)
+    join invocation i on i.invocation_id = c.become
+    where c.id <> c.become and i.call_id <> c.call_id and i.arguments::text <> c.arguments
+    order by c.n limit 1;
+    if found then
+        raise exception 'invocation % of % is registered with the same key and other arguments',
+            v_held, p_task using errcode = 'PN013', detail = v_held || ' ' || v_call,
+            hint = 'Call again when it has started, or with the same arguments.';
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.refuse_insert()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1338,6 +1571,25 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.register(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return register_2(p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots,
+                      p_must_not_wait, p_parent, p_depth, p_options, p_changed_by,
+                      p_own_connection, p_ids, p_call_ids, p_arguments, p_registration_keys,
+                      p_lane_keys, false);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1389,6 +1641,8 @@ begin
         from unnest(p_ids, v_lanes) with ordinality c (id, lane, n)
         where cardinality(v_fresh) = cardinality(p_ids)
            or c.id = any (v_fresh) and c.n = array_position(p_ids, c.id);
+    elsif p_refuse_different then
+        perform refuse_different(p_task, p_ids, v_become, p_call_ids, p_arguments);
     end if;
 
     if v_due is not null then
@@ -1584,6 +1838,55 @@ begin
     return v_become;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[])
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_done uuid[];
+begin
+    perform check_isolation();
+    with mine as materialized (
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner and s.status = 'paused'
+            offset 0 for no key update) s
+    ), gone_on as (
+        update invocation_state s
+        set status = 'resumed', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, changed_by = p_runner
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select g.invocation_id from gone_on g) into v_done;
+    if p_forget <> '{}' then
+        delete from wait_edge e using unnest(p_ids, p_leases) h (id, lease)
+        where e.waiter_id = h.id and e.awaited_id = any (p_forget) and exists (
+            select from invocation_state s where s.invocation_id = h.id and s.lease = h.lease offset 0);
+    end if;
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select h.id, case when exists (
+        select from invocation_state s where s.invocation_id = h.id
+        and s.runner_id is not distinct from p_runner and s.lease = h.lease
+        and s.status in ('running', 'resumed') offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.retry(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_reasons text[], p_delays double precision[], p_errors text[])
  RETURNS TABLE(invocation_id uuid, answer text)
  LANGUAGE plpgsql
@@ -1633,6 +1936,9 @@ begin
            min(a.delay) filter (where a.delay > 0), bool_or(coalesce(a.delay, 0) <= 0)
     into v_done, v_off, v_next, v_ready from again a;
 
+    if v_done is not null then
+        delete from wait_edge e where e.waiter_id = any (v_done);
+    end if;
     if v_off is not null then
         perform end_unowned(v_off, 'failed', 'cancelled', p_runner);
     end if;
@@ -2083,6 +2389,7 @@ grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
@@ -2096,11 +2403,14 @@ grant execute on function pynenc.history(text,uuid) to pynenc_worker;
 grant execute on function pynenc.is_served(text,text) to pynenc_worker;
 grant execute on function pynenc.maintain(text) to pynenc_worker;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
+grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text) to pynenc_worker;
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
+grant execute on function pynenc.resume(text,text,uuid[],bigint[],uuid[]) to pynenc_worker;
 grant execute on function pynenc.retry(text,text,uuid[],bigint[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;

@@ -1,9 +1,10 @@
 -- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
 -- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final.
--- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked: never waits, so they may come in the order of their turn), then rows
--- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
--- p_queues in the order they are served; empty means all. p_idle: what the caller will do if
--- nothing is found, so that producers know whether somebody must be woken.
+-- What others wait for comes first, the deepest before the others; then by rank.
+-- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked:
+-- never waits, so they may come in the order of their turn), then rows (skip locked). Raises: PN010 the runner is unknown or was declared dead.
+-- p_queues in the order they are served; empty means all. p_idle: whether the caller sleeps if less
+-- than p_limit is found, so that producers know whether somebody must be woken.
 -- p_floors: by queue (in p_floor_queues) the rank below which the caller has lately seen nothing
 -- ready. It is looked below only if nothing is found above. See PgOrchestrator, which uses it while
 -- `looked`, the seconds that looking for work without a key took, is long.
@@ -22,6 +23,7 @@ declare
     v_left    integer := p_limit;
     v_lanes   bigint[];
     v_keyed   uuid[];
+    v_awaited uuid[];
     v_taken   uuid[] := '{}';
     v_ids     uuid[];
     v_floor   double precision;
@@ -47,15 +49,21 @@ begin
         foreach v_queue in array v_queues loop
             exit when v_left <= 0;
             v_floor := coalesce(p_floors[array_position(p_floor_queues, v_queue)], '-infinity');
-            if v_keyed = '{}' then
+            v_awaited := array(
+                select s.invocation_id from invocation_state s
+                where s.app_id = p_app and s.queue = v_queue and s.awaited is not null
+                  and s.available and s.due_at is null and s.lane is null
+                  and (s.expires_at is null or s.expires_at > v_now)
+                order by s.awaited desc, s.rank limit v_left for no key update skip locked);
+            if v_awaited <> '{}' or v_keyed <> '{}' then
+                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_floor, v_left, v_now);
+            else
                 v_ids := array(
                     select s.invocation_id from invocation_state s
                     where s.app_id = p_app and s.queue = v_queue and s.rank >= v_floor
                       and s.available and s.due_at is null and s.lane is null
                       and (s.expires_at is null or s.expires_at > v_now)
                     order by s.rank, s.invocation_id limit v_left for no key update skip locked);
-            else
-                v_ids := choose(p_app, v_queue, v_keyed, v_floor, v_left, v_now);
             end if;
             v_taken := v_taken || v_ids;
             v_left := v_left - cardinality(v_ids);
@@ -70,8 +78,8 @@ begin
 
     -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
     -- same, and a row that changes with every call is slow to read while an old snapshot is held.
-    if v_taken = '{}' and p_idle and not v_idle
-       or v_taken <> '{}' and v_idle and v_idle_at < v_now - interval '1 second' then
+    if v_left > 0 and p_idle and not v_idle
+       or v_left <= 0 and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
     return query

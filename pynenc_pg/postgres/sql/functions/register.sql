@@ -1,6 +1,5 @@
--- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.
--- Moves: (new) -> registered. Locks: lanes by key (key share), then registration keys in order.
--- Raises: PN008 isolation, PN009 an id whose time is more than a day off.
+-- As register_2, which has replaced it, without its last parameter: here for clients of the release
+-- before. Moves: (new) -> registered. Raises: as register_2, but for PN013.
 create or replace function {schema}.register(
     p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision,
     p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid,
@@ -8,52 +7,9 @@ create or replace function {schema}.register(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[]
 ) returns uuid[] language plpgsql {definer} as $$
-declare
-    v_now     timestamptz := clock_timestamp();
-    v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
-    v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
-    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * 60;
-    v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
-    v_become  uuid[] := p_ids;
-    v_fresh   uuid[];
 begin
-    perform check_isolation();
-    perform prepare_registration(p_app, p_queue, p_ids, v_now);
-    if p_lane_keys is not null then
-        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
-    end if;
-    if p_registration_keys is not null then
-        v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
-                                 p_changed_by, p_ids, p_registration_keys, v_lanes);
-    end if;
-
-    with fresh as (
-        insert into invocation (
-            invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by)
-        select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by
-        from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
-        where c.id = c.become
-        on conflict (invocation_id) do nothing
-        returning invocation_id
-    )
-    select array(select f.invocation_id from fresh f) into v_fresh;
-    if p_registration_keys is null then
-        insert into invocation_state (
-            invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
-            lane, must_not_wait)
-        select c.id, p_app, p_queue, 'registered', v_now, p_changed_by, v_rank, v_due, v_expires,
-               c.lane, p_must_not_wait
-        from unnest(p_ids, v_lanes) with ordinality c (id, lane, n)
-        where cardinality(v_fresh) = cardinality(p_ids)
-           or c.id = any (v_fresh) and c.n = array_position(p_ids, c.id);
-    end if;
-
-    if v_due is not null then
-        perform notify(p_app, 'due', to_json(p_delay));
-    elsif not p_own_connection or somebody_idle(p_app, v_now) then
-        perform notify(p_app, 'work');
-    end if;
-    return v_become;
+    return register_2(p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots,
+                      p_must_not_wait, p_parent, p_depth, p_options, p_changed_by,
+                      p_own_connection, p_ids, p_call_ids, p_arguments, p_registration_keys,
+                      p_lane_keys, false);
 end $$;

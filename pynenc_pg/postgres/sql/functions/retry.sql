@@ -42,6 +42,9 @@ begin
            min(a.delay) filter (where a.delay > 0), bool_or(coalesce(a.delay, 0) <= 0)
     into v_done, v_off, v_next, v_ready from again a;
 
+    if v_done is not null then
+        delete from wait_edge e where e.waiter_id = any (v_done);
+    end if;
     if v_off is not null then
         perform end_unowned(v_off, 'failed', 'cancelled', p_runner);
     end if;

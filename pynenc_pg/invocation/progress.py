@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from rich.console import Console
 
 #: Seconds between lines where there is no terminal.
 EVERY = 2.0
@@ -19,8 +18,9 @@ EVERY = 2.0
 class Meter:
     """Shows how many of ``total`` are done, and how many a second."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        """Begin at 0; the clock starts now."""
+    def __init__(self, what: str, total: int, console: Console | None = None) -> None:
+        """Begin at 0; the clock starts now. Without a console it goes to standard error."""
+        console = console or Console(stderr=True)
         self._console = console
         self._total = total
         self._done = 0
@@ -28,13 +28,13 @@ class Meter:
         self._bar: Progress | None = None
         if console.is_terminal:
             self._bar = Progress(
-                TextColumn("parse_file"),
+                TextColumn(what, markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]:,.0f}/s"),
                 console=console,
             )
-            self._bar.add_task("parse_file", total=total, rate=0.0)
+            self._bar.add_task(what, total=total, rate=0.0)
 
     def add(self, number: int) -> None:
         """So many more are done."""

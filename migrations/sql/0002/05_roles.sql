@@ -1,0 +1,24 @@
+-- As in 0001: nobody may call a function but the roles it was made for, where these exist.
+revoke all on all functions in schema {schema} from public;
+
+do $$
+declare
+    v_role   text;
+    v_name   text;
+    v_verb   text;
+    v_grants constant jsonb := '{
+        "producer": ["register_2"],
+        "worker": ["pause", "resume", "register_2"]
+    }';
+begin
+    for v_role in select jsonb_object_keys(v_grants) loop
+        v_name := '{schema_name}_' || v_role;
+        continue when not exists (select from pg_roles where rolname = v_name);
+        for v_verb in
+            select p.oid::regprocedure::text from pg_proc p
+            where p.pronamespace = '{schema}'::regnamespace and v_grants->v_role ? p.proname
+        loop
+            execute format('grant execute on function %s to %I', v_verb, v_name);
+        end loop;
+    end loop;
+end $$;

@@ -1,0 +1,1 @@
+alter table {schema}.wait_edge drop column needed;

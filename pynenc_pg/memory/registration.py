@@ -1,0 +1,80 @@
+"""Calls become invocations, or one with others. The caller holds the lock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from pynenc_pg.domain.records import Batch, NewInvocation, Registered
+from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
+from pynenc_pg.memory.checks import check_batch
+from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.lanes import share_lane
+from pynenc_pg.memory.rows import Call, Queue, Row
+
+#: A point of priority is worth this many seconds of waiting.
+AGEING: Final = 60.0
+
+
+def register(database: MemDatabase, batch: Batch) -> list[Registered]:
+    """Accept calls as REGISTERED, all or none.
+
+    Raises:
+        DataRejectedError: something of the batch cannot be kept.
+        StoreError: an id that was made more than a day from now.
+        InvocationConcurrencyWithDifferentArgumentsError: a call would become one that has other
+            arguments, and the batch refuses that.
+    """
+    now = database.clock()
+    check_batch(batch, now)
+    if batch.refuse_different:
+        _check_same_arguments(batch, database)
+    database.queues.setdefault(batch.queue, Queue())
+    return [_accept(database, batch, new, now) for new in batch.invocations]
+
+
+def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
+    lane = None
+    if new.lane_key is not None:
+        lane = share_lane(database, new.lane_key, batch.queue, batch.slots, batch.changed_by)
+    if new.invocation_id in database.calls:  # the same id again is the same call
+        return Registered(new.invocation_id, reused=False)
+    if new.registration_key is not None and new.registration_key in database.keys:
+        return Registered(database.keys[new.registration_key], reused=True)
+    due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
+    expires = batch.expires_in
+    call = Call(new, batch, now)
+    database.calls[new.invocation_id] = call
+    database.add(
+        Row(
+            call=call,
+            status_at=now,
+            rank=(due_at or now).timestamp() - batch.priority * AGEING,
+            due_at=due_at,
+            expires_at=None if expires is None else now + timedelta(seconds=expires),
+            lane=lane,
+            registration_key=new.registration_key,
+        )
+    )
+    return Registered(new.invocation_id, reused=False)
+
+
+def _check_same_arguments(batch: Batch, database: MemDatabase) -> None:
+    first: dict[str, NewInvocation] = {}
+    for new in batch.invocations:
+        key = new.registration_key
+        if key is None or new.invocation_id in database.calls:
+            continue
+        held = first.get(key)
+        if held is None and key in database.keys:
+            held = database.calls[database.keys[key]].new
+        if held is None:
+            first[key] = new
+        elif held.call_id != new.call_id and held.arguments != new.arguments:
+            message = (
+                f"invocation {held.invocation_id} of {batch.task_id} is registered with the same "
+                "key and other arguments. Call again when it has started, or with the same "
+                "arguments"
+            )
+            ids = (held.invocation_id, new.invocation_id)
+            raise InvocationConcurrencyWithDifferentArgumentsError(message, ids)

@@ -1,0 +1,104 @@
+"""What executes the work that a runner has begun."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
+from pynenc_pg.conf.config_runner import RunnerConf
+from pynenc_pg.domain.ids import RunnerId
+from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.engine.core import Engine
+from pynenc_pg.exceptions import TaskFailedError
+from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.runner.pace import Pace
+from pynenc_pg.serializer.failure import encode_exception
+
+logger = logging.getLogger(__name__)
+
+
+class Parts(TypedDict):
+    """What an executor is made of."""
+
+    engine: Engine
+    conf: RunnerConf
+    runner_id: RunnerId
+    done: Callable[[Ending | Again], None]  # takes each end
+    freed: Callable[[], None]  # called when there is room for new work again
+
+
+class Executor(ABC):
+    """Has ``concurrency`` places. A task that waits for others gives its place up meanwhile."""
+
+    def __init__(self, **parts: Unpack[Parts]) -> None:
+        """Take the parts; nothing is started."""
+        conf = parts["conf"]
+        self.engine = parts["engine"]
+        self.runner_id = parts["runner_id"]
+        self.done = parts["done"]
+        self.freed = parts["freed"]
+        self.places = conf.concurrency
+        self.max_waiting = conf.max_waiting_threads
+        self.pace = Pace(slots=conf.concurrency, buffer=conf.buffer, batch=conf.batch)
+        self.low_water = 0
+        self.closed = False
+
+    def room(self) -> int:
+        """How many invocations may be claimed now.
+
+        Nothing while more than half of what may be held still waits for a place: a few large
+        claims are cheaper than many small ones.
+        """
+        capacity, active = self.pace.capacity, self.held() - self.waiting()
+        self.low_water = max(self.places - 1, capacity // 2)
+        return capacity - active if active <= self.low_water else 0
+
+    def busy(self) -> bool:
+        """Whether anything that was handed out has not ended."""
+        return self.held() > 0
+
+    def only_waiting(self) -> bool:
+        """Whether all that has not ended waits for others."""
+        return self.held() == self.waiting()
+
+    def uncarriable(self, claimed: Claimed, error: BaseException) -> Ending:
+        """Return the end of a task whose own exception breaks what would carry it."""
+        kind = type(error).__qualname__
+        logger.error(
+            "invocation.uncarriable: %s",  # no more: a traceback shows what the task's values say
+            kind,
+            extra={"invocation_id": claimed.invocation_id, "task_id": claimed.task_id},
+        )
+        failure = TaskFailedError(kind, "the task failed, and its exception could not be carried")
+        failed = encode_exception(failure, self.engine.serializer)
+        return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failed)
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the threads. They never keep the process alive."""
+
+    @abstractmethod
+    def hand_out(self, claimed: list[Claimed]) -> None:
+        """Execute these, as places become free; the deepest calls of tasks first."""
+
+    @abstractmethod
+    def held(self) -> int:
+        """How many were handed out and have not ended."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many of them wait for others, without a place."""
+
+    @abstractmethod
+    def stuck_for(self) -> float:
+        """Seconds for which every place has been taken by one task while others wait for one."""
+
+    @abstractmethod
+    def take_back(self) -> list[Claimed]:
+        """Return what has no place yet; it is not executed."""
+
+    @abstractmethod
+    def close(self) -> list[Claimed]:
+        """Stop; return what is being executed or waits. Their ends are dropped."""

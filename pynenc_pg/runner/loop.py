@@ -1,0 +1,283 @@
+"""What runners of one process have in common: claim in batches, execute, write ends in batches."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from pynenc_pg.domain.ids import new_runner_id
+from pynenc_pg.domain.records import Answer, Claimed, Hold, RunnerSpec
+from pynenc_pg.exceptions import PynencError, RunnerFencedError, StoreUnavailableError
+from pynenc_pg.runner.base import BaseRunner
+from pynenc_pg.runner.executor import Executor
+from pynenc_pg.runner.home import Home
+from pynenc_pg.runner.noise import Noise
+from pynenc_pg.runner.suspects import Suspects
+from pynenc_pg.runner.writer import CompletionWriter
+
+if TYPE_CHECKING:
+    from pynenc_pg.conf.config_runner import RunnerConf
+    from pynenc_pg.domain.ids import InvocationId
+    from pynenc_pg.engine.core import Engine
+
+logger = logging.getLogger(__name__)
+
+#: An idle runner looks again after these pauses before it sleeps until a hint: a producer may
+#: have looked for sleepers just before this one lay down.
+LOOK_AGAIN = (0.01, 0.05, 0.25)
+#: Work that was begun for threads that all turned out to be busy goes back after this time.
+GIVE_BACK_AFTER = 0.1
+
+
+class LoopRunner(BaseRunner):
+    """Claims in batches and writes completions in batches; what executes them, it is told."""
+
+    #: Executes what was begun.
+    executor_cls: ClassVar[type[Executor]]
+
+    def __init__(self, *, engine: Engine, conf: RunnerConf) -> None:
+        """Take the parts; nothing is opened before ``run``."""
+        super().__init__(engine=engine, conf=conf)
+        self._stopping = threading.Event()
+        self._at_once = threading.Event()
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        """Work until ``stop_runner_loop`` is called.
+
+        A runner that is fenced (declared dead while it lived on) abandons what it held and
+        begins anew under another id.
+        """
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._serve()
+                except RunnerFencedError as error:
+                    logger.warning("runner.anew: %s", error)
+                except StoreUnavailableError as error:
+                    logger.warning("runner.waits: %s", error)
+                    self._stopping.wait(1.0)
+        finally:
+            # Here and not at the start: a stop may come before the thread that runs us got going.
+            self._stopping.clear()
+            self._at_once.clear()
+
+    def stop_runner_loop(self) -> None:
+        """Stop claiming, let what runs finish in its time, give back the rest."""
+        self._stopping.set()
+        self._wake.set()
+
+    def stop_at_once(self) -> None:
+        """Stop without waiting for what runs: it is given back."""
+        self._at_once.set()
+        self.stop_runner_loop()
+
+    def _serve(self) -> None:
+        spec = RunnerSpec(
+            runner_id=new_runner_id(type(self).__name__),
+            runner_cls=type(self).__name__,
+            queues=self.conf.queues,
+            concurrency=self.conf.concurrency,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            lease=self.conf.lease,
+        )
+        _Service(self, spec).run()
+
+
+class _Service:
+    """One registration of a runner, from its first claim to its goodbye."""
+
+    def __init__(self, runner: LoopRunner, spec: RunnerSpec) -> None:
+        self._runner = runner
+        self._conf = runner.conf
+        self._spec = spec
+        self._store = runner.engine.store
+        self._wake = runner._wake  # noqa: SLF001 - two halves of one module
+        self._stopping = runner._stopping  # noqa: SLF001
+        self._fenced = threading.Event()
+        self._writer = CompletionWriter(
+            orchestrator=self._store.orchestrator,
+            runner_id=spec.runner_id,
+            serializer=runner.engine.serializer,
+            batch=self._conf.batch,
+            fenced=self._fenced,
+            written=self._settled,
+            ended=partial(runner.engine.results.hear, spec.runner_id),
+        )
+        self._executor = runner.executor_cls(
+            engine=runner.engine,
+            conf=self._conf,
+            runner_id=spec.runner_id,
+            done=self._writer.put,
+            freed=self._freed,
+        )
+        self._home = Home(
+            store=self._store,
+            conf=self._conf,
+            spec=spec,
+            wake=self._hint,
+            fenced=self._fenced,
+        )
+        self._looks = 0
+        self._drained = False  # the last claim left nothing, and no hint has come since
+        self._suspects = Suspects(
+            max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
+        )
+        self._noise = Noise(logger)
+
+    def run(self) -> None:
+        """Serve until stopped or fenced."""
+        try:
+            self._home.start()
+        except BaseException:
+            self._home.stop()
+            raise
+        self._writer.start()
+        self._executor.start()
+        logger.info(
+            "runner.started: %s", self._spec.runner_id, extra={"runner_id": self._spec.runner_id}
+        )
+        try:
+            while not self._stopping.is_set():
+                self._check_fence()
+                self._turn()
+        finally:
+            self._shut_down()
+
+    def _turn(self) -> None:
+        """Claim and hand out, or sleep until there is a reason to look again."""
+        self._wake.clear()
+        self._begin_suspect()
+        room = self._executor.room() - len(self._suspects)
+        if room < 1:
+            self._drained = False
+            self._give_back()
+            self._wake.wait(GIVE_BACK_AFTER)
+            return
+        try:
+            found = self._claim(room)
+        except RunnerFencedError:
+            raise
+        except PynencError as error:
+            self._noise.warn("claim.delayed", error)
+            self._wake.wait(0.5)
+            return
+        self._noise.over()
+        if found:
+            self._looks = 0
+        if found >= room:
+            return
+        again = LOOK_AGAIN[self._looks] if self._looks < len(LOOK_AGAIN) else self._home.poll
+        self._looks += 1
+        self._wake.wait(again)
+
+    def _hint(self) -> None:
+        self._looks = 0
+        self._drained = False
+        self._wake.set()
+
+    def _freed(self) -> None:
+        """There is room. Of work that came since the last claim left nothing there was a hint."""
+        if not self._drained:
+            self._wake.set()
+
+    def _claim(self, room: int) -> int:
+        """Take up to ``room`` and begin it; return how many there were."""
+        self._drained = True  # unless a hint comes meanwhile
+        orchestrator, runner_id = self._store.orchestrator, self._spec.runner_id
+        claimed = orchestrator.claim(runner_id, self._conf.queues, room)
+        if self._stopping.is_set():  # meanwhile: nothing new is begun
+            self._release(claimed)
+            return 0
+        if len(claimed) >= room:
+            self._drained = False
+        self._begin(self._suspects.pick_out(claimed))
+        return len(claimed)
+
+    def _begin(self, claimed: list[Claimed]) -> list[Claimed]:
+        """Start these and hand them out; returns those that were still ours.
+
+        Asks until it is answered: work that was begun by a call whose answer is lost would be ours
+        as long as we live, with nobody executing it.
+        """
+        holds = [Hold(c.invocation_id, c.lease) for c in claimed]
+        answers: Mapping[InvocationId, Answer] | None = None if holds else {}
+        while answers is None:
+            self._check_fence()
+            try:
+                answers = self._store.orchestrator.start(self._spec.runner_id, holds)
+            except RunnerFencedError:
+                raise
+            except PynencError as error:
+                self._noise.warn("start.delayed", error)
+                if self._stopping.wait(0.5):  # the goodbye releases them
+                    return []
+        ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
+        self._executor.hand_out(ours)
+        return ours
+
+    def _begin_suspect(self) -> None:
+        suspect = self._suspects.next()
+        while suspect is not None and not self._begin([suspect]):
+            self._suspects.settled({suspect.invocation_id})
+            suspect = self._suspects.next()
+
+    def _settled(self, ids: Collection[InvocationId]) -> None:
+        """These are no longer ours. Called by the writer's thread, too."""
+        if self._suspects.settled(ids):
+            self._wake.set()
+
+    def _give_back(self) -> None:
+        """What was begun but has no thread goes to runners that have one."""
+        if self._executor.stuck_for() >= GIVE_BACK_AFTER:
+            back = self._executor.take_back()
+            if not self._release(back):
+                self._executor.hand_out(back)  # still ours: somebody must execute them
+
+    def _release(self, claimed: list[Claimed]) -> bool:
+        if not claimed or self._fenced.is_set():
+            return True
+        holds = [Hold(c.invocation_id, c.lease) for c in claimed]
+        try:
+            self._store.orchestrator.release(self._spec.runner_id, holds)
+        except PynencError as error:
+            logger.warning("release.failed: %d, %s", len(claimed), error)
+            return False
+        self._settled({c.invocation_id for c in claimed})
+        return True
+
+    def _check_fence(self) -> None:
+        if self._fenced.is_set():
+            message = (
+                f"runner {self._spec.runner_id} is believed dead, and its work is with others: it "
+                "begins anew under another id"
+            )
+            raise RunnerFencedError(message)
+
+    def _shut_down(self) -> None:
+        self._release(self._executor.take_back() + self._suspects.take_back())
+        deadline = time.monotonic() + self._conf.shutdown_timeout
+        at_once = self._runner._at_once  # noqa: SLF001
+        while self._executor.busy() and time.monotonic() < deadline:
+            if at_once.is_set() or self._fenced.is_set():
+                break
+            if self._executor.only_waiting() and not self._home.others:
+                break  # nobody is there who could end what they wait for
+            self._wake.clear()
+            self._wake.wait(0.05)
+        abandoned = self._executor.close()
+        self._writer.close(timeout=10)
+        if abandoned:
+            logger.warning("runner.gives_back: %d running tasks, no time left", len(abandoned))
+            self._release(abandoned)
+        self._home.stop()
+        logger.info(
+            "runner.stopped: %s", self._spec.runner_id, extra={"runner_id": self._spec.runner_id}
+        )
