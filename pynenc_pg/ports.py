@@ -55,10 +55,10 @@ class Orchestrator(Protocol):
     def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each.
 
-        ``queues`` in the order they are served; none named means all. Of a concurrency key no
-        more than its slots are taken; the first beyond them is parked, and one that must not
-        wait ends as CONCURRENCY_CONTROLLED_FINAL. Paused queues give nothing. A runner that is
-        not registered, or was declared dead, gets ``RunnerFencedError``.
+        ``queues`` in the order they are served; none named means all, ``*`` all others. Of a
+        concurrency key no more than its slots are taken; the first beyond them is parked, and one
+        that must not wait ends as CONCURRENCY_CONTROLLED_FINAL. Paused queues give nothing. A
+        runner that is not registered, or was declared dead, gets ``RunnerFencedError``.
         """
         ...
 

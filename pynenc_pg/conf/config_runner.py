@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ class RunnerConf(Section):
 
     #: Queues to serve, in this order; none named means all.
     queues: Names = ()
+    #: Which queue comes first. Unset: as ``queues`` names them, round robin if it names none.
+    queue_order: Literal["ordered", "round_robin", "random"] | None = None
     #: Invocations that run at once.
     concurrency: int = Field(default=4, ge=1)
     #: Tasks that may wait for others at once, each with a thread that does not run.

@@ -66,6 +66,7 @@ class Claimed:
     parent_id: InvocationId | None
     depth: int
     options: str
+    queue: str = "default"
 
 
 @dataclass(frozen=True, slots=True)

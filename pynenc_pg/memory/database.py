@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,17 @@ class MemDatabase:
                 row.lane.must_not_wait[row.invocation_id] = row
         self._note(row, None, row.call.batch.changed_by, row.status_at)
         self.offer(row)
+
+    def open_queues(self, asked: Sequence[str]) -> list[str]:
+        """Of the queues asked for, in order, those that are not paused.
+
+        None asked for means all; ``*`` all that are not named beside it.
+        """
+        wanted: dict[str, None] = {}
+        for name in asked or ("*",):
+            others = (queue for queue in sorted(self.queues) if queue not in asked)
+            wanted.update(dict.fromkeys(others if name == "*" else (name,)))
+        return [q for q in wanted if q in self.queues and not self.queues[q].paused]
 
     def offer(self, row: Row) -> None:
         """Let it be found by claims, if it is ready."""

@@ -85,8 +85,7 @@ class MemOrchestrator:
         with database.lock:
             runner = live_runner(database, runner_id)
             now = database.clock()
-            wanted = dict.fromkeys(queues) or sorted(database.queues)
-            queues = [q for q in wanted if q in database.queues and not database.queues[q].paused]
+            queues = database.open_queues(queues)
             lanes, candidates = take_slots(database, queues, limit, now)
             taken: list[Row] = []
             for queue in queues:
@@ -121,6 +120,7 @@ class MemOrchestrator:
             parent_id=batch.parent_id,
             depth=batch.depth,
             options=batch.options,
+            queue=batch.queue,
         )
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:

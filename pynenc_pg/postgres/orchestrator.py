@@ -108,7 +108,7 @@ class PgOrchestrator:
         floors = self._floor.current()
         rows = self._call(_CLAIM, runner_id, list(queues), limit, *floors)
         self._floor.note([row[-3:] for row in rows], floors_used=bool(floors[0]))
-        return [Claimed(*row[:-3]) for row in rows]
+        return [Claimed(*row[:-2]) for row in rows]
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """PENDING -> RUNNING."""

@@ -19,6 +19,7 @@ from pynenc_pg.runner.executor import Executor
 from pynenc_pg.runner.home import Home
 from pynenc_pg.runner.noise import Noise
 from pynenc_pg.runner.suspects import Suspects
+from pynenc_pg.runner.turns import Turns
 from pynenc_pg.runner.writer import CompletionWriter
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class _Service:
             wake=self._hint,
             fenced=self._fenced,
         )
+        self._turns = Turns(self._conf)
         self._looks = 0
         self._drained = False  # the last claim left nothing, and no hint has come since
         self._suspects = Suspects(
@@ -192,7 +194,8 @@ class _Service:
         """Take up to ``room`` and begin it; return how many there were."""
         self._drained = True  # unless a hint comes meanwhile
         orchestrator, runner_id = self._store.orchestrator, self._spec.runner_id
-        claimed = orchestrator.claim(runner_id, self._conf.queues, room)
+        claimed = orchestrator.claim(runner_id, self._turns.next(), room)
+        self._turns.served(c.queue for c in claimed)
         if self._stopping.is_set():  # meanwhile: nothing new is begun
             self._release(claimed)
             return 0

@@ -127,3 +127,17 @@ def test_many_short_tasks(app: Pynenc, runner: Runner) -> None:
     with runner():
         results = [app.get_invocation(one.invocation_id).result_or_raise(60) for one in registered]
     assert results == list(range(2000))
+
+
+def test_a_flood_in_one_queue_does_not_starve_another(
+    app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who serves all queues serves them in turn: a call behind a thousand others comes soon."""
+    monkeypatch.setattr(app.conf.runner, "concurrency", 1)
+    monkeypatch.setattr(app.conf.runner, "batch", 10)
+    app.engine.submit(tasks.add.definition, [{"x": n} for n in range(1000)], queue="a-flood")
+    [late] = app.engine.submit(tasks.add.definition, [{"x": 1}], queue="z-late")
+    with runner():
+        assert app.get_invocation(late.invocation_id).result_or_raise(20) == 11
+        before = app.state_backend.count_ready("a-flood")
+    assert before > 500

@@ -191,3 +191,12 @@ def test_two_apps_claim_their_own(store: Driver) -> None:
     other = store.other_app()
     mine, theirs = store.register(2), other.register(2)
     assert (other.take(), store.take()) == (theirs, mine)
+
+
+def test_a_star_stands_for_all_others(store: Driver) -> None:
+    """Those that are not named beside it, by name; paused ones give nothing."""
+    ids = {queue: store.register(queue=queue)[0] for queue in ("a", "b", "c", "d")}
+    store.orchestrator.pause_queue("d")
+    assert store.take(1, "*", "a") == [ids["b"]]
+    assert store.take(100, "c", "*") == [ids["c"], ids["a"]]
+    assert store.take(100, "*") == []

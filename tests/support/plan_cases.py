@@ -154,16 +154,15 @@ CASES: Final[dict[str, Case]] = {
     "finish_laned": _case(lambda c, s: finish(c, s.slotted), **_GUARDS, **_FREE, finish=_STATE),
     "pause": _case(
         lambda c, s: pause(c, s.owned[0], [s.ready[0], s.owned[1][0], s.ended[0]], BUSY),
-        lock_waits="",
         own_children=f"{_STATE} invocation_pkey wait_edge_waiter_idx",
-        pause=f"{_STATE} invocation_outcome_pkey",
+        pause=_STATE,
         outcomes="invocation_outcome_pkey",
-        refuse_circle=f"{_STATE} wait_edge_waiter_idx",
+        refuse_circle=f"{_STATE} wait_edge_waiter_idx lane_pkey slot_pkey",
         hasten=f"{_STATE} invocation_pkey",
     ),
     "resume": Case(
         lambda c, s, held: resume(c, [*held, _lost()], BUSY, forget=s.ready[:1]),
-        {"resume": f"{_STATE} wait_edge_once"},
+        {"resume": f"{_STATE} wait_edge_waiter_idx wait_edge_pkey"},
         prepare=_paused,
     ),
     "retry": _case(

@@ -2,3 +2,10 @@
 -- that have a 2. For finding circles: nobody is stuck for want of an end that it only hears of.
 alter table {schema}.wait_edge add column needed smallint not null default 0
     constraint wait_edge_needed check (needed between 0 and 2);
+
+-- The same rule, worded so that it is of no use for finding what somebody waits for: while the table
+-- was small it was read from one end to the other for that, by plans that stayed when it had grown.
+alter table {schema}.wait_edge drop constraint wait_edge_once;
+-- finish: who waits for these
+create unique index wait_edge_once on {schema}.wait_edge (
+    awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid)));

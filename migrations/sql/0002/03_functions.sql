@@ -172,18 +172,39 @@ begin
     return false;
 end $$;
 
+-- Of the queues asked for, in order, those that are not paused. None asked for means all of the app,
+-- by name; * all that are not named beside it. Internal.
+create or replace function {schema}.open_queues(p_app text, p_queues text[]) returns text[]
+language plpgsql as $$
+begin
+    if p_queues = '{}' then
+        return array(select q.queue from queue q where q.app_id = p_app and not q.paused order by q.queue);
+    end if;
+    if '*' = any (p_queues) then
+        return array(select q.queue from queue q
+                     where q.app_id = p_app and not q.paused
+                     order by coalesce(array_position(p_queues, q.queue), array_position(p_queues, '*')),
+                              q.queue);
+    end if;
+    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
+                 join queue q on q.app_id = p_app and q.queue = a.name
+                 where not q.paused order by a.n);
+end $$;
+
 -- Whether these are children of the invocation that have no concurrency key and wait for nobody.
 -- Internal to lock_waits.
 create or replace function {schema}.own_children(p_id uuid, p_ids uuid[]) returns boolean
 language plpgsql as $$
 begin
-    return not exists (
-        select from unnest(p_ids) a (id)
-        where exists (select from wait_edge e where e.waiter_id = a.id)
-           or exists (select from invocation_state s
-                      where s.invocation_id = a.id and s.lane is not null offset 0)
-           or not exists (select from invocation i
-                          where i.invocation_id = a.id and i.parent_id = p_id offset 0));
+    return not exists (select from wait_edge e where e.waiter_id = any (p_ids))
+       and not exists (
+           select from unnest(p_ids) a (id) cross join lateral (
+               select s.lane from invocation_state s where s.invocation_id = a.id offset 0) s
+           where s.lane is not null)
+       and not exists (
+           select from unnest(p_ids) a (id) left join lateral (
+               select i.parent_id from invocation i where i.invocation_id = a.id offset 0) i on true
+           where i.parent_id is distinct from p_id);
 end $$;
 
 -- Lets an invocation wait for others to end; answers the outcomes of those that have.
@@ -240,8 +261,8 @@ begin
         select p_app, l.id, p_id, p_listener,
                case when p_any then 2 when l.id = p_awaited[1] then 1 else 0 end
         from unnest(v_live) l (id)
-        on conflict (awaited_id, listener, waiter_id) do update set needed = excluded.needed
-        where excluded.needed > 0;
+        on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid)))
+        do update set needed = excluded.needed where excluded.needed > 0;
         if not v_tree then
             perform refuse_circle(p_id);
         end if;
@@ -457,9 +478,13 @@ begin
     )
     select array(select g.invocation_id from gone_on g) into v_done;
     if p_forget <> '{}' then
-        delete from wait_edge e using unnest(p_ids, p_leases) h (id, lease)
-        where e.waiter_id = h.id and e.awaited_id = any (p_forget) and exists (
-            select from invocation_state s where s.invocation_id = h.id and s.lease = h.lease offset 0);
+        delete from wait_edge w where w.edge_id in (
+            select e.edge_id from unnest(p_ids, p_leases) h (id, lease)
+            cross join lateral (select from invocation_state s
+                                where s.invocation_id = h.id and s.lease = h.lease offset 0) s
+            cross join lateral (select e.edge_id, e.awaited_id from wait_edge e
+                                where e.waiter_id = h.id offset 0) e
+            where e.awaited_id = any (p_forget));
     end if;
     if cardinality(v_done) = cardinality(p_ids) then
         return;
@@ -539,4 +564,24 @@ begin
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
         and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $$;
+
+-- Asks for a notification on the channel p_listener when each of these ends; answers those that
+-- are not live, so that the caller reads their outcomes now.
+-- Locks: the hot rows by id, key share: an end waits for us, a claim does not.
+create or replace function {schema}.watch(p_app text, p_ids uuid[], p_listener text)
+returns uuid[] language plpgsql {definer} as $$
+declare
+    v_live uuid[];
+begin
+    perform check_isolation();
+    perform from invocation_state s where s.invocation_id = any (p_ids)
+    order by s.invocation_id for key share;
+    -- A new statement: those that ended while we waited are gone from here.
+    v_live := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (p_ids) and s.app_id = p_app);
+    insert into wait_edge (app_id, awaited_id, listener)
+    select p_app, l.id, p_listener from unnest(v_live) l (id)
+    on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid))) do nothing;
+    return array(select i from unnest(p_ids) i where i <> all (v_live));
 end $$;

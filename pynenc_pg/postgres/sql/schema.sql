@@ -239,7 +239,6 @@ create table pynenc.wait_edge (
     needed smallint default 0 not null,
     constraint wait_edge_listener_check CHECK (((octet_length(listener) >= 1) AND (octet_length(listener) <= 63))),
     constraint wait_edge_needed CHECK (((needed >= 0) AND (needed <= 2))),
-    constraint wait_edge_once UNIQUE NULLS NOT DISTINCT (awaited_id, listener, waiter_id),
     constraint wait_edge_pkey PRIMARY KEY (edge_id)
 ) with (
     autovacuum_vacuum_cost_delay=0,
@@ -262,6 +261,7 @@ CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING 
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key);
 CREATE INDEX payload_ref_invocation_idx ON pynenc.payload_ref USING btree (invocation_id);
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
+CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
 
 -- functions
@@ -1111,6 +1111,12 @@ begin
     if p_queues = '{}' then
         return array(select q.queue from queue q where q.app_id = p_app and not q.paused order by q.queue);
     end if;
+    if '*' = any (p_queues) then
+        return array(select q.queue from queue q
+                     where q.app_id = p_app and not q.paused
+                     order by coalesce(array_position(p_queues, q.queue), array_position(p_queues, '*')),
+                              q.queue);
+    end if;
     return array(select a.name from unnest(p_queues) with ordinality a (name, n)
                  join queue q on q.app_id = p_app and q.queue = a.name
                  where not q.paused order by a.n);
@@ -1141,13 +1147,15 @@ CREATE OR REPLACE FUNCTION pynenc.own_children(p_id uuid, p_ids uuid[])
  LANGUAGE plpgsql
 AS $function$
 begin
-    return not exists (
-        select from unnest(p_ids) a (id)
-        where exists (select from wait_edge e where e.waiter_id = a.id)
-           or exists (select from invocation_state s
-                      where s.invocation_id = a.id and s.lane is not null offset 0)
-           or not exists (select from invocation i
-                          where i.invocation_id = a.id and i.parent_id = p_id offset 0));
+    return not exists (select from wait_edge e where e.waiter_id = any (p_ids))
+       and not exists (
+           select from unnest(p_ids) a (id) cross join lateral (
+               select s.lane from invocation_state s where s.invocation_id = a.id offset 0) s
+           where s.lane is not null)
+       and not exists (
+           select from unnest(p_ids) a (id) left join lateral (
+               select i.parent_id from invocation i where i.invocation_id = a.id offset 0) i on true
+           where i.parent_id is distinct from p_id);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.partition_name(p_parent text, p_from timestamp with time zone)
@@ -1210,8 +1218,8 @@ begin
         select p_app, l.id, p_id, p_listener,
                case when p_any then 2 when l.id = p_awaited[1] then 1 else 0 end
         from unnest(v_live) l (id)
-        on conflict (awaited_id, listener, waiter_id) do update set needed = excluded.needed
-        where excluded.needed > 0;
+        on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid)))
+        do update set needed = excluded.needed where excluded.needed > 0;
         if not v_tree then
             perform refuse_circle(p_id);
         end if;
@@ -1872,9 +1880,13 @@ begin
     )
     select array(select g.invocation_id from gone_on g) into v_done;
     if p_forget <> '{}' then
-        delete from wait_edge e using unnest(p_ids, p_leases) h (id, lease)
-        where e.waiter_id = h.id and e.awaited_id = any (p_forget) and exists (
-            select from invocation_state s where s.invocation_id = h.id and s.lease = h.lease offset 0);
+        delete from wait_edge w where w.edge_id in (
+            select e.edge_id from unnest(p_ids, p_leases) h (id, lease)
+            cross join lateral (select from invocation_state s
+                                where s.invocation_id = h.id and s.lease = h.lease offset 0) s
+            cross join lateral (select e.edge_id, e.awaited_id from wait_edge e
+                                where e.waiter_id = h.id offset 0) e
+            where e.awaited_id = any (p_forget));
     end if;
     if cardinality(v_done) = cardinality(p_ids) then
         return;
@@ -2243,7 +2255,7 @@ begin
                     where s.invocation_id = any (p_ids) and s.app_id = p_app);
     insert into wait_edge (app_id, awaited_id, listener)
     select p_app, l.id, p_listener from unnest(v_live) l (id)
-    on conflict (awaited_id, listener, waiter_id) do nothing;
+    on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid))) do nothing;
     return array(select i from unnest(p_ids) i where i <> all (v_live));
 end $function$;
 

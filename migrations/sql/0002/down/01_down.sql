@@ -133,6 +133,18 @@ begin
     order by t.n;
 end $$;
 
+-- Of the queues asked for (none: all of the app), in order, those that are not paused. Internal.
+create or replace function {schema}.open_queues(p_app text, p_queues text[]) returns text[]
+language plpgsql as $$
+begin
+    if p_queues = '{}' then
+        return array(select q.queue from queue q where q.app_id = p_app and not q.paused order by q.queue);
+    end if;
+    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
+                 join queue q on q.app_id = p_app and q.queue = a.name
+                 where not q.paused order by a.n);
+end $$;
+
 -- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.
 -- Moves: (new) -> registered. Locks: lanes by key (key share), then registration keys in order.
 -- Raises: PN008 isolation, PN009 an id whose time is more than a day off.
@@ -257,6 +269,26 @@ begin
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
         and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $$;
+
+-- Asks for a notification on the channel p_listener when each of these ends; answers those that
+-- are not live, so that the caller reads their outcomes now.
+-- Locks: the hot rows by id, key share: an end waits for us, a claim does not.
+create or replace function {schema}.watch(p_app text, p_ids uuid[], p_listener text)
+returns uuid[] language plpgsql {definer} as $$
+declare
+    v_live uuid[];
+begin
+    perform check_isolation();
+    perform from invocation_state s where s.invocation_id = any (p_ids)
+    order by s.invocation_id for key share;
+    -- A new statement: those that ended while we waited are gone from here.
+    v_live := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (p_ids) and s.app_id = p_app);
+    insert into wait_edge (app_id, awaited_id, listener)
+    select p_app, l.id, p_listener from unnest(v_live) l (id)
+    on conflict (awaited_id, listener, waiter_id) do nothing;
+    return array(select i from unnest(p_ids) i where i <> all (v_live));
 end $$;
 
 revoke all on all functions in schema {schema} from public;

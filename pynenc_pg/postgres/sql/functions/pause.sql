@@ -52,8 +52,8 @@ begin
         select p_app, l.id, p_id, p_listener,
                case when p_any then 2 when l.id = p_awaited[1] then 1 else 0 end
         from unnest(v_live) l (id)
-        on conflict (awaited_id, listener, waiter_id) do update set needed = excluded.needed
-        where excluded.needed > 0;
+        on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid)))
+        do update set needed = excluded.needed where excluded.needed > 0;
         if not v_tree then
             perform refuse_circle(p_id);
         end if;

@@ -25,9 +25,13 @@ begin
     )
     select array(select g.invocation_id from gone_on g) into v_done;
     if p_forget <> '{}' then
-        delete from wait_edge e using unnest(p_ids, p_leases) h (id, lease)
-        where e.waiter_id = h.id and e.awaited_id = any (p_forget) and exists (
-            select from invocation_state s where s.invocation_id = h.id and s.lease = h.lease offset 0);
+        delete from wait_edge w where w.edge_id in (
+            select e.edge_id from unnest(p_ids, p_leases) h (id, lease)
+            cross join lateral (select from invocation_state s
+                                where s.invocation_id = h.id and s.lease = h.lease offset 0) s
+            cross join lateral (select e.edge_id, e.awaited_id from wait_edge e
+                                where e.waiter_id = h.id offset 0) e
+            where e.awaited_id = any (p_forget));
     end if;
     if cardinality(v_done) = cardinality(p_ids) then
         return;

@@ -14,6 +14,6 @@ begin
                     where s.invocation_id = any (p_ids) and s.app_id = p_app);
     insert into wait_edge (app_id, awaited_id, listener)
     select p_app, l.id, p_listener from unnest(v_live) l (id)
-    on conflict (awaited_id, listener, waiter_id) do nothing;
+    on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid))) do nothing;
     return array(select i from unnest(p_ids) i where i <> all (v_live));
 end $$;
