@@ -34,7 +34,7 @@ def _refused(values: Any = None, **arguments: Any) -> str:
         ({"ap_id": "x"}, "ap_id is not a configuration key (set in code): did you mean app_id?"),
         ({"concurrency": 3}, "did you mean runner.concurrency?"),
         ({"runner": {"treads": 1}}, "runner.treads is not a configuration key (set in code): "),
-        ({"runner": {"treads": 1}}, "section runner has queues, concurrency"),
+        ({"runner": {"treads": 1}}, "section runner has queues, queue_order, concurrency"),
         ({"runner": {"pol": 1}}, "did you mean runner.poll?"),
         ({"postgres": {"shema": "x"}}, "did you mean postgres.schema?"),
         ({"runner": {"dsn": "x"}}, "did you mean postgres.dsn?"),

@@ -344,6 +344,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/parallelize.md",
         "docs/howto/retries.md",
         "docs/howto/concurrency.md",
+        "docs/howto/queues.md",
     ],
 )
 def test_examples_of_a_page_run(
