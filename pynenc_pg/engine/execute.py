@@ -120,8 +120,10 @@ def _running(claimed: Claimed, pauses: Pauses | None, *, forced_sync: bool) -> R
 
 
 def _call(claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer) -> Any:
-    arguments = OrderedDict(decode_arguments(claimed.arguments, serializer))
-    call = inspect.BoundArguments(task.signature, arguments)
+    arguments = decode_arguments(claimed.arguments, serializer)
+    if task.by_name:
+        return task.function(**arguments)
+    call = inspect.BoundArguments(task.signature, OrderedDict(arguments))
     return task.function(*call.args, **call.kwargs)
 
 

@@ -23,6 +23,7 @@ from pynenc_pg.ports import Orchestrator
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_BEGINNING = threading.Lock()
 #: Seconds between two looks of a coroutine for a lock that a thread has.
 _AGAIN = 0.005
 
@@ -75,6 +76,11 @@ class Pauses:
     otherwise occupy a place while it waits for the second.
     """
 
+    __slots__ = (
+        "_begun", "_changing", "_closed", "_forget", "_hold", "_in_turn", "_orchestrator",
+        "_paused", "_place", "_runner_id", "_waits",
+    )  # fmt: skip
+
     def __init__(
         self, *, orchestrator: Orchestrator, runner_id: RunnerId, hold: Hold, place: Place
     ) -> None:
@@ -83,12 +89,20 @@ class Pauses:
         self._runner_id = runner_id
         self._hold = hold
         self._place = place
-        self._changing = threading.Lock()
-        self._in_turn = asyncio.Lock()
-        self._paused = False
-        self._closed = False
-        self._waits: set[Wait] = set()
-        self._forget: list[InvocationId] = []  # what it needed once, and does not any more
+        self._begun = False
+
+    def _begin(self) -> None:
+        """Before the first wait: most tasks wait for nobody, and need none of this."""
+        with _BEGINNING:
+            if not self._begun:
+                self._changing = threading.Lock()
+                self._in_turn = asyncio.Lock()
+                self._paused = False
+                self._closed = False
+                self._waits: set[Wait] = set()
+                # What it needed once, and does not any more.
+                self._forget: list[InvocationId] = []
+                self._begun = True
 
     def wait(
         self,
@@ -101,6 +115,7 @@ class Pauses:
     ) -> Outcomes:
         """Like ``ResultWaiter.wait``, as a pause of the invocation."""
         self._place.may_block()
+        self._begin()
         over = threading.Event()
         wait = results.enter(ids, any_of=any_of, tell=over.set)
         try:
@@ -121,6 +136,7 @@ class Pauses:
         impatient: Impatient,
     ) -> Outcomes:
         """Like ``wait``, for a coroutine."""
+        self._begin()
         over = asyncio.Event()
         wait = await results.enter_async(ids, any_of=any_of, tell=teller(over))
         try:
@@ -135,6 +151,8 @@ class Pauses:
 
     def close(self) -> None:
         """The task has returned. A wait that it left behind must not keep it PAUSED."""
+        if not self._begun:
+            return
         self._waits.clear()
         if self._paused:
             with suppress(RunnerFencedError):  # its end is refused, which says the same
@@ -143,6 +161,8 @@ class Pauses:
 
     async def close_async(self) -> None:
         """Like ``close``, for a coroutine."""
+        if not self._begun:
+            return
         self._waits.clear()
         if self._paused:
             with suppress(RunnerFencedError):
@@ -151,8 +171,9 @@ class Pauses:
 
     def call_off(self) -> None:
         """The invocation is somebody else's now: let its threads go."""
-        for wait in list(self._waits):
-            wait.call_off()
+        if self._begun:
+            for wait in list(self._waits):
+                wait.call_off()
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

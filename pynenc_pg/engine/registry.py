@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from inspect import Signature
+from inspect import Parameter, Signature
 from typing import Any
 
 from pynenc_pg.conf.config_task import TaskConf
@@ -22,6 +22,14 @@ class TaskDefinition:
     function: Callable[..., Any]
     signature: Signature
     conf: TaskConf
+    #: Every parameter can be given by its name.
+    by_name: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at the parameters once."""
+        named = {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}
+        kinds = {parameter.kind for parameter in self.signature.parameters.values()}
+        object.__setattr__(self, "by_name", kinds <= named)
 
 
 @dataclass(slots=True)
