@@ -133,7 +133,7 @@ def _run_commands(said: str, environment: dict[str, str]) -> None:
 @pytest.mark.timeout(120)
 def test_interrupted_twice(environment: dict[str, str]) -> None:
     """A demo that is stopped takes its worker along, and the next one tells what is left."""
-    environment["PYNENC_DEMO_FILES"] = "1200"
+    environment["PYNENC_DEMO_FILES"] = "5000"  # all there are: it must not end by itself
     for number, before in ((signal.SIGTERM, False), (signal.SIGINT, True)):
         with _start(environment) as process:
             worker, heard = _worker_of(process)

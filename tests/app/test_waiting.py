@@ -168,6 +168,10 @@ def test_a_runner_that_stops_gives_back_what_waits(run: Run, app: Pynenc) -> Non
         assert call.result_or_raise(20) == 2
 
 
+def _listeners() -> int:
+    return [thread.name for thread in threading.enumerate()].count("pynenc-results")
+
+
 def test_many_outside_share_one_listener(run: Run, app: Pynenc) -> None:
     """Two hundred threads wait for results with one listening thread."""
     results: list[int] = []
@@ -176,12 +180,12 @@ def test_many_outside_share_one_listener(run: Run, app: Pynenc) -> None:
         threading.Thread(target=lambda c=call: results.append(c.result_or_raise(30)))
         for call in calls
     ]
+    before = _listeners()
     with run(concurrency=8):
         for thread in threads:
             thread.start()
         time.sleep(0.2)
-        names = [thread.name for thread in threading.enumerate()]
-        assert names.count("pynenc-results") == 1
+        assert _listeners() - before <= 1  # other tests may have left one of another app
         tasks.gate.set()
         for thread in threads:
             thread.join(30)
