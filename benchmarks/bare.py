@@ -27,8 +27,7 @@ _REGISTER: Final = b"""select pynenc.register_2(
     %s::uuid[], %s::text[], %s::text[], null, null, false)"""
 _REGISTER_RUNNER: Final = b"""select pynenc.register_runner(
     %s, %s, 'Bare', 'here', %s, '{}', 1, 3600, true)"""
-_CLAIM: Final = b"select * from pynenc.claim(%s, %s, '{}', %s, true)"
-_START: Final = b"select * from pynenc.start(%s, %s, %s::uuid[], %s::bigint[])"
+_CLAIM: Final = b"select * from pynenc.claim(%s, %s, '{}', %s, true, '{}', '{}', 1)"
 _FINISH: Final = b"""select * from pynenc.finish(
     %s, %s, %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[])"""
 _WATCH: Final = b"select pynenc.watch(%s, %s::uuid[], %s)"
@@ -60,7 +59,7 @@ class Bare:
         self._call(_REGISTER_RUNNER, self._runner, os.getpid())
 
     def work(self, batch: int, value: str | None = None) -> int:
-        """Claim, start and finish one batch; return how many.
+        """Claim (which starts) and finish one batch; return how many.
 
         ``value`` is the result of each; without one it is the time at which they were started.
         """
@@ -69,7 +68,6 @@ class Bare:
             return 0
         count = len(claimed)
         holds = [row[0] for row in claimed], [row[_LEASE] for row in claimed]
-        self._call(_START, self._runner, *holds)
         result = repr(time.time()) if value is None else value
         ends: Sequence[list[str | None]] = (["success"] * count, [result] * count, [None] * count)
         self._call(_FINISH, self._runner, *holds, *ends)

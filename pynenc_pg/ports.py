@@ -8,7 +8,7 @@ one app: two stores with different app ids never see each other's work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,9 +52,12 @@ class Orchestrator(Protocol):
         """
         ...
 
-    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
+    def claim(
+        self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
+    ) -> list[Claimed]:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each.
 
+        Those that were recovered fewer than ``begin_below`` times go on to RUNNING at once.
         ``queues`` in the order they are served; none named means all, ``*`` all others. Of a
         concurrency key no more than its slots are taken; the first beyond them is parked, and one
         that must not wait ends as CONCURRENCY_CONTROLLED_FINAL. Paused queues give nothing. A
@@ -80,6 +83,13 @@ class Orchestrator(Protocol):
 
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Answers:
         """Give back what one holds: PENDING -> REROUTED, begun -> KILLED -> REROUTED."""
+        ...
+
+    def release_strays(self, runner_id: RunnerId, known: Collection[InvocationId]) -> int:
+        """Give back what the runner holds and does not know of: a claim's answer may be lost.
+
+        Claims of it that are still under way are waited for. Returns how many there were.
+        """
         ...
 
     def recover(self, policy: RecoveryPolicy) -> Recovered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
@@ -79,7 +79,9 @@ class MemOrchestrator:
 
     # --- an attempt ---------------------------------------------------------------------------
 
-    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
+    def claim(
+        self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
+    ) -> list[Claimed]:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
         database = self._database
         with database.lock:
@@ -102,13 +104,15 @@ class MemOrchestrator:
                 taken += ranked[:left]
             settle_slots(database, lanes, candidates, taken, runner_id)
             runner.idle = len(taken) < limit
-            return [self._give(row, runner_id) for row in taken]
+            return [self._give(row, runner_id, begin_below) for row in taken]
 
-    def _give(self, row: Row, runner_id: RunnerId) -> Claimed:
+    def _give(self, row: Row, runner_id: RunnerId, begin_below: int) -> Claimed:
         database = self._database
         database.leases += 1
         row.lease = database.leases
         database.move(row, S.PENDING, runner_id, runner_id=runner_id)
+        if row.recoveries < begin_below:
+            self._begin(row, runner_id)
         batch = row.call.batch
         return Claimed(
             invocation_id=row.invocation_id,
@@ -134,14 +138,17 @@ class MemOrchestrator:
             for hold in holds:
                 row = self._held(runner_id, hold, {S.PENDING})
                 if row is not None:
-                    database.begin(row)
-                    database.move(row, S.RUNNING, runner_id, runner_id=runner_id)
+                    self._begin(row, runner_id)
                     answers[hold.invocation_id] = Answer.DONE
                 else:
                     again = self._held(runner_id, hold) is not None
                     answer = Answer.ALREADY if again else Answer.LOST
                     answers.setdefault(hold.invocation_id, answer)
         return answers
+
+    def _begin(self, row: Row, runner_id: RunnerId) -> None:
+        self._database.begin(row)
+        self._database.move(row, S.RUNNING, runner_id, runner_id=runner_id)
 
     def finish(
         self, runner_id: RunnerId, endings: Sequence[Ending]
@@ -234,6 +241,19 @@ class MemOrchestrator:
             if rows:
                 database.tell("work")
         return answers
+
+    def release_strays(self, runner_id: RunnerId, known: Collection[InvocationId]) -> int:
+        """Give back what the runner holds and does not know of."""
+        with self._database.lock:
+            strays = [
+                Hold(row.invocation_id, row.lease)
+                for row in self._database.live.values()
+                if row.runner_id == runner_id
+                and row.invocation_id not in known
+                and row.lease is not None
+            ]
+            self.release(runner_id, strays)
+        return len(strays)
 
     def pause(
         self, runner_id: RunnerId, hold: Hold, waiting: Waiting

@@ -107,9 +107,9 @@ class PgDatabase:
     ) -> list[tuple[Any, ...]]:
         """Run one statement as one transaction and return its rows.
 
-        All verbs may be repeated: they say ``already`` where the first try had been committed.
-        So a lost connection, a deadlock or a lock that took too long is tried again, for
-        ``_PATIENCE`` seconds at most.
+        A deadlock, or a lock that took too long, is tried again, for ``_PATIENCE`` seconds at
+        most. So is, where ``repeatable``, a lost connection: those verbs say ``already`` if the
+        first try had been committed.
 
         Raises:
             OutcomeUnknownError: the connection was lost after the statement had been sent, and
@@ -140,7 +140,8 @@ class PgDatabase:
                 if error.sqlstate == _WRONG_SERVER:
                     self._empty()
                 left = failures < _TRIES and time.monotonic() < deadline
-                if not (repeatable and left and _is_passing(error)):
+                again = repeatable or not _is_lost(error)
+                if not (again and left and _is_passing(error)):
                     raise self._ours(error, sent=sent) from error
                 time.sleep(random.uniform(0.5, 1.0) * 0.05 * 4**failures)  # noqa: S311 - jitter
 

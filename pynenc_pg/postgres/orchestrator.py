@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
@@ -39,13 +39,14 @@ T = TypeVar("T", Ending, Again)
 _REGISTER = """select {schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true,
     %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %s)"""
-_CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[])"
+_CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::text[], %b::text[])"""
 _RETRY = """select * from {schema}.retry(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::float8[], %b::text[])"""
 _RELEASE = "select * from {schema}.release(%s, %s, %b::text[]::uuid[], %b::bigint[])"
+_RELEASE_STRAYS = "select {schema}.release_strays(%s, %s, %b::text[]::uuid[])"
 _PAUSE = "select * from {schema}.pause(%s, %s, %s::uuid, %s, %b::text[]::uuid[], %s, %s)"
 _RESUME = """select * from {schema}.resume(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[]::uuid[])"""
@@ -103,10 +104,14 @@ class PgOrchestrator:
             for call, now in zip(calls, became, strict=True)
         ]
 
-    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Claimed]:
+    def claim(
+        self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
+    ) -> list[Claimed]:
         """Take up to ``limit`` ready invocations, by rank, as PENDING with a fresh lease each."""
         floors = self._floor.current()
-        rows = self._call(_CLAIM, runner_id, list(queues), limit, *floors)
+        parameters = (self._app, runner_id, list(queues), limit, *floors, begin_below)
+        # Repeated it would take others: what the first one took is a stray.
+        rows = self._database.call(_CLAIM, parameters, repeatable=False)
         self._floor.note([row[-3:] for row in rows], floors_used=bool(floors[0]))
         return [Claimed(*row[:-2]) for row in rows]
 
@@ -151,6 +156,10 @@ class PgOrchestrator:
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
         return self._holding(_RELEASE, runner_id, holds)
+
+    def release_strays(self, runner_id: RunnerId, known: Collection[InvocationId]) -> int:
+        """Give back what the runner holds and does not know of."""
+        return int(self._call(_RELEASE_STRAYS, runner_id, list(known))[0][0])
 
     def pause(
         self, runner_id: RunnerId, hold: Hold, waiting: Waiting

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +18,7 @@ from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.executor import Executor
 from pynenc_pg.runner.home import Home
 from pynenc_pg.runner.noise import Noise
+from pynenc_pg.runner.strays import Strays
 from pynenc_pg.runner.suspects import Suspects
 from pynenc_pg.runner.turns import Turns
 from pynenc_pg.runner.writer import CompletionWriter
@@ -132,6 +133,9 @@ class _Service:
         self._suspects = Suspects(
             max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
         )
+        self._strays = Strays(
+            self._store.orchestrator, spec.runner_id, again_after=self._conf.max_pending_seconds
+        )
         self._noise = Noise(logger)
 
     def run(self) -> None:
@@ -164,10 +168,12 @@ class _Service:
             self._wake.wait(GIVE_BACK_AFTER)
             return
         try:
+            self._strays.give_back()
             found = self._claim(room)
         except RunnerFencedError:
             raise
         except PynencError as error:
+            self._strays.claim_failed()
             self._noise.warn("claim.delayed", error)
             self._wake.wait(0.5)
             return
@@ -191,49 +197,53 @@ class _Service:
             self._wake.set()
 
     def _claim(self, room: int) -> int:
-        """Take up to ``room`` and begin it; return how many there were."""
+        """Take up to ``room``, begun but for suspects; return how many there were."""
         self._drained = True  # unless a hint comes meanwhile
-        orchestrator, runner_id = self._store.orchestrator, self._spec.runner_id
-        claimed = orchestrator.claim(runner_id, self._turns.next(), room)
+        claimed = self._store.orchestrator.claim(
+            self._spec.runner_id, self._turns.next(), room, begin_below=self._suspects.last_chance
+        )
+        self._strays.hold(c.invocation_id for c in claimed)
         self._turns.served(c.queue for c in claimed)
         if self._stopping.is_set():  # meanwhile: nothing new is begun
             self._release(claimed)
             return 0
         if len(claimed) >= room:
             self._drained = False
-        self._begin(self._suspects.pick_out(claimed))
+        self._executor.hand_out(self._suspects.pick_out(claimed))
         return len(claimed)
 
-    def _begin(self, claimed: list[Claimed]) -> list[Claimed]:
-        """Start these and hand them out; returns those that were still ours.
+    def _begin_suspect(self) -> None:
+        suspect = self._suspects.next()
+        while suspect is not None and not self._begin(suspect):
+            self._settled({suspect.invocation_id})
+            suspect = self._suspects.next()
 
-        Asks until it is answered: work that was begun by a call whose answer is lost would be ours
-        as long as we live, with nobody executing it.
+    def _begin(self, suspect: Claimed) -> bool:
+        """Start it and hand it out; whether it was still ours.
+
+        Asks until it is answered: begun by a call whose answer is lost it would be ours as long as
+        we live, with nobody executing it.
         """
-        holds = [Hold(c.invocation_id, c.lease) for c in claimed]
-        answers: Mapping[InvocationId, Answer] | None = None if holds else {}
-        while answers is None:
+        hold = Hold(suspect.invocation_id, suspect.lease)
+        while True:
             self._check_fence()
             try:
-                answers = self._store.orchestrator.start(self._spec.runner_id, holds)
+                answers = self._store.orchestrator.start(self._spec.runner_id, [hold])
             except RunnerFencedError:
                 raise
             except PynencError as error:
                 self._noise.warn("start.delayed", error)
-                if self._stopping.wait(0.5):  # the goodbye releases them
-                    return []
-        ours = [c for c in claimed if answers[c.invocation_id] in (Answer.DONE, Answer.ALREADY)]
-        self._executor.hand_out(ours)
-        return ours
-
-    def _begin_suspect(self) -> None:
-        suspect = self._suspects.next()
-        while suspect is not None and not self._begin([suspect]):
-            self._suspects.settled({suspect.invocation_id})
-            suspect = self._suspects.next()
+                if self._stopping.wait(0.5):  # the goodbye releases it
+                    return False
+                continue
+            if answers[hold.invocation_id] not in (Answer.DONE, Answer.ALREADY):
+                return False
+            self._executor.hand_out([suspect])
+            return True
 
     def _settled(self, ids: Collection[InvocationId]) -> None:
         """These are no longer ours. Called by the writer's thread, too."""
+        self._strays.let_go(ids)
         if self._suspects.settled(ids):
             self._wake.set()
 

@@ -26,7 +26,8 @@ class Suspects:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """What waits longer than ``max_pending`` seconds is recovered, and no longer ours."""
-        self._last_chance = max(1, max_recoveries)
+        #: Who was recovered as often as this is a suspect.
+        self.last_chance = max(1, max_recoveries)
         self._max_pending = max_pending
         self._clock = clock
         self._waiting: dict[InvocationId, tuple[Claimed, float]] = {}
@@ -40,11 +41,11 @@ class Suspects:
         """Keep the suspects among these; return the others."""
         now = self._clock()
         for one in claimed:
-            if one.recoveries >= self._last_chance:
+            if one.recoveries >= self.last_chance:
                 # A second claim of the same one: the first was too old.
                 self._waiting.pop(one.invocation_id, None)
                 self._waiting[one.invocation_id] = (one, now)
-        return [one for one in claimed if one.recoveries < self._last_chance]
+        return [one for one in claimed if one.recoveries < self.last_chance]
 
     def next(self) -> Claimed | None:
         """Return the next one to begin, if none is under way."""

@@ -106,7 +106,7 @@ class CompletionWriter:
                 logger.exception("completion.failed: %d are tried again", len(ends))
             else:
                 self._noise.over()
-                self._written(answers.keys())
+                self._written([i for i, answer in answers.items() if answer is not Answer.REFUSED])
                 return answers
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
             pause = min(pause * 2, 2.0)

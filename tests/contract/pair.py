@@ -110,7 +110,9 @@ class Pair:
         """Look at everything again: it may all have changed."""
         self._unsettled = dict(self.ids)
 
-    def claim(self, runner_id: RunnerId, queues: Sequence[str], limit: int) -> list[Held] | None:
+    def claim(
+        self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
+    ) -> list[Held] | None:
         """Claim in both: the same work in the same order, each with a greater lease.
 
         Nothing comes back for a runner that is fenced.
@@ -118,7 +120,7 @@ class Pair:
         leases: list[list[int]] = []
 
         def act(store: OpenStore, _side: int) -> object:
-            claimed = store.orchestrator.claim(runner_id, queues, limit)
+            claimed = store.orchestrator.claim(runner_id, queues, limit, begin_below)
             leases.append([c.lease for c in claimed])
             return [replace(c, lease=0) for c in claimed]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pynenc_pg.domain.ids import RunnerId, new_invocation_id
-from pynenc_pg.domain.records import Batch, NewInvocation, RecoveryPolicy
+from pynenc_pg.domain.records import Answer, Batch, NewInvocation, RecoveryPolicy
 from pynenc_pg.exceptions import RunnerFencedError
 from pynenc_pg.invocation.status import InvocationStatus
 from tests.contract.driver import Driver, ids_of
@@ -30,6 +30,33 @@ def test_a_claim_carries_what_a_runner_needs(store: Driver) -> None:
     entry = store.state_backend.get_history(which)[-1]
     assert (entry.rev, entry.runner_id, entry.changed_by) == (1, store.worker, store.worker)
     assert store.path(which) == [S.REGISTERED, S.PENDING]
+
+
+def test_a_claim_may_begin_what_it_takes(store: Driver) -> None:
+    """Both steps stand in the history; what start does to a key and an expiry is done."""
+    [which] = store.register(ids=None, keys=["key"], expires_in=100)
+    [claimed] = store.orchestrator.claim(store.worker, [], 5, begin_below=1)
+    assert store.path(which) == [S.REGISTERED, S.PENDING, S.RUNNING]
+    assert (store.get(which).status, store.get(which).runner_id) == (S.RUNNING, store.worker)
+    assert store.start([claimed]) == {which: Answer.ALREADY}
+    assert store.register(keys=["key"]) != [which]
+    store.let_pass(200)
+    assert store.orchestrator.expire() == 0
+    assert store.finish([claimed]) == {which: Answer.DONE}
+
+
+def test_who_was_recovered_too_often_is_not_begun(store: Driver) -> None:
+    """Of one claim some begin and others are left to be started."""
+    [often] = store.register()
+    for name in ("one", "two"):
+        store.begin(runner=store.runner(name))
+        store.lose(RunnerId(f"{store.app_id}/{name}"))
+        assert store.orchestrator.recover(RecoveryPolicy()).rerouted == 1
+    [fresh] = store.register()
+    held = store.orchestrator.claim(store.worker, [], 5, begin_below=2)
+    assert [(c.invocation_id, c.recoveries) for c in held] == [(often, 2), (fresh, 0)]
+    assert store.statuses([often, fresh]) == [S.PENDING, S.RUNNING]
+    assert store.start(held) == {often: Answer.DONE, fresh: Answer.ALREADY}
 
 
 def test_nothing_is_given_out_twice(store: Driver) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pynenc_pg.domain.ids import new_invocation_id
+from pynenc_pg.domain.ids import RunnerId, new_invocation_id
 from pynenc_pg.domain.records import Answer, Hold
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.driver import Driver, drain, hint, stale
@@ -129,3 +129,36 @@ def test_runners_are_told(store: Driver) -> None:
     drain(ear)
     store.release(held)
     hint(ear, "work")
+
+
+def test_strays_are_given_back(store: Driver) -> None:
+    """What a runner holds and does not know of goes back, whatever became of it; the rest stays."""
+    ids = store.register(4)
+    begun, waiting, known = store.begin(3)
+    child = store.child(waiting)
+    store.pause(waiting, child)
+    pending = store.claim(1, runner=store.runner("second"))
+    assert store.orchestrator.release_strays(store.worker, [known.invocation_id]) == 2
+    assert store.path(begun.invocation_id)[-2:] == [S.KILLED, S.REROUTED]
+    assert store.path(waiting.invocation_id)[-3:] == [S.PAUSED, S.KILLED, S.REROUTED]
+    assert store.status(known.invocation_id) is S.RUNNING
+    assert [p.invocation_id for p in pending] != ids[:1]
+    assert store.status(pending[0].invocation_id) is S.PENDING
+
+
+def test_a_runner_without_strays(store: Driver) -> None:
+    """Who knows all that it holds, or holds nothing, or is nobody gives nothing back."""
+    store.register(2)
+    held = store.begin(1) + store.claim(1)
+    assert store.orchestrator.release_strays(store.worker, [h.invocation_id for h in held]) == 0
+    assert store.orchestrator.release_strays(store.runner("second"), []) == 0
+    assert store.orchestrator.release_strays(RunnerId("nobody"), []) == 0
+    assert store.status(held[0].invocation_id) is S.RUNNING
+
+
+def test_strays_give_their_slot_to_the_next(store: Driver) -> None:
+    """Given back, a stray frees the slot of its concurrency key."""
+    first, _second = store.in_lane(2)
+    store.begin()
+    assert store.orchestrator.release_strays(store.worker, []) == 1
+    assert store.take() == [first]

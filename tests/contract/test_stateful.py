@@ -65,6 +65,7 @@ runners = st.sampled_from([1, 1, 1, 1, 2, 2, 3])
 delays = st.sampled_from([0, 0, STEP, FAR])
 errors = st.sampled_from([None, '{"type": "ValueError"}', "{"])
 picks = st.lists(st.integers(0, 7), min_size=1, max_size=4, unique=True)
+below = st.sampled_from([1, 3, 3])
 some_queues: st.SearchStrategy[list[str]] = st.one_of(
     st.just([]), st.just([]), st.lists(queues, unique=True, max_size=3)
 )
@@ -194,16 +195,16 @@ class StoresAgree(RuleBasedStateMachine):
         """Claim, from all queues or some."""
         return multiple(*self.claim_for(n, queues, limit))
 
-    @rule(target=held, n=runners, queues=some_queues, limit=st.integers(1, 9))
-    def begin(self, n: int, queues: Sequence[str], limit: int) -> MultipleResults[Held]:
-        """Claim and start."""
-        held = self.claim_for(n, queues, limit)
-        self.start_of(held)
-        return multiple(*held)
+    @rule(target=held, n=runners, queues=some_queues, limit=st.integers(1, 9), below=below)
+    def begin(self, n: int, queues: Sequence[str], limit: int, below: int) -> MultipleResults[Held]:
+        """Claim and begin at once what was not recovered too often."""
+        return multiple(*self.claim_for(n, queues, limit, below))
 
-    def claim_for(self, n: int, queues: Sequence[str], limit: int) -> list[Held]:
+    def claim_for(
+        self, n: int, queues: Sequence[str], limit: int, begin_below: int = 0
+    ) -> list[Held]:
         """Claim; a runner that is fenced is followed by a new one."""
-        held = self.pair.claim(self.runner(n), queues, limit)
+        held = self.pair.claim(self.runner(n), queues, limit, begin_below)
         if held is None:
             self.register_runner(n, FAR * 10)
         return held or []
@@ -298,6 +299,12 @@ class StoresAgree(RuleBasedStateMachine):
         held = self.pick(picks, old)
         if held:
             self.do(lambda store, i: store.orchestrator.release(held[0].runner_id, holds(held, i)))
+
+    @rule(n=runners, picks=picks)
+    def release_strays(self, n: int, picks: Sequence[int]) -> None:
+        """Give back all that a runner holds but some."""
+        known = [h.invocation_id for h in self.pick(picks, None)]
+        self.do(lambda store, _: store.orchestrator.release_strays(self.runner(n), known))
 
     # --- runners ------------------------------------------------------------------------------
 

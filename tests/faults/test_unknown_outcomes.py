@@ -42,7 +42,7 @@ def test_an_unknown_outcome_is_named_and_safe_to_repeat(site: Site) -> None:
     site.check()
 
 
-@pytest.mark.parametrize("verb", ["claim", "start", "finish"])
+@pytest.mark.parametrize("verb", ["claim", "finish"])
 def test_a_lone_worker_survives_a_cut_in_any_verb(site: Site, verb: str) -> None:
     """What a worker claims, begins or ends over a connection that is cut is done just once."""
     with Proxy(site.dsn) as proxy:
@@ -58,4 +58,39 @@ def test_a_lone_worker_survives_a_cut_in_any_verb(site: Site, verb: str) -> None
         wait_for(lambda: proxy.cuts == 1, worker.explain)
         site.wait_for_success(calls)
         assert len(site.runs(calls)) == 5
+        site.check()
+
+
+def test_what_a_lost_answer_gave_goes_back_at_once(site: Site) -> None:
+    """Work that a claim has begun, and whose answer is lost, does not wait for anybody's death."""
+    with Proxy(site.dsn) as proxy:
+        worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn)
+        site.wait_for_success(site.work(2, 0))
+        proxy.cut_after("claim")
+        calls = site.work(3, 0)
+        wait_for(lambda: proxy.cuts == 1, worker.explain)
+        site.wait_for_success(calls, timeout=10)
+        assert len(site.runs(calls)) == 3
+        lost = [path for path in map(site.history, calls) if "killed" in path]
+        assert lost
+        begun_and_given_back = ["registered", "pending", "running", "killed", "rerouted"]
+        assert all(path[:5] == begun_and_given_back for path in lost)
+        site.check()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_suspect_survives_a_cut_in_start(site: Site, times: int) -> None:
+    """What is begun by itself, for it was recovered before, is begun once however it is answered."""
+    once = {"PYNENC__RUNNER__MAX_RECOVERIES": "1"}
+    first = site.fleet.start("--concurrency", "1", **once)
+    calls = site.hold(1)
+    site.wait_for_runs(calls, 1)
+    first.kill()
+    with Proxy(site.dsn) as proxy:
+        proxy.cut_after("start", times=times)
+        second = site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **once)
+        wait_for(lambda: proxy.cuts == times, second.explain)
+        site.open_gate()
+        site.wait_for_success(calls)
+        assert len(site.runs(calls)) == 2
         site.check()

@@ -37,3 +37,11 @@ def test_every_release_can_be_upgraded(version: str, empty_database_dsn: str) ->
     deploy.migrate(empty_database_dsn)
     newest = Path(deploy.__file__).parent / "sql" / "schema.sql"
     assert of_database(empty_database_dsn) == newest.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", REVISIONS)
+def test_every_release_can_be_gone_back_to(version: str, database_dsn: str) -> None:
+    """From the newest schema a downgrade makes the very schema of the release, its rights too."""
+    deploy.downgrade(database_dsn, revision=REVISIONS[version])
+    frozen = (RELEASES / f"{version}.sql").read_text(encoding="utf-8")
+    assert of_database(database_dsn) == frozen

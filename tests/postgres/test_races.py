@@ -184,6 +184,20 @@ def test_two_claims_of_the_last_slot(c: Connection, other: Connection) -> None:
     assert len(claim(c)) == 1
 
 
+def test_strays_wait_for_a_claim_that_is_under_way(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """The claim whose answer is lost may still be at work: what it takes is found, too."""
+    [which] = register(c)
+    statement = "select pynenc.release_strays(%s, %s, '{}')"
+    with other.transaction():
+        claim(other)
+        answer = pool.submit(lambda: one(c, statement, (APP, RUNNER)))
+        blocked(other, c)
+    assert answer.result(PATIENCE) == 1
+    assert status_of(c, which) == "rerouted"
+
+
 def test_park_against_finish_strands_nothing(
     c: Connection, database_dsn: str, pool: ThreadPoolExecutor
 ) -> None:

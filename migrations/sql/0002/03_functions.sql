@@ -25,7 +25,8 @@ begin
 end $$;
 
 -- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
--- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final.
+-- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final;
+-- those that were recovered fewer than p_begin_below times go on at once: pending -> running.
 -- What others wait for comes first, the deepest before the others; then by rank.
 -- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked:
 -- never waits, so they may come in the order of their turn), then rows (skip locked). Raises: PN010 the runner is unknown or was declared dead.
@@ -36,7 +37,8 @@ end $$;
 -- `looked`, the seconds that looking for work without a key took, is long.
 create or replace function {schema}.claim(
     p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean,
-    p_floor_queues text[] default '{}', p_floors double precision[] default '{}'
+    p_floor_queues text[] default '{}', p_floors double precision[] default '{}',
+    p_begin_below integer default 0
 ) returns table (
     invocation_id uuid, task_id text, arguments text, lease bigint, retries integer,
     recoveries integer, parent_id uuid, depth integer, options text, queue text,
@@ -51,6 +53,7 @@ declare
     v_keyed   uuid[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
+    v_begin   uuid[];
     v_ids     uuid[];
     v_floor   double precision;
     v_looked  double precision;
@@ -108,19 +111,29 @@ begin
        or v_left <= 0 and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
-    return query
     with taken as (
         update invocation_state s
         set status = 'pending', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
             lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        from unnest(v_taken) with ordinality t (id, n)
+        from unnest(v_taken) t (id)
         where s.invocation_id = t.id
-        returning s.invocation_id, s.lease, s.retries, s.recoveries, s.queue, s.rank, t.n
+        returning s.invocation_id, s.recoveries
     )
-    select t.invocation_id, i.task_id, i.arguments::text, t.lease, t.retries, t.recoveries,
-           i.parent_id, i.depth, i.options::text, t.queue, t.rank, v_looked
-    from taken t join invocation i on i.invocation_id = t.invocation_id
+    select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
+    if v_begin <> '{}' then
+        update invocation_state s
+        set status = 'running', previous_status = s.status, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
+        from unnest(v_begin) t (id)
+        where s.invocation_id = t.id;
+    end if;
+    return query
+    select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
+           i.parent_id, i.depth, i.options::text, s.queue, s.rank, v_looked
+    from unnest(v_taken) with ordinality t (id, n)
+    join invocation_state s on s.invocation_id = t.id
+    join invocation i on i.invocation_id = t.id
     order by t.n;
 end $$;
 
@@ -186,9 +199,9 @@ begin
                      order by coalesce(array_position(p_queues, q.queue), array_position(p_queues, '*')),
                               q.queue);
     end if;
-    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
-                 join queue q on q.app_id = p_app and q.queue = a.name
-                 where not q.paused order by a.n);
+    return array(select q.queue from queue q
+                 where q.app_id = p_app and q.queue = any (p_queues) and not q.paused
+                 order by array_position(p_queues, q.queue));
 end $$;
 
 -- Whether these are children of the invocation that have no concurrency key and wait for nobody.
@@ -449,6 +462,29 @@ begin
         perform notify(p_app, 'work');
     end if;
     return v_become;
+end $$;
+
+-- Gives back what a runner holds without knowing: claims whose answers were lost on the way.
+-- p_known: what it knows of. Answers how many there were. Moves and locks: as release; first the
+-- runner's row, so that a claim of it that is still under way is waited for.
+create or replace function {schema}.release_strays(p_app text, p_runner text, p_known uuid[])
+returns integer language plpgsql {definer} as $$
+declare
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    perform from runner r
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s
+    where s.runner_id = p_runner and s.runner_id is not null and s.app_id = p_app
+      and s.invocation_id <> all (p_known);
+    if v_ids is null then
+        return 0;
+    end if;
+    perform release(p_app, p_runner, v_ids, v_leases);
+    return cardinality(v_ids);
 end $$;
 
 -- Lets invocations go on after a wait. Answers only those that were not done: lost | already.

@@ -339,7 +339,7 @@ begin
         order by c.awaited desc nulls last, c.rank, c.invocation_id limit p_limit);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[] DEFAULT '{}'::text[], p_floors double precision[] DEFAULT '{}'::double precision[])
+CREATE OR REPLACE FUNCTION pynenc.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[] DEFAULT '{}'::text[], p_floors double precision[] DEFAULT '{}'::double precision[], p_begin_below integer DEFAULT 0)
  RETURNS TABLE(invocation_id uuid, task_id text, arguments text, lease bigint, retries integer, recoveries integer, parent_id uuid, depth integer, options text, queue text, rank double precision, looked double precision)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -360,6 +360,7 @@ declare
     v_keyed   uuid[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
+    v_begin   uuid[];
     v_ids     uuid[];
     v_floor   double precision;
     v_looked  double precision;
@@ -417,19 +418,29 @@ begin
        or v_left <= 0 and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
-    return query
     with taken as (
         update invocation_state s
         set status = 'pending', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
             lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        from unnest(v_taken) with ordinality t (id, n)
+        from unnest(v_taken) t (id)
         where s.invocation_id = t.id
-        returning s.invocation_id, s.lease, s.retries, s.recoveries, s.queue, s.rank, t.n
+        returning s.invocation_id, s.recoveries
     )
-    select t.invocation_id, i.task_id, i.arguments::text, t.lease, t.retries, t.recoveries,
-           i.parent_id, i.depth, i.options::text, t.queue, t.rank, v_looked
-    from taken t join invocation i on i.invocation_id = t.invocation_id
+    select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
+    if v_begin <> '{}' then
+        update invocation_state s
+        set status = 'running', previous_status = s.status, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
+        from unnest(v_begin) t (id)
+        where s.invocation_id = t.id;
+    end if;
+    return query
+    select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
+           i.parent_id, i.depth, i.options::text, s.queue, s.rank, v_looked
+    from unnest(v_taken) with ordinality t (id, n)
+    join invocation_state s on s.invocation_id = t.id
+    join invocation i on i.invocation_id = t.id
     order by t.n;
 end $function$;
 
@@ -1117,9 +1128,9 @@ begin
                      order by coalesce(array_position(p_queues, q.queue), array_position(p_queues, '*')),
                               q.queue);
     end if;
-    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
-                 join queue q on q.app_id = p_app and q.queue = a.name
-                 where not q.paused order by a.n);
+    return array(select q.queue from queue q
+                 where q.app_id = p_app and q.queue = any (p_queues) and not q.paused
+                 order by array_position(p_queues, q.queue));
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.outcomes(p_app text, p_ids uuid[])
@@ -1739,6 +1750,36 @@ begin
     end if;
     return query
     select h.id, 'lost' from unnest(p_ids) h (id) where h.id <> all (v_done);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.release_strays(p_app text, p_runner text, p_known uuid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    perform from runner r
+    where r.runner_id = p_runner and r.app_id is not distinct from p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s
+    where s.runner_id = p_runner and s.runner_id is not null and s.app_id = p_app
+      and s.invocation_id <> all (p_known);
+    if v_ids is null then
+        return 0;
+    end if;
+    perform release(p_app, p_runner, v_ids, v_leases);
+    return cardinality(v_ids);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.require_slot()
@@ -2405,7 +2446,7 @@ grant execute on function pynenc.register_2(text,text,text,double precision,doub
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
-grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[]) to pynenc_worker;
+grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[],integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
@@ -2422,6 +2463,7 @@ grant execute on function pynenc.register(text,text,text,double precision,double
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
+grant execute on function pynenc.release_strays(text,text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.resume(text,text,uuid[],bigint[],uuid[]) to pynenc_worker;
 grant execute on function pynenc.retry(text,text,uuid[],bigint[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;

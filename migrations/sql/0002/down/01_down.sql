@@ -2,6 +2,8 @@
 -- Written by tests/tools/freeze.py.
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
 
+drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
+
 drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean);
 
 drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[]);
@@ -15,6 +17,8 @@ drop function {schema}.own_children(p_id uuid, p_ids uuid[]);
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.hasten(p_app text, p_ids uuid[]);
+
+drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[], p_floors double precision[], p_begin_below integer);
 
 drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_floor double precision, p_limit integer, p_now timestamptz);
 

@@ -12,7 +12,7 @@ begin
                      order by coalesce(array_position(p_queues, q.queue), array_position(p_queues, '*')),
                               q.queue);
     end if;
-    return array(select a.name from unnest(p_queues) with ordinality a (name, n)
-                 join queue q on q.app_id = p_app and q.queue = a.name
-                 where not q.paused order by a.n);
+    return array(select q.queue from queue q
+                 where q.app_id = p_app and q.queue = any (p_queues) and not q.paused
+                 order by array_position(p_queues, q.queue));
 end $$;
