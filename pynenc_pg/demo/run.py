@@ -44,7 +44,8 @@ def run() -> None:
         SystemExit: interrupted (130).
     """
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT: a shell's background job ignores it
+        signal.signal(number, _interrupt)
     logging.getLogger("pynenc_pg").setLevel(logging.WARNING)
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId, RunnerId
     from pynenc_pg.ports import Orchestrator
+
+logger = logging.getLogger(__name__)
 
 
 class Strays:
@@ -51,5 +54,7 @@ class Strays:
         """Have strays given back, if it is time to look for them. By the thread that claims."""
         while self._looks and self._looks[0] <= self._clock():
             # Known before the store looks: what ends meanwhile is no longer held there.
-            self._orchestrator.release_strays(self._runner_id, self._known.copy())
+            found = self._orchestrator.release_strays(self._runner_id, self._known.copy())
             self._looks.pop(0)
+            if found:
+                logger.warning("claim.strays: %d given back, a claim's answer was lost", found)

@@ -80,7 +80,7 @@ def test_what_a_lost_answer_gave_goes_back_at_once(site: Site) -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_suspect_survives_a_cut_in_start(site: Site, times: int) -> None:
-    """What is begun by itself, for it was recovered before, is begun once however it is answered."""
+    """What is begun by itself, as it was recovered before, is begun once for all the cuts."""
     once = {"PYNENC__RUNNER__MAX_RECOVERIES": "1"}
     first = site.fleet.start("--concurrency", "1", **once)
     calls = site.hold(1)
