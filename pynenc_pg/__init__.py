@@ -2,7 +2,7 @@
 
 from pynenc_pg.app import Pynenc
 from pynenc_pg.builder import PynencBuilder
-from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 from pynenc_pg.exceptions import RetryError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.serializer import JsonSerializable
@@ -15,6 +15,7 @@ __all__ = [
     "JsonSerializable",
     "Pynenc",
     "PynencBuilder",
+    "RateLimit",
     "RetryError",
     "__version__",
 ]

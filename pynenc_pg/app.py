@@ -16,7 +16,7 @@ from pynenc_pg.conf.config_pynenc import COMPONENTS, PynencConf
 from pynenc_pg.conf.config_task import check_options
 from pynenc_pg.conf.load import load
 from pynenc_pg.domain.arguments import ArgumentPrintMode
-from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
@@ -102,6 +102,7 @@ class Pynenc:
         running_concurrency: ConcurrencyControlType | str = ...,
         key_arguments: str | Sequence[str] = ...,
         max_running: int = ...,
+        rate_limit: str | RateLimit | None = ...,
         on_diff_non_key_args_raise: bool = ...,
         reroute_on_concurrency_control: bool = ...,
     ) -> TaskDecorator: ...
@@ -247,6 +248,7 @@ class Pynenc:
                     serializer=serializer,
                     printing=Printing(self._print_settings),
                     runner_name=lambda: wiring.runner_name(self.conf),
+                    ageing=lambda: self.conf.ageing,
                 )
                 self._engine = (wanted, made)
             return self._engine[1]

@@ -100,6 +100,7 @@ class _DrivenEngine(Engine):
             registry=ordinary.registry,
             serializer=ordinary.serializer,
             printing=ordinary.printing,
+            ageing=lambda: app.conf.ageing,
         )
         self._world = world
         self._inline = InlineRunner(

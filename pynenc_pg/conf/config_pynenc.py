@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -24,6 +24,10 @@ COMPONENTS = (
     "trigger_cls",
     "client_data_store_cls",
 )
+
+#: Seconds, some three years: nothing waits so long. A rank keeps its microseconds beside it.
+STRICT = 1e8
+PositiveSeconds = Annotated[float, Field(gt=0, le=STRICT)]
 
 
 class PynencConf(Section):
@@ -51,6 +55,9 @@ class PynencConf(Section):
     #: Characters of one argument that ``truncated`` shows.
     truncate_arguments_length: int = Field(default=32, ge=1)
 
+    #: Seconds of waiting that a point of priority is worth; ``strict``: no waiting is.
+    priority_ageing: PositiveSeconds | Literal["strict"] = 60.0
+
     task: TaskSection = Field(default_factory=TaskSection)
     runner: RunnerConf = Field(default_factory=RunnerConf)
     postgres: PostgresConf = Field(default_factory=PostgresConf)
@@ -65,6 +72,11 @@ class PynencConf(Section):
         if named is not None:
             return "memory" if named.startswith("Mem") else "postgres"
         return "postgres" if self.postgres.dsn else "memory"
+
+    @property
+    def ageing(self) -> float:
+        """The seconds of waiting that a point of priority is worth."""
+        return STRICT if self.priority_ageing == "strict" else self.priority_ageing
 
     @property
     def task_settings(self) -> tuple[TaskSetting, ...]:

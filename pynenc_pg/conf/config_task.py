@@ -16,10 +16,11 @@ from pynenc_pg.conf.values import (
     NamedExceptions,
     ParameterNames,
     QueueName,
+    Rate,
     Scope,
 )
 from pynenc_pg.conf.wording import allowed, shown
-from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.concurrency import UNLIMITED, ConcurrencyControlType
 from pynenc_pg.exceptions import InvalidTaskOptionsError, RetryError
 
 __all__ = [
@@ -68,7 +69,9 @@ class TaskSection(Section):
     #: The parameters that count where a scope is ``keys``.
     key_arguments: ParameterNames = ()
     #: How many may run at once.
-    max_running: int = Field(default=1, ge=1, le=10_000)
+    max_running: int = Field(default=1, ge=1, le=1_000_000)
+    #: How many may begin in any period: of the same by ``running_concurrency``, else of the task.
+    rate_limit: Rate = None
     #: Refuse a call that would become an invocation with other arguments.
     on_diff_non_key_args_raise: bool = False
     #: Whether what may not run yet waits; if not, it ends as CONCURRENCY_CONTROLLED_FINAL.
@@ -84,7 +87,7 @@ class TaskConf(TaskSection):
     def concurrency_controlled(self) -> bool:
         """Whether calls need keys."""
         off = ConcurrencyControlType.DISABLED
-        return self.registration_concurrency is not off or self.running_concurrency is not off
+        return self.registration_concurrency is not off or self.limited is not off
 
     @property
     def refuses_different(self) -> bool:
@@ -95,8 +98,22 @@ class TaskConf(TaskSection):
     @property
     def must_not_wait(self) -> bool:
         """Whether what may not run at once ends instead of waiting."""
-        limited = self.running_concurrency is not ConcurrencyControlType.DISABLED
+        limited = self.limited is not ConcurrencyControlType.DISABLED
         return limited and not self.reroute_on_concurrency_control
+
+    @property
+    def limited(self) -> ConcurrencyControlType:
+        """Which invocations share slots and rate limit."""
+        off = ConcurrencyControlType.DISABLED
+        if self.running_concurrency is off and self.rate_limit is not None:
+            return ConcurrencyControlType.TASK
+        return self.running_concurrency
+
+    @property
+    def slots(self) -> int:
+        """How many of them may run at once."""
+        off = self.running_concurrency is ConcurrencyControlType.DISABLED
+        return UNLIMITED if off else self.max_running
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,17 @@ class _Fit:
 
     def check_dependent(self) -> None:
         conf = self._conf
-        for field, said in (
-            ("max_running", conf.max_running != 1),
-            ("reroute_on_concurrency_control", not conf.reroute_on_concurrency_control),
+        for field, said, other in (
+            ("max_running", conf.max_running != 1, ""),
+            (
+                "reroute_on_concurrency_control",
+                not conf.reroute_on_concurrency_control and conf.rate_limit is None,
+                " or rate_limit",
+            ),
         ):
             if said and not self._may_be(_RUNNING, None, field):
-                way_out = "counts only with running_concurrency: set it to TASK, ARGUMENTS or KEYS"
+                way_out = f"counts only with running_concurrency{other}: "
+                way_out += "set it to TASK, ARGUMENTS or KEYS"
                 self._refuse(field, f"{way_out}, or leave {field} out")
         field = "on_diff_non_key_args_raise"
         if conf.on_diff_non_key_args_raise and not self._may_be(_REGISTRATION, _KEYS, field):

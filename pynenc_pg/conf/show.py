@@ -10,6 +10,7 @@ from typing import Any
 from pynenc_pg.conf.config_pynenc import PynencConf
 from pynenc_pg.conf.section import Section
 from pynenc_pg.conf.settings import SECTIONS
+from pynenc_pg.domain.concurrency import RateLimit
 
 #: What stands where a password was.
 MASK = "***"
@@ -51,6 +52,8 @@ def plain(value: Any) -> Any:
         return [plain(each) for each in value]
     if isinstance(value, str | int | float) or value is None:
         return value
+    if isinstance(value, RateLimit):
+        return str(value)
     name = getattr(value, "__qualname__", None)
     if name is None:
         return repr(value)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from pynenc_pg import exceptions
-from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 
 
 def _lower(value: Any) -> Any:
@@ -39,6 +39,16 @@ QueueName = Annotated[str, AfterValidator(_queue_name)]
 
 #: Which invocations count as the same: a member, its name or its value.
 Scope = Annotated[ConcurrencyControlType, BeforeValidator(_lower)]
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, str):
+        return None if value.strip().lower() in {"", "none"} else RateLimit.parse(value)
+    return value
+
+
+#: As ``100/m``; ``none`` is how a file or a variable says that there is no limit.
+Rate = Annotated[RateLimit | None, BeforeValidator(_rate)]
 
 #: A name, a dotted path, or the class itself.
 ClassOrPath = Annotated[str, Field(min_length=1)] | type[Any]

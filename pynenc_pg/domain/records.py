@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 
@@ -33,10 +34,12 @@ class Batch:
     task_id: str
     invocations: Sequence[NewInvocation]
     queue: str = "default"
-    priority: float = 0.0  # -100..100, higher first; a point is worth 60 s of waiting
+    priority: float = 0.0  # -100..100, higher first
+    ageing: float = 60.0  # the seconds of waiting that a point of priority is worth
     delay: float = 0.0
     expires_in: float | None = None
     slots: int = 1
+    rate_limit: RateLimit | None = None  # of a concurrency key
     must_not_wait: bool = False
     refuse_different: bool = False  # a registration key that belongs to other arguments
     parent_id: InvocationId | None = None

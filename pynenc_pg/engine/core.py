@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds a clock may be wrong before ids are made by the store's time instead.
 TOLERATED_OFFSET = 1.0
+#: The seconds of waiting that a point of priority is worth where nothing else is said.
+AGEING = 60.0
 #: Seconds between two questions whether somebody runs what is waited for.
 ASK_AGAIN = 10.0
 START_A_PROCESS = "start one: pynenc-pg --app MODULE runner start"
@@ -50,10 +52,12 @@ class Engine:
         serializer: BaseSerializer,
         printing: Printing,
         runner_name: Callable[[], str] = lambda: "",
+        ageing: Callable[[], float] = lambda: AGEING,
     ) -> None:
         """Take the parts; nothing is opened.
 
-        ``runner_name`` is told to who waits in vain.
+        ``runner_name`` is told to who waits in vain; ``ageing`` answers the seconds of waiting that
+        a point of priority is worth.
         """
         self.store = store
         self.registry = registry
@@ -61,6 +65,7 @@ class Engine:
         self.results = ResultWaiter(store)
         self.printing = printing
         self._runner_name = runner_name
+        self._ageing = ageing
         self._offset: float | None = None
         self._asked: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -83,6 +88,7 @@ class Engine:
             store=self.store,
             serializer=self.registry.serializer(task, self.serializer),
             clock_offset=self._clock_offset(),
+            ageing=self._ageing(),
             queue=queue,
             shared=shared,
         )

@@ -43,8 +43,8 @@ class CallKeys:
 
     @cached_property
     def running(self) -> str | None:
-        """Which invocations share the slots, if any."""
-        return self._key("running", self._task.conf.running_concurrency)
+        """Which invocations share slots and rate limit, if any."""
+        return self._key("running", self._task.conf.limited)
 
     @cached_property
     def call_id(self) -> str | None:

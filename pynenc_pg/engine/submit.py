@@ -27,25 +27,29 @@ def submit(
     store: Store,
     serializer: BaseSerializer,
     clock_offset: float,
+    ageing: float,
     queue: str | None = None,
     shared: SharedArguments | None = None,
 ) -> list[Registered]:
     """Register calls of one task, given as arguments by name. All or none are written.
 
-    ``queue`` replaces the task's own; ``shared`` are arguments that all of them have.
+    ``ageing``: the seconds of waiting that a point of priority is worth. ``queue`` replaces the
+    task's own; ``shared`` are arguments that all of them have.
     """
-    parent = running.get()
+    parent, conf = running.get(), task.conf
     batch = Batch(
         task_id=task.task_id,
         invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
-        queue=queue or task.conf.queue,
-        priority=task.conf.priority,
+        queue=queue or conf.queue,
+        priority=conf.priority,
+        ageing=ageing,
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,
         changed_by=parent.task_id if parent else "client",
-        slots=task.conf.max_running,
-        must_not_wait=task.conf.must_not_wait,
-        refuse_different=task.conf.refuses_different,
+        slots=conf.slots,
+        rate_limit=conf.rate_limit,
+        must_not_wait=conf.must_not_wait,
+        refuse_different=conf.refuses_different,
     )
     try:
         return store.orchestrator.register(batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
@@ -29,7 +30,7 @@ from pynenc_pg.exceptions import InvocationStatusOwnershipError
 from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
 from pynenc_pg.memory.checks import check_steps, is_json
 from pynenc_pg.memory.database import MemDatabase
-from pynenc_pg.memory.lanes import free_slots, settle_slots, take_slots
+from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
 from pynenc_pg.memory.recovery import recover, reroute_stopped
 from pynenc_pg.memory.registration import register
 from pynenc_pg.memory.rows import Lane, Queue, Row
@@ -100,7 +101,7 @@ class MemOrchestrator:
                     left - len(found), lambda row: row.awaited is None and not row.expired(now)
                 )
                 found += [row for row in candidates if row.queue == queue]
-                ranked = sorted(found, key=_turn)
+                ranked = sorted(found, key=partial(_turn, candidates))
                 taken += ranked[:left]
             settle_slots(database, lanes, candidates, taken, runner_id)
             runner.idle = len(taken) < limit
@@ -351,7 +352,8 @@ class MemOrchestrator:
         """Remove idle lanes."""
         database = self._database
         with database.lock:
-            idle = [key for key, lane in database.lanes.items() if not lane.live]
+            now = database.clock()
+            idle = [k for k, lane in database.lanes.items() if not lane.live | lane.counted(now)]
             for key in idle:
                 del database.lanes[key]
             return [f"removed {len(idle)} idle lanes"] if idle else []
@@ -385,6 +387,7 @@ class MemOrchestrator:
         return list({id(r.lane): r.lane for r in rows if r is not None and r.lane}.values())
 
 
-def _turn(row: Row) -> tuple[float, float, InvocationId]:
-    """What others wait for first, the deepest before the others; then by rank."""
-    return math.inf if row.awaited is None else -row.awaited, row.rank, row.invocation_id
+def _turn(stands: Mapping[Row, Standing], row: Row) -> tuple[float, Standing, InvocationId]:
+    """What others wait for first, the deepest before the others; then by where it stands."""
+    depth = math.inf if row.awaited is None else -row.awaited
+    return depth, stands.get(row, (row.rank, 0)), row.invocation_id

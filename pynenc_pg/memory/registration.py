@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
 from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
@@ -11,9 +10,6 @@ from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
 from pynenc_pg.memory.rows import Call, Queue, Row
-
-#: A point of priority is worth this many seconds of waiting.
-AGEING: Final = 60.0
 
 
 def register(database: MemDatabase, batch: Batch) -> list[Registered]:
@@ -34,14 +30,15 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
 
 
 def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
+    due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
+    rank = (due_at or now).timestamp() - batch.priority * batch.ageing
     lane = None
     if new.lane_key is not None:
-        lane = share_lane(database, new.lane_key, batch.queue, batch.slots, batch.changed_by)
+        lane = share_lane(database, new.lane_key, batch, rank)
     if new.invocation_id in database.calls:  # the same id again is the same call
         return Registered(new.invocation_id, reused=False)
     if new.registration_key is not None and new.registration_key in database.keys:
         return Registered(database.keys[new.registration_key], reused=True)
-    due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
     expires = batch.expires_in
     call = Call(new, batch, now)
     database.calls[new.invocation_id] = call
@@ -49,7 +46,7 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
         Row(
             call=call,
             status_at=now,
-            rank=(due_at or now).timestamp() - batch.priority * AGEING,
+            rank=rank,
             due_at=due_at,
             expires_at=None if expires is None else now + timedelta(seconds=expires),
             lane=lane,

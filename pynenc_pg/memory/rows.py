@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Batch, NewInvocation, Outcome, RunnerSpec
 from pynenc_pg.invocation.status import AVAILABLE, InvocationStatus
@@ -101,21 +103,60 @@ class Lane:
     key: str
     queue: str | None  # None: its work stands in several queues
     slots: int
-    served: datetime | None = None
+    served: float  # when it was its turn, in seconds; moved forward by its priority
+    ahead: float = 0.0  # by so many seconds
+    limit: RateLimit | None = None
+    next_at: datetime | None = None  # shut until then by its rate limit
+    starts: list[tuple[datetime, int]] = field(default_factory=list)  # when, how many
     live: int = 0
     taken: dict[int, InvocationId] = field(default_factory=dict)  # slot -> who holds it
     ready: Ranked = field(default_factory=Ranked)
     parked: dict[InvocationId, Row] = field(default_factory=dict)
     must_not_wait: dict[InvocationId, Row] = field(default_factory=dict)
 
-    def free(self) -> list[int]:
-        """The numbers of the free slots; fewer after ``slots`` was lowered below what runs."""
-        numbers = [n for n in range(1, self.slots + 1) if n not in self.taken]
-        return numbers[: max(0, self.slots - len(self.taken))]
+    def free(self, wanted: int) -> list[int]:
+        """The numbers of ``wanted`` free slots."""
+        among = min(self.slots, wanted + len(self.taken))
+        return [n for n in range(1, among + 1) if n not in self.taken][:wanted]
 
     def full(self) -> bool:
         """No room; after ``slots`` was lowered more may run than it says."""
         return len(self.taken) >= self.slots
+
+    def open(self, now: datetime) -> bool:
+        """Its rate limit lets another one start."""
+        return self.next_at is None or self.next_at <= now
+
+    def room(self, now: datetime) -> int:
+        """How many may start; none after a limit was lowered below what runs or began lately."""
+        slots = self.slots - len(self.taken)
+        if self.limit is None:
+            return max(0, slots)
+        return max(0, min(slots, self.limit.count - self.counted(now)))
+
+    def counted(self, now: datetime) -> int:
+        """How many starts count for its rate limit."""
+        if self.limit is None:
+            return 0
+        since = now - timedelta(seconds=self.limit.period)
+        return sum(n for at, n in self.starts if at > since)
+
+    def note_starts(self, count: int, now: datetime) -> None:
+        """Count what starts for the rate limit; beyond it the lane is shut for a while.
+
+        Starts within a hundredth of the period are noted as one, at the time of the last.
+        """
+        if self.limit is None:
+            return
+        period = timedelta(seconds=self.limit.period)
+        noted: dict[int, tuple[datetime, int]] = {}
+        for at, n in [*self.starts, *([(now, count)] if count else [])]:
+            if at > now - period:
+                part = math.floor(at.timestamp() * 100 / self.limit.period)
+                noted[part] = (at, noted.get(part, (at, 0))[1] + n)
+        self.starts = list(noted.values())
+        used_up = sum(n for _, n in self.starts) >= self.limit.count
+        self.next_at = self.starts[0][0] + period if used_up else None
 
     def give_up(self, ids: set[InvocationId]) -> None:
         """Free the slots of these."""

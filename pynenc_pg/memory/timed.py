@@ -8,8 +8,12 @@ from pynenc_pg.memory.database import MemDatabase
 
 
 def promote(database: MemDatabase, limit: int) -> Promoted:
-    """Make ready what is due."""
+    """Make ready what is due, and open lanes whose rate limit lets the next one start."""
     now = database.clock()
+    shut = [lane for lane in database.lanes.values() if lane.next_at is not None]
+    opened = [lane for lane in shut if lane.open(now)]
+    for lane in opened:
+        lane.next_at = None
     rows = [database.live[i] for i in database.timed]
     waiting = sorted((r.due_at, r.invocation_id, r) for r in rows if r.due_at is not None)
     due = [row for at, _, row in waiting if at <= now][:limit]
@@ -18,11 +22,12 @@ def promote(database: MemDatabase, limit: int) -> Promoted:
         if row.expires_at is None:
             database.timed.discard(row.invocation_id)
         database.offer(row)
-    if due:
+    if due or opened:
         database.tell("work")
-    if len(waiting) == len(due):
-        return Promoted(len(due))
-    return Promoted(len(due), max(0.0, (waiting[len(due)][0] - now).total_seconds()))
+    times = [at for at, _, _ in waiting[len(due) :]]
+    times += [lane.next_at for lane in shut if lane.next_at is not None]
+    next_due = max(0.0, (min(times) - now).total_seconds()) if times else None
+    return Promoted(len(due), next_due)
 
 
 def expire(database: MemDatabase, limit: int) -> int:

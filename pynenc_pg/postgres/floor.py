@@ -36,7 +36,10 @@ class RankFloor:
         return list(floors), list(floors.values())
 
     def note(self, claimed: Sequence[Sequence[Any]], *, floors_used: bool) -> None:
-        """Take note of (queue, rank, seconds looked) of each invocation that was claimed."""
+        """Take note of (queue, rank, seconds looked) of each invocation that was claimed.
+
+        Without a rank it was not come by in the order of ranks.
+        """
         if not claimed:
             return
         looked = float(claimed[0][2])
@@ -44,4 +47,5 @@ class RankFloor:
             self._floors = {}
             self._until = self._clock() + (_SHARE * looked if looked > _SLOW else 0.0)
         for queue, rank, _ in claimed:
-            self._floors[queue] = max(rank, self._floors.get(queue, rank))
+            if rank is not None:
+                self._floors[queue] = max(rank, self._floors.get(queue, rank))

@@ -38,7 +38,7 @@ T = TypeVar("T", Ending, Again)
 # backslashes of a long string took a second per 100 kB.
 _REGISTER = """select {schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true,
-    %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %s)"""
+    %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %s, %s, %s, %s)"""
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
@@ -76,7 +76,7 @@ class PgOrchestrator:
 
     def register(self, batch: Batch) -> list[Registered]:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
-        calls = batch.invocations
+        calls, limit = batch.invocations, batch.rate_limit
         keyed = any(c.registration_key is not None for c in calls)
         laned = any(c.lane_key is not None for c in calls)
         became = self._call(
@@ -98,6 +98,9 @@ class PgOrchestrator:
             [c.registration_key for c in calls] if keyed else None,
             [c.lane_key for c in calls] if laned else None,
             batch.refuse_different,
+            batch.ageing,
+            limit and limit.count,
+            limit and limit.period,
         )[0][0]
         return [
             Registered(InvocationId(now), reused=now != call.invocation_id)

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
     Again,
@@ -81,6 +82,9 @@ facts = st.fixed_dictionaries(
         "delay": st.sampled_from([0, 0, 0, 0, 0, STEP, FAR]),
         "expires_in": st.sampled_from([None, None, None, None, STEP, FAR]),
         "slots": st.sampled_from([1, 1, 2, 3]),
+        "rate_limit": st.sampled_from(
+            [None, None, None, RateLimit(1, STEP * 1.5), RateLimit(3, STEP * 2.5)]
+        ),
         "must_not_wait": st.sampled_from([False, False, False, True]),
     }
 )

@@ -51,6 +51,7 @@ _RUN = {
     "pause",
     "resume",
     "release",
+    "release_strays",
     "recover",
     "promote",
     "expire",

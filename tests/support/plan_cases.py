@@ -90,7 +90,7 @@ _CLAIM: Final = {
     "claim": f"{_STATE} state_ready_idx state_awaited_idx invocation_pkey",
 }
 _CLAIM_SLOTS: Final = {
-    "take_slots": f"{_LANES} lane_pkey",
+    "take_slots": f"{_LANES} lane_pkey {_STATE}",
     "guard_slot": "lane_pkey",
     "choose": f"{_STATE} state_ready_idx",
     "settle_slots": f"{_STATE} lane_pkey slot_invocation slot_pkey state_must_not_wait_idx"
@@ -108,7 +108,7 @@ _CANCEL: Final = {**_END_UNOWNED, "cancel": _STATE}
 _FREE: Final = {
     "lock_lanes": f"{_STATE} lane_pkey",
     "guard_slot": _STATE,
-    "free_slots": "slot_invocation state_lane_idx",
+    "free_slots": "slot_invocation state_lane_idx lane_pkey",
     "reroute_parked": f"{_STATE} lane_pkey slot_pkey state_lane_idx",
 }
 _RELEASE: Final = {"release": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
@@ -194,7 +194,7 @@ CASES: Final[dict[str, Case]] = {
         lock_lanes=_STATE,
     ),
     "promote": _case(
-        _call("select * from promote(%s, %s)", FEW), promote=f"{_STATE} state_due_idx"
+        _call("select * from promote(%s, %s)", FEW), promote=f"{_STATE} state_due_idx lane_next_idx"
     ),
     "expire": _case(
         _call("select expire(%s, %s)", FEW), **_END_UNOWNED, expire="state_expires_idx"

@@ -29,7 +29,10 @@ work as (
         expires_at = s.expires_at - make_interval(secs => p.seconds)
     from passed p where s.app_id = p.app
 ), lanes as (
-    update {schema}.lane l set served = l.served - make_interval(secs => p.seconds)
+    update {schema}.lane l
+    set served = l.served - make_interval(secs => p.seconds),
+        next_at = l.next_at - make_interval(secs => p.seconds),
+        started = array(select s - make_interval(secs => p.seconds) from unnest(l.started) s)
     from passed p where l.app_id = p.app
 ), runners as (
     update {schema}.runner r set lease_until = r.lease_until - make_interval(secs => p.seconds)

@@ -18,7 +18,7 @@ from pynenc_pg import ConcurrencyControlType, Pynenc, PynencBuilder
 from pynenc_pg.conf.config_task import ConcurrencyControlType as SameType
 from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.conf.load import load
-from pynenc_pg.domain.concurrency import concurrency_key
+from pynenc_pg.domain.concurrency import RateLimit, concurrency_key
 from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import ConfigError, InvalidTaskOptionsError
@@ -98,6 +98,12 @@ def test_another_scope_is_refused(said: str) -> None:
         ),
         ({"max_running": 0, "running_concurrency": "task"}, "greater than or equal to 1"),
         ({"key_arguments": ("a b",)}, "'a b' is no name of a parameter"),
+        ({"rate_limit": "fast"}, "rate_limit = 'fast': must be COUNT/PERIOD, as '100/m'"),
+        ({"rate_limit": "100/w"}, "must be COUNT/PERIOD"),
+        ({"rate_limit": "0/m"}, "must allow 1 to 1,000,000 in a period, not 0"),
+        ({"rate_limit": "5/0.01s"}, "must have a period of 0.05 s to 31 d"),
+        ({"rate_limit": "5/m", "key_arguments": "user"}, "is KEYS: set one of them"),
+        ({"rate_limit": "5/m", "max_running": 2}, "counts only with running_concurrency"),
     ],
 )
 def test_what_can_never_make_sense_is_refused(options: dict[str, Any], said: str) -> None:
@@ -118,6 +124,7 @@ def test_what_can_never_make_sense_is_refused(options: dict[str, Any], said: str
         {"reroute_on_concurrency_control": True, "on_diff_non_key_args_raise": False},
         {"max_running": 1, "key_arguments": ()},
         {"running_concurrency": "task", "max_running": 3, "reroute_on_concurrency_control": False},
+        {"rate_limit": RateLimit(5, 60.0), "reroute_on_concurrency_control": False},
     ],
 )
 def test_what_may_make_sense_is_taken(options: dict[str, Any]) -> None:

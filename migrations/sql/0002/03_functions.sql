@@ -1,13 +1,14 @@
 -- The first of one queue: what others wait for, then by rank, among work without a key and the
--- candidates that hold a slot. p_awaited: work without a key that others wait for. Internal to claim.
+-- candidates that hold a slot. p_awaited: work without a key that others wait for; p_turns: by rank,
+-- where each candidate stands. Internal to claim.
 create or replace function {schema}.choose(
-    p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_floor double precision,
-    p_limit integer, p_now timestamptz
+    p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[],
+    p_floor double precision, p_limit integer, p_now timestamptz
 ) returns uuid[] language plpgsql as $$
 begin
     return array(
         with free as materialized (
-            select s.invocation_id, s.awaited, s.rank from invocation_state s
+            select s.invocation_id, s.awaited, s.rank, 0 as n from invocation_state s
             where s.app_id = p_app and s.queue = p_queue and s.rank >= p_floor
               and s.available and s.due_at is null and s.lane is null
               and (s.expires_at is null or s.expires_at > p_now)
@@ -15,13 +16,15 @@ begin
             order by s.rank, s.invocation_id limit p_limit - cardinality(p_awaited)
             for no key update skip locked
         ), known as (
-            select s.invocation_id, s.awaited, s.rank
-            from unnest(p_awaited || p_keyed) k (id) cross join lateral (
+            select s.invocation_id, s.awaited, coalesce(k.turn, s.rank) as rank, k.n
+            from (select id, null::double precision as turn, 0 as n from unnest(p_awaited) id
+                  union all select * from unnest(p_keyed, p_turns) with ordinality) k
+            cross join lateral (
                 select * from invocation_state s where s.invocation_id = k.id offset 0) s
             where s.queue = p_queue
         )
         select c.invocation_id from (table free union all table known) c
-        order by c.awaited desc nulls last, c.rank, c.invocation_id limit p_limit);
+        order by c.awaited desc nulls last, c.rank, c.n, c.invocation_id limit p_limit);
 end $$;
 
 -- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
@@ -34,7 +37,8 @@ end $$;
 -- than p_limit is found, so that producers know whether somebody must be woken.
 -- p_floors: by queue (in p_floor_queues) the rank below which the caller has lately seen nothing
 -- ready. It is looked below only if nothing is found above. See PgOrchestrator, which uses it while
--- `looked`, the seconds that looking for work without a key took, is long.
+-- `looked`, the seconds that looking for work without a key took, is long. rank is null of what did not
+-- come by its rank.
 create or replace function {schema}.claim(
     p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean,
     p_floor_queues text[] default '{}', p_floors double precision[] default '{}',
@@ -51,6 +55,7 @@ declare
     v_left    integer := p_limit;
     v_lanes   bigint[];
     v_keyed   uuid[];
+    v_turns   double precision[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
     v_begin   uuid[];
@@ -69,7 +74,7 @@ begin
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
     v_queues := open_queues(p_app, p_queues);
-    select t.lanes, t.candidates into v_lanes, v_keyed
+    select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
     from take_slots(p_app, v_queues, p_limit, v_now) t;
     -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
     v_now := clock_timestamp();
@@ -85,7 +90,7 @@ begin
                   and (s.expires_at is null or s.expires_at > v_now)
                 order by s.awaited desc, s.rank limit v_left for no key update skip locked);
             if v_awaited <> '{}' or v_keyed <> '{}' then
-                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_floor, v_left, v_now);
+                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_turns, v_floor, v_left, v_now);
             else
                 v_ids := array(
                     select s.invocation_id from invocation_state s
@@ -102,7 +107,7 @@ begin
     end loop;
     v_looked := extract(epoch from clock_timestamp() - v_now);
     if v_lanes <> '{}' then
-        perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
+        perform settle_slots(p_app, v_lanes, v_keyed, v_taken, p_runner, v_now);
     end if;
 
     -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
@@ -130,11 +135,29 @@ begin
     end if;
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
-           i.parent_id, i.depth, i.options::text, s.queue, s.rank, v_looked
+           i.parent_id, i.depth, i.options::text, s.queue,
+           case when s.lane is null and s.awaited is null then s.rank end, v_looked
     from unnest(v_taken) with ordinality t (id, n)
     join invocation_state s on s.invocation_id = t.id
     join invocation i on i.invocation_id = t.id
     order by t.n;
+end $$;
+
+-- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
+-- and tells the runners. Internal; the lanes are locked by the caller.
+create or replace function {schema}.free_slots(
+    p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text
+) returns void language plpgsql as $$
+begin
+    delete from slot x where x.invocation_id = any (p_ids);
+    if reroute_parked(p_lanes, p_changed_by) or exists (
+        select from invocation_state s where s.due_at is null
+        and s.lane = any (array(select l.lane_id from lane l where l.lane_id = any (p_lanes)
+                                and (l.next_at is null or l.next_at <= clock_timestamp())))
+        and s.lane is not null and s.available and not s.parked
+    ) then
+        perform notify(p_app, 'work');
+    end if;
 end $$;
 
 -- Marks what is waited for, so that claims take it first, the deepest before the others. Internal
@@ -183,6 +206,68 @@ begin
     end if;
     perform pg_advisory_xact_lock(v_lock);
     return false;
+end $$;
+
+-- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone. Answers what it did.
+create or replace function {schema}.maintain(p_app text) returns text[]
+language plpgsql {definer} as $$
+declare
+    v_did   text[];
+    v_lanes bigint[];
+begin
+    perform check_isolation();
+    v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
+    v_lanes := array(
+        select l.lane_id from lane l
+        where l.app_id = p_app and starts_since(l, clock_timestamp()) = 0
+          and not exists (select from slot x where x.lane = l.lane_id)
+          and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
+        order by l.key limit 1000 for update skip locked);
+    -- A new statement, now that no call can join them: those that are idle still.
+    delete from lane l where l.lane_id = any (v_lanes)
+      and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null);
+    if found then
+        v_did := v_did || format('removed idle lanes, %s at most', cardinality(v_lanes));
+    end if;
+    return v_did || drop_old_partitions();
+end $$;
+
+-- Counts what a claim takes for the rate limits of its lanes; a lane that has used its limit up is
+-- shut until the oldest start no longer counts. Internal to settle_slots: the lanes are locked.
+-- Starts within a hundredth of the period are noted as one, at the time of the last: a lane has a
+-- hundred entries at most, and never are there more starts in a period than its limit.
+create or replace function {schema}.note_starts(
+    p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamptz
+) returns void language plpgsql as $$
+declare
+    v_next timestamptz;
+begin
+    with noted as materialized (
+        select l.lane_id, e.started, e.counts
+        from lane l
+        left join lateral (select count(*) as n from slot x
+                           where x.lane = l.lane_id and x.invocation_id = any (p_taken)) t on true
+        cross join lateral (
+            select array_agg(m.at order by m.at) as started, array_agg(m.n order by m.at) as counts
+            from (
+                select max(s.at) as at, sum(s.n)::integer as n
+                from (select * from unnest(l.started, l.started_count) o (at, n)
+                      union all select p_now, t.n where t.n > 0) s
+                where s.at > p_now - make_interval(secs => l.rate_period)
+                group by floor(extract(epoch from s.at) * 100 / l.rate_period)) m) e
+        where l.lane_id = any (p_lanes) and l.rate is not null
+    ), shut as (
+        update lane l
+        set started = coalesce(n.started, '{}'), started_count = coalesce(n.counts, '{}'),
+            next_at = case when l.rate <= (select sum(c) from unnest(n.counts) c)
+                           then n.started[1] + make_interval(secs => l.rate_period) end
+        from noted n where l.lane_id = n.lane_id
+        returning l.next_at
+    )
+    select min(s.next_at) into v_next from shut s;
+    if v_next is not null then
+        perform notify(p_app, 'due', to_json(extract(epoch from v_next - p_now)));
+    end if;
 end $$;
 
 -- Of the queues asked for, in order, those that are not paused. None asked for means all of the app,
@@ -290,6 +375,43 @@ begin
     end if;
     return query select * from outcomes(p_app, array(
         select a.id from unnest(p_awaited) a (id) where a.id <> all (v_live)));
+end $$;
+
+-- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
+-- work there was, and in how many seconds the next is due.
+-- Moves nothing: due_at and next_at are cleared. Locks: lanes and rows by their time (skip locked).
+create or replace function {schema}.promote(
+    p_app text, p_limit integer, out promoted integer, out next_due double precision
+) language plpgsql {definer} as $$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_next  timestamptz;
+    v_lanes bigint[];
+begin
+    perform check_isolation();
+    v_lanes := array(select l.lane_id from lane l where l.app_id = p_app and l.next_at <= v_now
+                     order by l.next_at limit p_limit for no key update skip locked);
+    if v_lanes <> '{}' then
+        update lane l set next_at = null where l.lane_id = any (v_lanes);
+    end if;
+    with due as materialized (
+        select s.invocation_id from invocation_state s
+        where s.app_id = p_app and s.due_at <= v_now
+        order by s.due_at limit p_limit for no key update skip locked
+    )
+    update invocation_state s set due_at = null, previous_status = s.status
+    from due d where s.invocation_id = d.invocation_id;
+    get diagnostics promoted = row_count;
+    if promoted > 0 or v_lanes <> '{}' then
+        perform notify(p_app, 'work');
+    end if;
+    v_next := least(
+        (select s.due_at from invocation_state s where s.app_id = p_app and s.due_at is not null
+         order by s.due_at limit 1),
+        (select l.next_at from lane l where l.app_id = p_app and l.next_at is not null
+         order by l.next_at limit 1));
+    next_due := case when v_next > v_now then extract(epoch from v_next - v_now)
+                     when v_next is not null then 0 end;
 end $$;
 
 -- Refuses a wait that would never end: its edges stand already. Internal to pause. Raises: PN012.
@@ -410,13 +532,15 @@ create or replace function {schema}.register_2(
     p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid,
     p_depth integer, p_options text, p_changed_by text, p_own_connection boolean,
     p_ids uuid[], p_call_ids text[], p_arguments text[],
-    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean
+    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
+    p_ageing double precision default 60, p_rate integer default null,
+    p_rate_period double precision default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
     v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
     v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
-    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * 60;
+    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * p_ageing;
     v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
     v_become  uuid[] := p_ids;
     v_fresh   uuid[];
@@ -424,7 +548,8 @@ begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
-        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
+        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
+                               p_priority * p_ageing, v_rank, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -600,6 +725,241 @@ begin
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
         and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $$;
+
+-- Work with a concurrency key, second half of claim: gives back the slots of candidates that were
+-- not taken, notes whose turn it was and what counts for rate limits; in lanes without room ends
+-- those that must not wait, and parks the next ready one of those that are now full (so that people
+-- see what it waits for). Internal: the lanes are locked by claim.
+-- Moves: available -> concurrency_controlled | concurrency_controlled_final.
+create or replace function {schema}.settle_slots(
+    p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamptz
+) returns void language plpgsql as $$
+declare
+    v_served bigint[];
+    v_last   bigint[];
+    v_full   bigint[];
+    v_shut   bigint[];
+    v_ids    uuid[];
+begin
+    delete from slot x
+    where x.invocation_id = any (p_candidates) and x.invocation_id <> all (p_taken);
+    select array_agg(t.lane), array_agg(t.last) into v_served, v_last from (
+        select x.lane, max(t.n) as last from unnest(p_taken) with ordinality t (id, n)
+        cross join lateral (select x.lane from slot x where x.invocation_id = t.id offset 0) x
+        group by x.lane) t;
+    -- Of several that are served by one claim the last comes last at the next.
+    update lane l
+    set served = p_now - make_interval(
+            secs => l.ahead - v_last[array_position(v_served, l.lane_id)] * 0.000001)
+    where l.lane_id = any (v_served);
+    if exists (select from lane l where l.lane_id = any (p_lanes) and l.rate is not null) then
+        perform note_starts(p_app, p_lanes, p_taken, p_now);
+    end if;
+    select array_agg(l.lane_id) filter (where l.slots <= (select count(*) from slot x
+                                                           where x.lane = l.lane_id)),
+           array_agg(l.lane_id) filter (where l.next_at > p_now) into v_full, v_shut
+    from lane l where l.lane_id = any (p_lanes);
+    v_ids := array(select s.invocation_id from invocation_state s
+                   where s.lane = any (v_full || v_shut) and s.must_not_wait and s.due_at is null
+                     and s.available and not s.parked
+                     and s.invocation_id <> all (p_taken)
+                   order by s.invocation_id for update skip locked);
+    if v_ids <> '{}' then
+        perform end_unowned(v_ids, 'concurrency_controlled_final', null, p_runner);
+    end if;
+
+    v_ids := array(
+        select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.lane = f.lane and s.lane is not null and s.due_at is null
+              and s.available and not s.parked
+              and s.invocation_id <> all (p_taken)
+            order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
+        -- Only where this claim took something: a lane that was full before was not offered.
+        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken) offset 0));
+    update invocation_state s
+    set status = 'concurrency_controlled', previous_status = s.status,
+        status_at = greatest(p_now, s.status_at), reason = null, rev = s.rev + 1,
+        changed_by = p_runner
+    where s.invocation_id = any (v_ids);
+end $$;
+
+-- Finds or makes the lanes of concurrency keys and holds them (key share, by key) so that
+-- maintain cannot remove them before the calls stand in them. The newest call says how many slots
+-- a lane has, its rate limit, and by how many seconds its turn comes earlier than its time (p_ahead).
+-- Internal; answers in order.
+create or replace function {schema}.share_lanes(
+    p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer,
+    p_rate_period double precision, p_ahead double precision, p_rank double precision,
+    p_changed_by text
+) returns bigint[] language plpgsql as $$
+declare
+    v_lanes bigint[];
+begin
+    loop
+        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, to_timestamp(p_rank)
+        from (select distinct key from unnest(p_keys) key where key is not null order by key) k
+        on conflict (app_id, key) do nothing;
+
+        perform from (select key from unnest(p_keys) key order by key) k cross join lateral (
+            select from lane l where l.app_id = p_app and l.key = k.key offset 0 for key share) l;
+
+        select array_agg(l.lane_id order by k.n) into v_lanes
+        from unnest(p_keys) with ordinality k (key, n)
+        left join lateral (select l.lane_id from lane l
+                           where l.app_id = p_app and l.key = k.key offset 0) l on true;
+        -- A lane that was idle may have been removed between the two statements: once more.
+        exit when cardinality(array_remove(v_lanes, null)) = cardinality(array_remove(p_keys, null));
+    end loop;
+
+    if exists (select from lane l where l.lane_id = any (v_lanes)
+               and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+                    or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period))) then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+        -- Another rate limit: the next claim finds out how long the lane is shut.
+        update lane l
+        set slots = p_slots, queue = case when l.queue = p_queue then l.queue end,
+            ahead = p_ahead, rate = p_rate, rate_period = p_rate_period,
+            next_at = case when (l.rate, l.rate_period) is not distinct from (p_rate, p_rate_period)
+                           then l.next_at end
+        where l.lane_id = any (v_lanes)
+          and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+               or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period));
+        -- More slots than before: who was parked need not wait for the next end.
+        if reroute_parked(v_lanes, p_changed_by) then
+            perform notify(p_app, 'work');
+        end if;
+    end if;
+    return v_lanes;
+end $$;
+
+-- How many starts of a lane count for its rate limit. Internal.
+create or replace function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz)
+returns integer language plpgsql stable as $$
+begin
+    if p_lane.rate is null then
+        return 0;
+    end if;
+    return (select coalesce(sum(s.n), 0) from unnest(p_lane.started, p_lane.started_count) s (at, n)
+            where s.at > p_now - make_interval(secs => p_lane.rate_period));
+end $$;
+
+-- Work with a concurrency key, first half of claim: locks lanes that have room, in the order of
+-- their turn, and gives slots to candidates. Internal; settle_slots is the second half.
+-- Lanes take turns: the first of each by when it was served, the others as if it were served now;
+-- its priority puts a lane ahead. turns: by rank, where each candidate stands among the work that has
+-- no key; the first in turn has the lowest rank of all.
+-- Costs one look at the lane table where no lane is in use.
+create or replace function {schema}.take_slots(
+    p_app text, p_queues text[], p_limit integer, p_now timestamptz,
+    out lanes bigint[], out candidates uuid[], out turns double precision[]
+) language plpgsql as $$
+declare
+    v_share integer;
+    v_cut   boolean;
+    v_ids   uuid[];
+    v_lanes bigint[];
+    v_turns double precision[];
+begin
+    lanes := array(
+        select t.lane_id from (
+            select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
+                select l.lane_id, l.served, l.key from lane l
+                where l.app_id = p_app and l.queue = q.name
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or (l.next_at is null or l.next_at <= p_now)
+                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) x
+            union all
+            select 1, y.* from (
+                select l.lane_id, l.served, l.key from lane l
+                where l.queue is null and l.app_id is not distinct from p_app
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or (l.next_at is null or l.next_at <= p_now)
+                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) y
+        ) t order by t.n, t.served, t.key limit p_limit);
+    candidates := '{}';
+    turns := '{}';
+    if lanes = '{}' then
+        return;
+    end if;
+
+    -- A new statement, so a new snapshot: what the lanes hold now that they are ours. Of many equal
+    -- lanes a few each are enough, unless that leaves too few.
+    select case when count(distinct (l.queue, l.ahead)) = 1 then 1 + 2 * p_limit / count(*)
+           else p_limit end into v_share
+    from lane l where l.lane_id = any (lanes);
+    loop
+        with offered as materialized (
+            select l.lane_id, l.served, p_now - make_interval(secs => l.ahead) as again,
+                   least(l.slots - (select count(*) from slot x where x.lane = l.lane_id),
+                         l.rate - starts_since(l, p_now)) as room
+            from lane l where l.lane_id = any (lanes)
+        ), listed as materialized (
+            select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
+                   case when w.n = 1 then o.served else o.again end as turn
+            from offered o cross join lateral (
+                select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
+                    select a.invocation_id, a.rank, a.queue from invocation_state a
+                    where a.lane = o.lane_id and a.lane is not null and a.queue = any (p_queues)
+                      and a.available and not a.parked and a.due_at is null
+                      and (a.expires_at is null or a.expires_at > p_now)
+                    order by a.rank, a.invocation_id
+                    limit greatest(0, least(v_share, o.room))) f) w
+        ), chosen as materialized (
+            select l.*, row_number() over (order by l.q, l.turn, l.n, l.rank, l.invocation_id) as place
+            from listed l order by place limit p_limit
+        )
+        select array_agg(c.invocation_id order by c.place), array_agg(c.lane_id order by c.place),
+               -- Within a queue, so in the same order: the lowest rank for the first in turn.
+               (select array_agg(r.rank order by r.q, r.rank) from chosen r),
+               count(*) < p_limit and (select max(l.n) >= v_share from listed l)
+        into v_ids, v_lanes, v_turns, v_cut from chosen c;
+        exit when v_ids is null or v_share >= p_limit or not v_cut;
+        v_share := p_limit;
+    end loop;
+    if v_ids is null then
+        return;
+    end if;
+
+    with mine as materialized (
+        select c.*, row_number() over (partition by c.lane order by c.n) as nth
+        from unnest(v_ids, v_lanes, v_turns) with ordinality c (id, lane, turn, n)
+        cross join lateral (
+            select from invocation_state s
+            where s.invocation_id = c.id and s.available and not s.parked and s.due_at is null
+            offset 0 for no key update skip locked) s
+    ), free as materialized (
+        -- After its slots were lowered a lane may hold numbers above them: those count, too.
+        select m.lane, array(
+            select g from generate_series(1, least(l.slots, m.wanted + (
+                       select count(*) from slot x where x.lane = m.lane))::integer) g
+            where g not in (select x.n from slot x where x.lane = m.lane)) as numbers
+        from (select lane, count(*) as wanted from mine group by lane) m
+        join lane l on l.lane_id = m.lane
+    ), filled as (
+        insert into slot (lane, n, invocation_id)
+        select m.lane, f.numbers[m.nth], m.id from mine m join free f on f.lane = m.lane
+    )
+    select array_agg(m.id order by m.n), array_agg(m.turn order by m.n) into candidates, turns
+    from mine m;
+    candidates := coalesce(candidates, '{}');
+    turns := coalesce(turns, '{}');
 end $$;
 
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that

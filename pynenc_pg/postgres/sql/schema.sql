@@ -134,9 +134,18 @@ create table pynenc.lane (
     slots integer not null,
     next_at timestamp with time zone,
     served timestamp with time zone default '-infinity'::timestamp with time zone not null,
+    rate integer,
+    rate_period double precision,
+    started timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+    started_count integer[] default '{}'::integer[] not null,
+    ahead double precision default 0 not null,
     constraint lane_key UNIQUE (app_id, key),
     constraint lane_pkey PRIMARY KEY (lane_id),
-    constraint lane_slots_check CHECK ((slots >= 1))
+    constraint lane_rate_check CHECK ((rate >= 1)),
+    constraint lane_rate_is_whole CHECK (((rate IS NULL) = (rate_period IS NULL))),
+    constraint lane_rate_period_check CHECK ((rate_period > (0)::double precision)),
+    constraint lane_slots_check CHECK ((slots >= 1)),
+    constraint lane_starts_are_pairs CHECK ((cardinality(started) = cardinality(started_count)))
 ) with (
     autovacuum_vacuum_cost_delay=0,
     autovacuum_vacuum_scale_factor=0,
@@ -258,6 +267,7 @@ CREATE INDEX state_must_not_wait_idx ON pynenc.invocation_state USING btree (lan
 CREATE INDEX state_owned_idx ON pynenc.invocation_state USING btree (runner_id) WHERE (runner_id IS NOT NULL);
 CREATE INDEX state_ready_idx ON pynenc.invocation_state USING btree (app_id, queue, rank, invocation_id) WHERE (available AND (due_at IS NULL) AND (lane IS NULL));
 CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING btree (app_id, registration_key) WHERE (registration_key IS NOT NULL);
+CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key);
 CREATE INDEX payload_ref_invocation_idx ON pynenc.payload_ref USING btree (invocation_id);
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
@@ -315,14 +325,14 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_floor double precision, p_limit integer, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION pynenc.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[], p_floor double precision, p_limit integer, p_now timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
 AS $function$
 begin
     return array(
         with free as materialized (
-            select s.invocation_id, s.awaited, s.rank from invocation_state s
+            select s.invocation_id, s.awaited, s.rank, 0 as n from invocation_state s
             where s.app_id = p_app and s.queue = p_queue and s.rank >= p_floor
               and s.available and s.due_at is null and s.lane is null
               and (s.expires_at is null or s.expires_at > p_now)
@@ -330,13 +340,15 @@ begin
             order by s.rank, s.invocation_id limit p_limit - cardinality(p_awaited)
             for no key update skip locked
         ), known as (
-            select s.invocation_id, s.awaited, s.rank
-            from unnest(p_awaited || p_keyed) k (id) cross join lateral (
+            select s.invocation_id, s.awaited, coalesce(k.turn, s.rank) as rank, k.n
+            from (select id, null::double precision as turn, 0 as n from unnest(p_awaited) id
+                  union all select * from unnest(p_keyed, p_turns) with ordinality) k
+            cross join lateral (
                 select * from invocation_state s where s.invocation_id = k.id offset 0) s
             where s.queue = p_queue
         )
         select c.invocation_id from (table free union all table known) c
-        order by c.awaited desc nulls last, c.rank, c.invocation_id limit p_limit);
+        order by c.awaited desc nulls last, c.rank, c.n, c.invocation_id limit p_limit);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[] DEFAULT '{}'::text[], p_floors double precision[] DEFAULT '{}'::double precision[], p_begin_below integer DEFAULT 0)
@@ -358,6 +370,7 @@ declare
     v_left    integer := p_limit;
     v_lanes   bigint[];
     v_keyed   uuid[];
+    v_turns   double precision[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
     v_begin   uuid[];
@@ -376,7 +389,7 @@ begin
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
     v_queues := open_queues(p_app, p_queues);
-    select t.lanes, t.candidates into v_lanes, v_keyed
+    select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
     from take_slots(p_app, v_queues, p_limit, v_now) t;
     -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
     v_now := clock_timestamp();
@@ -392,7 +405,7 @@ begin
                   and (s.expires_at is null or s.expires_at > v_now)
                 order by s.awaited desc, s.rank limit v_left for no key update skip locked);
             if v_awaited <> '{}' or v_keyed <> '{}' then
-                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_floor, v_left, v_now);
+                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_turns, v_floor, v_left, v_now);
             else
                 v_ids := array(
                     select s.invocation_id from invocation_state s
@@ -409,7 +422,7 @@ begin
     end loop;
     v_looked := extract(epoch from clock_timestamp() - v_now);
     if v_lanes <> '{}' then
-        perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
+        perform settle_slots(p_app, v_lanes, v_keyed, v_taken, p_runner, v_now);
     end if;
 
     -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
@@ -437,7 +450,8 @@ begin
     end if;
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
-           i.parent_id, i.depth, i.options::text, s.queue, s.rank, v_looked
+           i.parent_id, i.depth, i.options::text, s.queue,
+           case when s.lane is null and s.awaited is null then s.rank end, v_looked
     from unnest(v_taken) with ordinality t (id, n)
     join invocation_state s on s.invocation_id = t.id
     join invocation i on i.invocation_id = t.id
@@ -643,7 +657,9 @@ AS $function$
 begin
     delete from slot x where x.invocation_id = any (p_ids);
     if reroute_parked(p_lanes, p_changed_by) or exists (
-        select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
+        select from invocation_state s where s.due_at is null
+        and s.lane = any (array(select l.lane_id from lane l where l.lane_id = any (p_lanes)
+                                and (l.next_at is null or l.next_at <= clock_timestamp())))
         and s.lane is not null and s.available and not s.parked
     ) then
         perform notify(p_app, 'work');
@@ -1031,7 +1047,7 @@ begin
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
     v_lanes := array(
         select l.lane_id from lane l
-        where l.app_id = p_app and (l.next_at is null or l.next_at < clock_timestamp())
+        where l.app_id = p_app and starts_since(l, clock_timestamp()) = 0
           and not exists (select from slot x where x.lane = l.lane_id)
           and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
         order by l.key limit 1000 for update skip locked);
@@ -1105,6 +1121,41 @@ begin
         perform notify(p_app, 'runner');
     end if;
     return v_dead;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_next timestamptz;
+begin
+    with noted as materialized (
+        select l.lane_id, e.started, e.counts
+        from lane l
+        left join lateral (select count(*) as n from slot x
+                           where x.lane = l.lane_id and x.invocation_id = any (p_taken)) t on true
+        cross join lateral (
+            select array_agg(m.at order by m.at) as started, array_agg(m.n order by m.at) as counts
+            from (
+                select max(s.at) as at, sum(s.n)::integer as n
+                from (select * from unnest(l.started, l.started_count) o (at, n)
+                      union all select p_now, t.n where t.n > 0) s
+                where s.at > p_now - make_interval(secs => l.rate_period)
+                group by floor(extract(epoch from s.at) * 100 / l.rate_period)) m) e
+        where l.lane_id = any (p_lanes) and l.rate is not null
+    ), shut as (
+        update lane l
+        set started = coalesce(n.started, '{}'), started_count = coalesce(n.counts, '{}'),
+            next_at = case when l.rate <= (select sum(c) from unnest(n.counts) c)
+                           then n.started[1] + make_interval(secs => l.rate_period) end
+        from noted n where l.lane_id = n.lane_id
+        returning l.next_at
+    )
+    select min(s.next_at) into v_next from shut s;
+    if v_next is not null then
+        perform notify(p_app, 'due', to_json(extract(epoch from v_next - p_now)));
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.notify(p_app text, p_kind text, p_more json DEFAULT NULL::json)
@@ -1319,9 +1370,16 @@ CREATE OR REPLACE FUNCTION pynenc.promote(p_app text, p_limit integer, OUT promo
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_now timestamptz := clock_timestamp();
+    v_now   timestamptz := clock_timestamp();
+    v_next  timestamptz;
+    v_lanes bigint[];
 begin
     perform check_isolation();
+    v_lanes := array(select l.lane_id from lane l where l.app_id = p_app and l.next_at <= v_now
+                     order by l.next_at limit p_limit for no key update skip locked);
+    if v_lanes <> '{}' then
+        update lane l set next_at = null where l.lane_id = any (v_lanes);
+    end if;
     with due as materialized (
         select s.invocation_id from invocation_state s
         where s.app_id = p_app and s.due_at <= v_now
@@ -1330,12 +1388,16 @@ begin
     update invocation_state s set due_at = null, previous_status = s.status
     from due d where s.invocation_id = d.invocation_id;
     get diagnostics promoted = row_count;
-    if promoted > 0 then
+    if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');
     end if;
-    select case when s.due_at > v_now then extract(epoch from s.due_at - v_now) else 0 end into next_due
-    from invocation_state s where s.app_id = p_app and s.due_at is not null
-    order by s.due_at limit 1;
+    v_next := least(
+        (select s.due_at from invocation_state s where s.app_id = p_app and s.due_at is not null
+         order by s.due_at limit 1),
+        (select l.next_at from lane l where l.app_id = p_app and l.next_at is not null
+         order by l.next_at limit 1));
+    next_due := case when v_next > v_now then extract(epoch from v_next - v_now)
+                     when v_next is not null then 0 end;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.purge(p_app text)
@@ -1608,7 +1670,7 @@ begin
                       p_lane_keys, false);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean)
+CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1624,7 +1686,7 @@ declare
     v_now     timestamptz := clock_timestamp();
     v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
     v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
-    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * 60;
+    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * p_ageing;
     v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
     v_become  uuid[] := p_ids;
     v_fresh   uuid[];
@@ -1632,7 +1694,8 @@ begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
-        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
+        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
+                               p_priority * p_ageing, v_rank, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -2014,21 +2077,37 @@ begin
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.settle_slots(p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION pynenc.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
 declare
-    v_full bigint[];
-    v_ids  uuid[];
+    v_served bigint[];
+    v_last   bigint[];
+    v_full   bigint[];
+    v_shut   bigint[];
+    v_ids    uuid[];
 begin
     delete from slot x
     where x.invocation_id = any (p_candidates) and x.invocation_id <> all (p_taken);
-    v_full := array(select l.lane_id from lane l where l.lane_id = any (p_lanes)
-                    and l.slots <= (select count(*) from slot x where x.lane = l.lane_id));
-
+    select array_agg(t.lane), array_agg(t.last) into v_served, v_last from (
+        select x.lane, max(t.n) as last from unnest(p_taken) with ordinality t (id, n)
+        cross join lateral (select x.lane from slot x where x.invocation_id = t.id offset 0) x
+        group by x.lane) t;
+    -- Of several that are served by one claim the last comes last at the next.
+    update lane l
+    set served = p_now - make_interval(
+            secs => l.ahead - v_last[array_position(v_served, l.lane_id)] * 0.000001)
+    where l.lane_id = any (v_served);
+    if exists (select from lane l where l.lane_id = any (p_lanes) and l.rate is not null) then
+        perform note_starts(p_app, p_lanes, p_taken, p_now);
+    end if;
+    select array_agg(l.lane_id) filter (where l.slots <= (select count(*) from slot x
+                                                           where x.lane = l.lane_id)),
+           array_agg(l.lane_id) filter (where l.next_at > p_now) into v_full, v_shut
+    from lane l where l.lane_id = any (p_lanes);
     v_ids := array(select s.invocation_id from invocation_state s
-                   where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
+                   where s.lane = any (v_full || v_shut) and s.must_not_wait and s.due_at is null
                      and s.available and not s.parked
                      and s.invocation_id <> all (p_taken)
                    order by s.invocation_id for update skip locked);
@@ -2052,7 +2131,7 @@ begin
     where s.invocation_id = any (v_ids);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_changed_by text)
+CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer, p_rate_period double precision, p_ahead double precision, p_rank double precision, p_changed_by text)
  RETURNS bigint[]
  LANGUAGE plpgsql
 AS $function$
@@ -2060,8 +2139,8 @@ declare
     v_lanes bigint[];
 begin
     loop
-        insert into lane (app_id, queue, key, slots)
-        select p_app, p_queue, k.key, p_slots
+        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, to_timestamp(p_rank)
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
 
@@ -2077,10 +2156,18 @@ begin
     end loop;
 
     if exists (select from lane l where l.lane_id = any (v_lanes)
-               and (l.slots <> p_slots or l.queue <> p_queue)) then
+               and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+                    or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period))) then
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
-        update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
-        where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+        -- Another rate limit: the next claim finds out how long the lane is shut.
+        update lane l
+        set slots = p_slots, queue = case when l.queue = p_queue then l.queue end,
+            ahead = p_ahead, rate = p_rate, rate_period = p_rate_period,
+            next_at = case when (l.rate, l.rate_period) is not distinct from (p_rate, p_rate_period)
+                           then l.next_at end
+        where l.lane_id = any (v_lanes)
+          and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+               or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period));
         -- More slots than before: who was parked need not wait for the next end.
         if reroute_parked(v_lanes, p_changed_by) then
             perform notify(p_app, 'work');
@@ -2154,69 +2241,127 @@ begin
     from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamp with time zone, OUT lanes bigint[], OUT candidates uuid[])
+CREATE OR REPLACE FUNCTION pynenc.starts_since(p_lane pynenc.lane, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+    if p_lane.rate is null then
+        return 0;
+    end if;
+    return (select coalesce(sum(s.n), 0) from unnest(p_lane.started, p_lane.started_count) s (at, n)
+            where s.at > p_now - make_interval(secs => p_lane.rate_period));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamp with time zone, OUT lanes bigint[], OUT candidates uuid[], OUT turns double precision[])
  RETURNS record
  LANGUAGE plpgsql
 AS $function$
+declare
+    v_share integer;
+    v_cut   boolean;
+    v_ids   uuid[];
+    v_lanes bigint[];
+    v_turns double precision[];
 begin
-    candidates := '{}';
     lanes := array(
         select t.lane_id from (
-            select x.* from unnest(p_queues) q (name) cross join lateral (
+            select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
                 select l.lane_id, l.served, l.key from lane l
                 where l.app_id = p_app and l.queue = q.name
-                  and (l.next_at is null or l.next_at <= p_now)
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
-                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                       or (l.next_at is null or l.next_at <= p_now)
+                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
                           and exists (select from invocation_state s
                                       where s.lane = l.lane_id and s.lane is not null
                                         and s.due_at is null and s.available and not s.parked
                                       offset 0))
                 order by l.served, l.key limit p_limit for no key update skip locked) x
             union all
-            select y.* from (
+            select 1, y.* from (
                 select l.lane_id, l.served, l.key from lane l
                 where l.queue is null and l.app_id is not distinct from p_app
-                  and (l.next_at is null or l.next_at <= p_now)
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
-                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                       or (l.next_at is null or l.next_at <= p_now)
+                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
                           and exists (select from invocation_state s
                                       where s.lane = l.lane_id and s.lane is not null
                                         and s.due_at is null and s.available and not s.parked
                                       offset 0))
                 order by l.served, l.key limit p_limit for no key update skip locked) y
-        ) t order by t.served, t.key limit p_limit);
+        ) t order by t.n, t.served, t.key limit p_limit);
+    candidates := '{}';
+    turns := '{}';
     if lanes = '{}' then
         return;
     end if;
 
-    -- A new statement, so a new snapshot: what the lanes hold now that they are ours.
-    with room as materialized (
+    -- A new statement, so a new snapshot: what the lanes hold now that they are ours. Of many equal
+    -- lanes a few each are enough, unless that leaves too few.
+    select case when count(distinct (l.queue, l.ahead)) = 1 then 1 + 2 * p_limit / count(*)
+           else p_limit end into v_share
+    from lane l where l.lane_id = any (lanes);
+    loop
+        with offered as materialized (
+            select l.lane_id, l.served, p_now - make_interval(secs => l.ahead) as again,
+                   least(l.slots - (select count(*) from slot x where x.lane = l.lane_id),
+                         l.rate - starts_since(l, p_now)) as room
+            from lane l where l.lane_id = any (lanes)
+        ), listed as materialized (
+            select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
+                   case when w.n = 1 then o.served else o.again end as turn
+            from offered o cross join lateral (
+                select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
+                    select a.invocation_id, a.rank, a.queue from invocation_state a
+                    where a.lane = o.lane_id and a.lane is not null and a.queue = any (p_queues)
+                      and a.available and not a.parked and a.due_at is null
+                      and (a.expires_at is null or a.expires_at > p_now)
+                    order by a.rank, a.invocation_id
+                    limit greatest(0, least(v_share, o.room))) f) w
+        ), chosen as materialized (
+            select l.*, row_number() over (order by l.q, l.turn, l.n, l.rank, l.invocation_id) as place
+            from listed l order by place limit p_limit
+        )
+        select array_agg(c.invocation_id order by c.place), array_agg(c.lane_id order by c.place),
+               -- Within a queue, so in the same order: the lowest rank for the first in turn.
+               (select array_agg(r.rank order by r.q, r.rank) from chosen r),
+               count(*) < p_limit and (select max(l.n) >= v_share from listed l)
+        into v_ids, v_lanes, v_turns, v_cut from chosen c;
+        exit when v_ids is null or v_share >= p_limit or not v_cut;
+        v_share := p_limit;
+    end loop;
+    if v_ids is null then
+        return;
+    end if;
+
+    with mine as materialized (
+        select c.*, row_number() over (partition by c.lane order by c.n) as nth
+        from unnest(v_ids, v_lanes, v_turns) with ordinality c (id, lane, turn, n)
+        cross join lateral (
+            select from invocation_state s
+            where s.invocation_id = c.id and s.available and not s.parked and s.due_at is null
+            offset 0 for no key update skip locked) s
+    ), free as materialized (
         -- After its slots were lowered a lane may hold numbers above them: those count, too.
-        select l.lane_id, l.slots - (select count(*) from slot x where x.lane = l.lane_id) as room,
-               array(select g from generate_series(1, l.slots) g
-                     where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
-        from lane l where l.lane_id = any (lanes)
+        select m.lane, array(
+            select g from generate_series(1, least(l.slots, m.wanted + (
+                       select count(*) from slot x where x.lane = m.lane))::integer) g
+            where g not in (select x.n from slot x where x.lane = m.lane)) as numbers
+        from (select lane, count(*) as wanted from mine group by lane) m
+        join lane l on l.lane_id = m.lane
     ), filled as (
         insert into slot (lane, n, invocation_id)
-        select r.lane_id, r.free[s.n], s.invocation_id
-        from room r cross join lateral (
-            select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
-            from (select a.invocation_id, a.rank from invocation_state a
-                  where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
-                    and a.available and not a.parked and a.due_at is null
-                    and (a.expires_at is null or a.expires_at > p_now)
-                  order by a.rank, a.invocation_id
-                  limit greatest(0, least(p_limit, r.room))
-                  for no key update skip locked) w) s
-        returning invocation_id
+        select m.lane, f.numbers[m.nth], m.id from mine m join free f on f.lane = m.lane
     )
-    select array(select f.invocation_id from filled f) into candidates;
-    update lane l set served = p_now where l.lane_id = any (lanes);
+    select array_agg(m.id order by m.n), array_agg(m.turn order by m.n) into candidates, turns
+    from mine m;
+    candidates := coalesce(candidates, '{}');
+    turns := coalesce(turns, '{}');
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.unregister_runner(p_app text, p_runner text)
@@ -2442,7 +2587,7 @@ grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean) to pynenc_producer;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
@@ -2460,7 +2605,7 @@ grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean) to pynenc_worker;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.release_strays(text,text,uuid[]) to pynenc_worker;

@@ -1,10 +1,18 @@
 -- Brings back what the revision replaced, and removes what it made.
 -- Written by tests/tools/freeze.py.
+drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
+
+drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
+
+drop function {schema}.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer, p_rate_period double precision, p_ahead double precision, p_rank double precision, p_changed_by text);
+
+drop function {schema}.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamptz);
+
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
-drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean);
+drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision);
 
 drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[]);
 
@@ -14,13 +22,15 @@ drop function {schema}.pause(p_app text, p_runner text, p_id uuid, p_lease bigin
 
 drop function {schema}.own_children(p_id uuid, p_ids uuid[]);
 
+drop function {schema}.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamptz);
+
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[], p_floors double precision[], p_begin_below integer);
 
-drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_floor double precision, p_limit integer, p_now timestamptz);
+drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[], p_floor double precision, p_limit integer, p_now timestamptz);
 
 -- The first of one queue by rank among work without a key and the candidates that hold a slot.
 -- Internal to claim.
@@ -137,6 +147,45 @@ begin
     order by t.n;
 end $$;
 
+-- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
+-- and tells the runners. Internal; the lanes are locked by the caller.
+create or replace function {schema}.free_slots(
+    p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text
+) returns void language plpgsql as $$
+begin
+    delete from slot x where x.invocation_id = any (p_ids);
+    if reroute_parked(p_lanes, p_changed_by) or exists (
+        select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
+        and s.lane is not null and s.available and not s.parked
+    ) then
+        perform notify(p_app, 'work');
+    end if;
+end $$;
+
+-- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone. Answers what it did.
+create or replace function {schema}.maintain(p_app text) returns text[]
+language plpgsql {definer} as $$
+declare
+    v_did   text[];
+    v_lanes bigint[];
+begin
+    perform check_isolation();
+    v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
+    v_lanes := array(
+        select l.lane_id from lane l
+        where l.app_id = p_app and (l.next_at is null or l.next_at < clock_timestamp())
+          and not exists (select from slot x where x.lane = l.lane_id)
+          and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
+        order by l.key limit 1000 for update skip locked);
+    -- A new statement, now that no call can join them: those that are idle still.
+    delete from lane l where l.lane_id = any (v_lanes)
+      and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null);
+    if found then
+        v_did := v_did || format('removed idle lanes, %s at most', cardinality(v_lanes));
+    end if;
+    return v_did || drop_old_partitions();
+end $$;
+
 -- Of the queues asked for (none: all of the app), in order, those that are not paused. Internal.
 create or replace function {schema}.open_queues(p_app text, p_queues text[]) returns text[]
 language plpgsql as $$
@@ -147,6 +196,31 @@ begin
     return array(select a.name from unnest(p_queues) with ordinality a (name, n)
                  join queue q on q.app_id = p_app and q.queue = a.name
                  where not q.paused order by a.n);
+end $$;
+
+-- Makes ready what is due; answers how many, and in how many seconds the next is due.
+-- Moves nothing: due_at is cleared. Locks: rows by their time (skip locked).
+create or replace function {schema}.promote(
+    p_app text, p_limit integer, out promoted integer, out next_due double precision
+) language plpgsql {definer} as $$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    perform check_isolation();
+    with due as materialized (
+        select s.invocation_id from invocation_state s
+        where s.app_id = p_app and s.due_at <= v_now
+        order by s.due_at limit p_limit for no key update skip locked
+    )
+    update invocation_state s set due_at = null, previous_status = s.status
+    from due d where s.invocation_id = d.invocation_id;
+    get diagnostics promoted = row_count;
+    if promoted > 0 then
+        perform notify(p_app, 'work');
+    end if;
+    select case when s.due_at > v_now then extract(epoch from s.due_at - v_now) else 0 end into next_due
+    from invocation_state s where s.app_id = p_app and s.due_at is not null
+    order by s.due_at limit 1;
 end $$;
 
 -- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.
@@ -273,6 +347,154 @@ begin
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
         and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $$;
+
+-- Work with a concurrency key, second half of claim: gives back the slots of candidates that were
+-- not taken; in lanes that are now full, parks the next ready one (so that people see what it
+-- waits for) and ends those that must not wait. Internal: the lanes are locked by claim.
+-- Moves: available -> concurrency_controlled | concurrency_controlled_final.
+create or replace function {schema}.settle_slots(
+    p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamptz
+) returns void language plpgsql as $$
+declare
+    v_full bigint[];
+    v_ids  uuid[];
+begin
+    delete from slot x
+    where x.invocation_id = any (p_candidates) and x.invocation_id <> all (p_taken);
+    v_full := array(select l.lane_id from lane l where l.lane_id = any (p_lanes)
+                    and l.slots <= (select count(*) from slot x where x.lane = l.lane_id));
+
+    v_ids := array(select s.invocation_id from invocation_state s
+                   where s.lane = any (v_full) and s.must_not_wait and s.due_at is null
+                     and s.available and not s.parked
+                     and s.invocation_id <> all (p_taken)
+                   order by s.invocation_id for update skip locked);
+    if v_ids <> '{}' then
+        perform end_unowned(v_ids, 'concurrency_controlled_final', null, p_runner);
+    end if;
+
+    v_ids := array(
+        select n.invocation_id from unnest(v_full) f (lane) cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.lane = f.lane and s.lane is not null and s.due_at is null
+              and s.available and not s.parked
+              and s.invocation_id <> all (p_taken)
+            order by s.rank, s.invocation_id limit 1 for no key update skip locked) n
+        -- Only where this claim took something: a lane that was full before was not offered.
+        where exists (select from slot x where x.lane = f.lane and x.invocation_id = any (p_taken) offset 0));
+    update invocation_state s
+    set status = 'concurrency_controlled', previous_status = s.status,
+        status_at = greatest(p_now, s.status_at), reason = null, rev = s.rev + 1,
+        changed_by = p_runner
+    where s.invocation_id = any (v_ids);
+end $$;
+
+-- Finds or makes the lanes of concurrency keys and holds them (key share, by key) so that
+-- maintain cannot remove them before the calls stand in them. The newest call says how many slots
+-- a lane has. Internal; answers in order.
+create or replace function {schema}.share_lanes(
+    p_app text, p_queue text, p_keys text[], p_slots integer, p_changed_by text
+) returns bigint[] language plpgsql as $$
+declare
+    v_lanes bigint[];
+begin
+    loop
+        insert into lane (app_id, queue, key, slots)
+        select p_app, p_queue, k.key, p_slots
+        from (select distinct key from unnest(p_keys) key where key is not null order by key) k
+        on conflict (app_id, key) do nothing;
+
+        perform from (select key from unnest(p_keys) key order by key) k cross join lateral (
+            select from lane l where l.app_id = p_app and l.key = k.key offset 0 for key share) l;
+
+        select array_agg(l.lane_id order by k.n) into v_lanes
+        from unnest(p_keys) with ordinality k (key, n)
+        left join lateral (select l.lane_id from lane l
+                           where l.app_id = p_app and l.key = k.key offset 0) l on true;
+        -- A lane that was idle may have been removed between the two statements: once more.
+        exit when cardinality(array_remove(v_lanes, null)) = cardinality(array_remove(p_keys, null));
+    end loop;
+
+    if exists (select from lane l where l.lane_id = any (v_lanes)
+               and (l.slots <> p_slots or l.queue <> p_queue)) then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+        update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
+        where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+        -- More slots than before: who was parked need not wait for the next end.
+        if reroute_parked(v_lanes, p_changed_by) then
+            perform notify(p_app, 'work');
+        end if;
+    end if;
+    return v_lanes;
+end $$;
+
+-- Work with a concurrency key, first half of claim: locks lanes that have room, in the order of
+-- their turn, and gives a slot to each candidate. Internal; settle_slots is the second half.
+-- Costs one look at the lane table where no lane is in use.
+create or replace function {schema}.take_slots(
+    p_app text, p_queues text[], p_limit integer, p_now timestamptz,
+    out lanes bigint[], out candidates uuid[]
+) language plpgsql as $$
+begin
+    candidates := '{}';
+    lanes := array(
+        select t.lane_id from (
+            select x.* from unnest(p_queues) q (name) cross join lateral (
+                select l.lane_id, l.served, l.key from lane l
+                where l.app_id = p_app and l.queue = q.name
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) x
+            union all
+            select y.* from (
+                select l.lane_id, l.served, l.key from lane l
+                where l.queue is null and l.app_id is not distinct from p_app
+                  and (l.next_at is null or l.next_at <= p_now)
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) y
+        ) t order by t.served, t.key limit p_limit);
+    if lanes = '{}' then
+        return;
+    end if;
+
+    -- A new statement, so a new snapshot: what the lanes hold now that they are ours.
+    with room as materialized (
+        -- After its slots were lowered a lane may hold numbers above them: those count, too.
+        select l.lane_id, l.slots - (select count(*) from slot x where x.lane = l.lane_id) as room,
+               array(select g from generate_series(1, l.slots) g
+                     where g not in (select x.n from slot x where x.lane = l.lane_id)) as free
+        from lane l where l.lane_id = any (lanes)
+    ), filled as (
+        insert into slot (lane, n, invocation_id)
+        select r.lane_id, r.free[s.n], s.invocation_id
+        from room r cross join lateral (
+            select w.invocation_id, row_number() over (order by w.rank, w.invocation_id) as n
+            from (select a.invocation_id, a.rank from invocation_state a
+                  where a.lane = r.lane_id and a.lane is not null and a.queue = any (p_queues)
+                    and a.available and not a.parked and a.due_at is null
+                    and (a.expires_at is null or a.expires_at > p_now)
+                  order by a.rank, a.invocation_id
+                  limit greatest(0, least(p_limit, r.room))
+                  for no key update skip locked) w) s
+        returning invocation_id
+    )
+    select array(select f.invocation_id from filled f) into candidates;
+    update lane l set served = p_now where l.lane_id = any (lanes);
 end $$;
 
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that

@@ -8,7 +8,8 @@
 -- than p_limit is found, so that producers know whether somebody must be woken.
 -- p_floors: by queue (in p_floor_queues) the rank below which the caller has lately seen nothing
 -- ready. It is looked below only if nothing is found above. See PgOrchestrator, which uses it while
--- `looked`, the seconds that looking for work without a key took, is long.
+-- `looked`, the seconds that looking for work without a key took, is long. rank is null of what did not
+-- come by its rank.
 create or replace function {schema}.claim(
     p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean,
     p_floor_queues text[] default '{}', p_floors double precision[] default '{}',
@@ -25,6 +26,7 @@ declare
     v_left    integer := p_limit;
     v_lanes   bigint[];
     v_keyed   uuid[];
+    v_turns   double precision[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
     v_begin   uuid[];
@@ -43,7 +45,7 @@ begin
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
     v_queues := open_queues(p_app, p_queues);
-    select t.lanes, t.candidates into v_lanes, v_keyed
+    select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
     from take_slots(p_app, v_queues, p_limit, v_now) t;
     -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
     v_now := clock_timestamp();
@@ -59,7 +61,7 @@ begin
                   and (s.expires_at is null or s.expires_at > v_now)
                 order by s.awaited desc, s.rank limit v_left for no key update skip locked);
             if v_awaited <> '{}' or v_keyed <> '{}' then
-                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_floor, v_left, v_now);
+                v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_turns, v_floor, v_left, v_now);
             else
                 v_ids := array(
                     select s.invocation_id from invocation_state s
@@ -76,7 +78,7 @@ begin
     end loop;
     v_looked := extract(epoch from clock_timestamp() - v_now);
     if v_lanes <> '{}' then
-        perform settle_slots(v_lanes, v_keyed, v_taken, p_runner, v_now);
+        perform settle_slots(p_app, v_lanes, v_keyed, v_taken, p_runner, v_now);
     end if;
 
     -- Asleep at once, awake once a second at most: that is how long producers notify after it all the
@@ -104,7 +106,8 @@ begin
     end if;
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
-           i.parent_id, i.depth, i.options::text, s.queue, s.rank, v_looked
+           i.parent_id, i.depth, i.options::text, s.queue,
+           case when s.lane is null and s.awaited is null then s.rank end, v_looked
     from unnest(v_taken) with ordinality t (id, n)
     join invocation_state s on s.invocation_id = t.id
     join invocation i on i.invocation_id = t.id

@@ -6,7 +6,9 @@ create or replace function {schema}.free_slots(
 begin
     delete from slot x where x.invocation_id = any (p_ids);
     if reroute_parked(p_lanes, p_changed_by) or exists (
-        select from invocation_state s where s.lane = any (p_lanes) and s.due_at is null
+        select from invocation_state s where s.due_at is null
+        and s.lane = any (array(select l.lane_id from lane l where l.lane_id = any (p_lanes)
+                                and (l.next_at is null or l.next_at <= clock_timestamp())))
         and s.lane is not null and s.available and not s.parked
     ) then
         perform notify(p_app, 'work');

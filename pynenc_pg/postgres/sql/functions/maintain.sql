@@ -9,7 +9,7 @@ begin
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
     v_lanes := array(
         select l.lane_id from lane l
-        where l.app_id = p_app and (l.next_at is null or l.next_at < clock_timestamp())
+        where l.app_id = p_app and starts_since(l, clock_timestamp()) = 0
           and not exists (select from slot x where x.lane = l.lane_id)
           and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
         order by l.key limit 1000 for update skip locked);

@@ -7,13 +7,15 @@ create or replace function {schema}.register_2(
     p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid,
     p_depth integer, p_options text, p_changed_by text, p_own_connection boolean,
     p_ids uuid[], p_call_ids text[], p_arguments text[],
-    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean
+    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
+    p_ageing double precision default 60, p_rate integer default null,
+    p_rate_period double precision default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
     v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
     v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
-    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * 60;
+    v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * p_ageing;
     v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
     v_become  uuid[] := p_ids;
     v_fresh   uuid[];
@@ -21,7 +23,8 @@ begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
-        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_changed_by);
+        v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
+                               p_priority * p_ageing, v_rank, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,

@@ -1,15 +1,18 @@
 -- Finds or makes the lanes of concurrency keys and holds them (key share, by key) so that
 -- maintain cannot remove them before the calls stand in them. The newest call says how many slots
--- a lane has. Internal; answers in order.
+-- a lane has, its rate limit, and by how many seconds its turn comes earlier than its time (p_ahead).
+-- Internal; answers in order.
 create or replace function {schema}.share_lanes(
-    p_app text, p_queue text, p_keys text[], p_slots integer, p_changed_by text
+    p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer,
+    p_rate_period double precision, p_ahead double precision, p_rank double precision,
+    p_changed_by text
 ) returns bigint[] language plpgsql as $$
 declare
     v_lanes bigint[];
 begin
     loop
-        insert into lane (app_id, queue, key, slots)
-        select p_app, p_queue, k.key, p_slots
+        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, to_timestamp(p_rank)
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
 
@@ -25,10 +28,18 @@ begin
     end loop;
 
     if exists (select from lane l where l.lane_id = any (v_lanes)
-               and (l.slots <> p_slots or l.queue <> p_queue)) then
+               and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+                    or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period))) then
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
-        update lane l set slots = p_slots, queue = case when l.queue = p_queue then l.queue end
-        where l.lane_id = any (v_lanes) and (l.slots <> p_slots or l.queue <> p_queue);
+        -- Another rate limit: the next claim finds out how long the lane is shut.
+        update lane l
+        set slots = p_slots, queue = case when l.queue = p_queue then l.queue end,
+            ahead = p_ahead, rate = p_rate, rate_period = p_rate_period,
+            next_at = case when (l.rate, l.rate_period) is not distinct from (p_rate, p_rate_period)
+                           then l.next_at end
+        where l.lane_id = any (v_lanes)
+          and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+               or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period));
         -- More slots than before: who was parked need not wait for the next end.
         if reroute_parked(v_lanes, p_changed_by) then
             perform notify(p_app, 'work');
