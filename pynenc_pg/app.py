@@ -15,9 +15,11 @@ from pynenc_pg import wiring
 from pynenc_pg.conf.config_pynenc import COMPONENTS, PynencConf
 from pynenc_pg.conf.config_task import check_options
 from pynenc_pg.conf.load import load
+from pynenc_pg.conf.values import queue_name
 from pynenc_pg.domain.arguments import ArgumentPrintMode
 from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.records import QueueInfo
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.printing import Printing
@@ -211,6 +213,34 @@ class Pynenc:
             engine=lambda: self.engine,
             task=partial(self.get_task, record.task_id),
         )
+
+    # --- queues -------------------------------------------------------------------------------
+
+    def pause_queue(self, name: str) -> None:
+        """Let no runner take work of that queue until ``resume_queue``, whatever is restarted.
+
+        Calls are accepted meanwhile, and what runs goes on. Nothing of it need be there yet.
+
+        Raises:
+            DataRejectedError: no queue can have that name.
+        """
+        self.orchestrator.pause_queue(queue_name(name))
+
+    def resume_queue(self, name: str) -> None:
+        """Let runners take work of that queue again; those that sleep are woken.
+
+        Raises:
+            DataRejectedError: no queue can have that name.
+        """
+        self.orchestrator.pause_queue(queue_name(name), paused=False)
+
+    def queues(self) -> list[QueueInfo]:
+        """Return the queues there are, by name: those that a call or a pause has named so far.
+
+        >>> [queue.name for queue in app.queues() if queue.paused]  # doctest: +SKIP
+        ['mail']
+        """
+        return self.state_backend.get_queues()
 
     # --- parts --------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from pynenc_pg.domain.records import (
     InvocationRecord,
     Outcome,
     Promoted,
+    QueueInfo,
     Recovered,
     RecoveryPolicy,
     Registered,
@@ -125,7 +126,11 @@ class Orchestrator(Protocol):
         ...
 
     def pause_queue(self, queue: str, *, paused: bool = True) -> None:
-        """Stop (or go on) giving out work of a queue."""
+        """Stop (or go on) giving out work of a queue, which need not have had any so far.
+
+        Raises:
+            DataRejectedError: no queue can have that name.
+        """
         ...
 
     def pause(
@@ -185,6 +190,10 @@ class StateBackend(Protocol):
 
     def count_ready(self, queue: str | None = None) -> int:
         """How many a runner could claim now, in one queue or in all."""
+        ...
+
+    def get_queues(self) -> list[QueueInfo]:
+        """Every queue that a call or a pause has named so far, by name."""
         ...
 
     def is_served(self, queue: str) -> bool:

@@ -9,12 +9,14 @@ import pkgutil
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from pynenc_pg import exceptions
+from pynenc_pg.conf.wording import allowed, shown
 from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
+from pynenc_pg.exceptions import DataRejectedError
 
 
 def _lower(value: Any) -> Any:
@@ -36,6 +38,21 @@ def _queue_name(value: str) -> str:
 
 
 QueueName = Annotated[str, AfterValidator(_queue_name)]
+_QUEUE_NAME: Final[TypeAdapter[str]] = TypeAdapter(QueueName)
+
+
+def queue_name(name: str) -> str:
+    """Return the name, if a queue can have it.
+
+    Raises:
+        DataRejectedError: none can.
+    """
+    try:
+        return _QUEUE_NAME.validate_python(name)
+    except ValidationError as error:
+        message = f"queue = {shown(name)}: {allowed(error)}"
+        raise DataRejectedError(message) from None
+
 
 #: Which invocations count as the same: a member, its name or its value.
 Scope = Annotated[ConcurrencyControlType, BeforeValidator(_lower)]

@@ -222,6 +222,20 @@ class InvocationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueInfo:
+    """A queue and what stands in it now. The counts are those of the view ``queue_depth``."""
+
+    name: str
+    paused: bool  # no runner takes anything from it
+    ready: int  # a runner could claim them, if it were not paused
+    scheduled: int  # ready later
+    parked: int  # until a slot of their concurrency key is free
+    pending: int  # claimed, not begun
+    running: int
+    waiting: int  # for others, that is PAUSED
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One status change. ``rev`` counts from 0 without a gap."""
 

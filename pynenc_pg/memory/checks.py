@@ -33,9 +33,7 @@ def check_batch(batch: Batch, now: datetime) -> None:
     """
     for new in batch.invocations:
         _check_id(new.invocation_id, now)
-    if not _QUEUE.fullmatch(batch.queue):
-        msg = f"queue {batch.queue!r}: its name must be of letters, digits, '_', '.' and '-'"
-        raise DataRejectedError(msg)
+    check_queue(batch.queue)
     if batch.slots < 1 and any(new.lane_key is not None for new in batch.invocations):
         msg = f"slots = {batch.slots}: must be at least 1"
         raise DataRejectedError(msg)
@@ -43,6 +41,17 @@ def check_batch(batch: Batch, now: datetime) -> None:
         if text not in _SEEN_EVERY_DAY and not is_json(text):
             msg = f"{text[:80]!r} is not JSON"
             raise DataRejectedError(msg)
+
+
+def check_queue(name: str) -> None:
+    """Refuse the name of a queue.
+
+    Raises:
+        DataRejectedError: no queue can have it.
+    """
+    if not _QUEUE.fullmatch(name):
+        msg = f"queue {name!r}: its name must be of letters, digits, '_', '.' and '-'"
+        raise DataRejectedError(msg)
 
 
 def check_step(row: Row, to: InvocationStatus, reason: str | None) -> None:

@@ -28,7 +28,7 @@ from pynenc_pg.domain.records import (
 )
 from pynenc_pg.exceptions import InvocationStatusOwnershipError
 from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
-from pynenc_pg.memory.checks import check_steps, is_json
+from pynenc_pg.memory.checks import check_queue, check_steps, is_json
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
 from pynenc_pg.memory.recovery import recover, reroute_stopped
@@ -331,6 +331,7 @@ class MemOrchestrator:
 
     def pause_queue(self, queue: str, *, paused: bool = True) -> None:
         """Stop (or go on) giving out work of a queue."""
+        check_queue(queue)
         with self._database.lock:
             self._database.queues.setdefault(queue, Queue()).paused = paused
             if not paused:

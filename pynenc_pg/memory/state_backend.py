@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome
+from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome, QueueInfo
 from pynenc_pg.exceptions import InvocationNotFoundError
+from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.database import MemDatabase, utc_now
+from pynenc_pg.memory.rows import Queue, Row
+
+S = InvocationStatus
 
 
 class MemStateBackend:
@@ -72,6 +77,15 @@ class MemStateBackend:
                 row.ready and queue in (None, row.queue) for row in self._database.live.values()
             )
 
+    def get_queues(self) -> list[QueueInfo]:
+        """Every queue that a call or a pause has named so far, by name."""
+        with self._database.lock:
+            queues = self._database.queues
+            rows: dict[str, list[Row]] = {name: [] for name in sorted(queues)}
+            for row in self._database.live.values():
+                rows[row.queue].append(row)
+            return [_depth(name, queues[name], rows[name]) for name in rows]
+
     def is_served(self, queue: str) -> bool:
         """Whether a runner that is believed alive takes work of that queue."""
         with self._database.lock:
@@ -93,3 +107,17 @@ class MemStateBackend:
             f"no invocation {invocation_id} in app {self._database.app_id!r}: never registered "
             "in this process, whose memory is the store, or purged"
         )
+
+
+def _depth(name: str, queue: Queue, rows: Sequence[Row]) -> QueueInfo:
+    found = Counter(row.status for row in rows)
+    return QueueInfo(
+        name=name,
+        paused=queue.paused,
+        ready=sum(row.ready for row in rows),
+        scheduled=sum(row.due_at is not None for row in rows),
+        parked=found[S.CONCURRENCY_CONTROLLED],
+        pending=found[S.PENDING],
+        running=found[S.RUNNING] + found[S.RESUMED],
+        waiting=found[S.PAUSED],
+    )

@@ -80,7 +80,8 @@ def _sentence(error: psycopg.Error, state: str) -> str:
         parts.append("Run: pynenc-pg db migrate")
     elif state == "42501":
         parts.append(
-            "Grant the role that fits: pynenc_producer to call, pynenc_worker to run tasks"
+            "Grant the role that fits: pynenc_producer to call, pynenc_worker to run tasks, "
+            "pynenc_operator to look after them"
         )
     sentence = ". ".join(part.rstrip(".") for part in parts)
     return f"{sentence} [{state}]" if state else sentence

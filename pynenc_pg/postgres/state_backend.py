@@ -1,4 +1,4 @@
-"""Reads. Through functions too: producers and workers have no rights on tables."""
+"""Reads. Through functions and a view: producers and workers have no rights on tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome
+from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome, QueueInfo
 from pynenc_pg.exceptions import DataRejectedError, InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 
@@ -18,6 +18,10 @@ OUTCOMES: Final = "select * from {schema}.outcomes(%s, %b::text[]::uuid[])"
 _GET_INVOCATION: Final = "select * from {schema}.get_invocation(%s, %s::uuid)"
 _HISTORY: Final = "select * from {schema}.history(%s, %s::uuid)"
 _COUNT_READY: Final = "select {schema}.count_ready(%s, %s::text)"
+_GET_QUEUES: Final = """
+select queue, paused, ready, scheduled, parked, pending, running, waiting
+from {schema}.queue_depth where app_id = %s order by queue collate "C"
+"""
 _IS_SERVED: Final = "select {schema}.is_served(%s, %s)"
 _CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
 
@@ -76,6 +80,10 @@ class PgStateBackend:
     def count_ready(self, queue: str | None = None) -> int:
         """How many a runner could claim now, in one queue or in all."""
         return int(self._database.call(_COUNT_READY, (self._app, queue))[0][0])
+
+    def get_queues(self) -> list[QueueInfo]:
+        """Every queue that a call or a pause has named so far, by name."""
+        return [QueueInfo(*row) for row in self._database.call(_GET_QUEUES, (self._app,))]
 
     def is_served(self, queue: str) -> bool:
         """Whether a runner that is believed alive takes work of that queue."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pynenc_pg.domain.records import Answer
+from pynenc_pg.exceptions import DataRejectedError
 from pynenc_pg.invocation.status import InvocationStatus
 from tests.contract.driver import Driver, drain, hint
 
@@ -64,3 +67,11 @@ def test_runners_are_told_when_it_goes_on(store: Driver) -> None:
     drain(ear)
     store.orchestrator.pause_queue("a", paused=False)
     hint(ear, "work")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "mail\n", "é"])
+def test_a_name_no_queue_can_have_is_refused(store: Driver, name: str) -> None:
+    """Pausing it is an error, not a queue that nobody can call into."""
+    with pytest.raises(DataRejectedError):
+        store.orchestrator.pause_queue(name)
+    assert store.state_backend.get_queues() == []
