@@ -1,0 +1,95 @@
+"""``pynenc-pg queue``: what stands in the queues, and who may not take from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
+
+import click
+
+from pynenc_pg import Pynenc
+from pynenc_pg.domain.records import QueueInfo
+from pynenc_pg.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from pynenc_pg.cli.main import Context
+
+
+@click.group()
+def queue() -> None:
+    """The queues of an app."""
+
+
+@queue.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
+@click.pass_obj
+def list_(context: Context, *, as_json: bool) -> None:
+    """Show each queue: whether it is paused, and how much stands in it, by status."""
+    with _shared(context) as app:
+        found = app.queues()
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        click.echo(_table(found) if found else "no queues yet: the first call makes one")
+
+
+@queue.command()
+@click.argument("name")
+@click.pass_obj
+def pause(context: Context, name: str) -> None:
+    """Let no runner take work of a queue; calls are accepted, and what runs goes on."""
+    with _shared(context) as app:
+        app.pause_queue(name)
+        _tell(app, name)
+
+
+@queue.command()
+@click.argument("name")
+@click.pass_obj
+def resume(context: Context, name: str) -> None:
+    """Let runners take work of a queue again."""
+    with _shared(context) as app:
+        app.resume_queue(name)
+        _tell(app, name)
+
+
+@contextmanager
+def _shared(context: Context) -> Iterator[Pynenc]:
+    """Find the app, if its queues can be reached from another process; close it at the end.
+
+    Raises:
+        ConfigError: they are in the memory of each process.
+    """
+    with context.app() as app:
+        if not app.engine.store.processes:
+            message = (
+                f"app {app.conf.app_id!r} keeps its queues in memory, each process its own: call "
+                "app.queues(), app.pause_queue(name) and app.resume_queue(name) in the process "
+                "that runs the tasks, or configure a database (PYNENC__POSTGRES__DSN)"
+            )
+            raise ConfigError(message)
+        yield app
+
+
+def _tell(app: Pynenc, name: str) -> None:
+    [found] = [one for one in app.queues() if one.name == name]
+    state = "paused" if found.paused else "open"
+    click.echo(f"queue {name} is {state}: {found.ready} ready, {found.running} running")
+
+
+def _table(queues: Sequence[QueueInfo]) -> str:
+    rows = [[field.name for field in fields(QueueInfo)]]
+    rows += [[_text(value) for value in asdict(one).values()] for one in queues]
+    name_width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([f"{name:{name_width}}", *map(str.rjust, cells, widths)]) for name, *cells in rows
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -1,0 +1,100 @@
+"""``pynenc-pg queue``: what it shows and does, and where it cannot be used."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pynenc_pg.cli.main import cli, main
+from pynenc_pg.exceptions import ConfigError, DataRejectedError
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a command in a folder that makes one app; it is imported anew by the next test."""
+    (tmp_path / "queue_tasks.py").write_text(
+        "from pynenc_pg import Pynenc\napp = Pynenc('shop')\n@app.task(queue='mail')\n"
+        "def send(order: int) -> int: return order\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    for name in ("PYNENC_APP", "PYNENC__POSTGRES__DSN"):
+        monkeypatch.delenv(name, raising=False)
+    importlib.invalidate_caches()
+    yield lambda *arguments: CliRunner().invoke(cli, ["queue", *arguments])
+    sys.modules.pop("queue_tasks", None)
+
+
+@pytest.fixture
+def dsn(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database that the environment names."""
+    monkeypatch.setenv("PYNENC__POSTGRES__DSN", database_dsn)
+    return database_dsn
+
+
+def test_pause_look_and_resume(run: Run, dsn: str) -> None:
+    """Each says where the queue stands; the list has a line for each and lines up."""
+    assert run("list").output == "no queues yet: the first call makes one\n"
+    done = run("pause", "mail")
+    assert (done.exit_code, done.output) == (0, "queue mail is paused: 0 ready, 0 running\n")
+    tasks = importlib.import_module("queue_tasks")
+    with tasks.app:
+        for order in range(10):
+            tasks.send(order)
+    done = run("list")
+    assert done.exit_code == 0
+    assert done.output == (
+        "name  paused  ready  scheduled  parked  pending  running  waiting\n"
+        "mail     yes     10          0       0        0        0        0\n"
+    )
+    done = run("resume", "mail")
+    assert (done.exit_code, done.output) == (0, "queue mail is open: 10 ready, 0 running\n")
+
+
+def test_json_for_machines(run: Run, dsn: str) -> None:
+    """A list of objects, empty if there are no queues."""
+    assert json.loads(run("list", "--json").output) == []
+    run("pause", "mail")
+    [found] = json.loads(run("list", "--json").output)
+    assert (found["name"], found["paused"], found["ready"]) == ("mail", True, 0)
+    assert len(found) == 8
+
+
+def test_a_wrong_name_is_refused(run: Run, dsn: str) -> None:
+    """Nothing is paused; the error names the value and what is allowed."""
+    for command in ("pause", "resume"):
+        done = run(command, "a b")
+        assert isinstance(done.exception, DataRejectedError)
+        assert "queue = 'a b': the name of a queue has letters" in str(done.exception)
+    assert run("pause").exit_code == 2
+    assert json.loads(run("list", "--json").output) == []
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("pause", "mail"), ("resume", "mail")])
+def test_memory_is_out_of_reach(run: Run, arguments: tuple[str, ...]) -> None:
+    """A command is a process of its own: it says so instead of pausing for itself."""
+    done = run(*arguments)
+    assert isinstance(done.exception, ConfigError)
+    assert "app 'shop' keeps its queues in memory" in str(done.exception)
+    assert "PYNENC__POSTGRES__DSN" in str(done.exception)
+    assert done.output == ""
+
+
+def test_an_error_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of every command: exit code 1, the reason on stderr."""
+    monkeypatch.setattr(sys, "argv", ["pynenc-pg", "queue", "list"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    output = capsys.readouterr()
+    assert (end.value.code, output.out, output.err.count("\n")) == (1, "", 1)
+    assert output.err.startswith("pynenc-pg: app 'shop' keeps its queues in memory")
