@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -62,7 +63,7 @@ class PynencConf(Section):
     runner: RunnerConf = Field(default_factory=RunnerConf)
     postgres: PostgresConf = Field(default_factory=PostgresConf)
 
-    #: What is configured for single tasks, weakest source first.
+    #: What is configured for single tasks and for patterns, the weakest first.
     _task_settings: tuple[TaskSetting, ...] = PrivateAttr(default=())
 
     @property
@@ -80,12 +81,13 @@ class PynencConf(Section):
 
     @property
     def task_settings(self) -> tuple[TaskSetting, ...]:
-        """What the configuration says of single tasks, weakest source first."""
+        """What the configuration says of single tasks and of patterns, the weakest first."""
         return self._task_settings
 
     def add_task_settings(self, settings: Iterable[TaskSetting]) -> None:
-        """Add options of single tasks; they win over those that are there."""
-        self._task_settings += tuple(settings)
+        """Add options of single tasks and patterns; they win over those there of equal rank."""
+        together = (*self._task_settings, *settings)
+        self._task_settings = tuple(sorted(together, key=attrgetter("rank")))
 
     def check(self) -> None:
         """Refuse what fits no app, though each value by itself is possible.
@@ -118,7 +120,7 @@ class PynencConf(Section):
         options: Mapping[str, Any],
         parameters: Collection[str] | None = None,
     ) -> TaskConf:
-        """Settle the options of a task: decorator > its own configuration > section ``task``.
+        """Settle its options: decorator > its own configuration > patterns > section ``task``.
 
         ``options`` are those the decorator names, ``parameters`` those of the function; without
         them it is not looked whether they fit. Exceptions that the configuration names are
@@ -137,7 +139,7 @@ class PynencConf(Section):
         for one in self._task_settings:
             if one.is_for(task_id):
                 found[one.field] = (one.key, one.value, one.source)
-                levels[one.field] = Level.THIS_TASK
+                levels[one.field] = Level.ALL_TASKS if one.is_pattern else Level.THIS_TASK
         for field in options:
             found[field] = (field, getattr(said, field), "code")
             levels[field] = Level.DECORATOR

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -32,6 +33,8 @@ __all__ = [
     "check_options",
     "task_key",
 ]
+
+_WILDCARDS: Final = frozenset("*?[")
 
 #: Seconds before the next attempt, from the number of the attempt that failed and its exception.
 Delay = Callable[[int, BaseException], float]
@@ -118,8 +121,9 @@ class TaskConf(TaskSection):
 
 @dataclass(frozen=True, slots=True)
 class TaskSetting:
-    """One option that the configuration sets for one task."""
+    """One option that the configuration sets for one task, or for all whose ids fit a pattern."""
 
+    #: With ``*``, ``?`` or ``[`` in it, which no id has, it is a pattern as of ``fnmatch``.
     task_id: str
     field: str
     value: Any
@@ -129,9 +133,20 @@ class TaskSetting:
 
     def is_for(self, task_id: str) -> bool:
         """Whether it is about that task."""
+        meant = self.task_id
         if self.any_case:
-            return self.task_id.casefold() == task_id.casefold()
-        return self.task_id == task_id
+            meant, task_id = meant.casefold(), task_id.casefold()
+        return fnmatchcase(task_id, meant) if self.is_pattern else task_id == meant
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it may be about several tasks."""
+        return not _WILDCARDS.isdisjoint(self.task_id)
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Higher for what beats the other, whatever their sources: names, then longer patterns."""
+        return not self.is_pattern, len(self.task_id) if self.is_pattern else 0
 
     @property
     def key(self) -> str:

@@ -27,7 +27,10 @@ SECTIONS: dict[str, type[Section]] = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value that a source gives; ``section`` is empty at the top, ``task_id`` mostly."""
+    """A value that a source gives; ``section`` is empty at the top, ``task_id`` mostly.
+
+    ``task_id`` may be a pattern.
+    """
 
     section: str
     field: str
@@ -125,7 +128,7 @@ def _table(section: str, value: Any, source: str) -> dict[str, Any]:
 
 
 def _of_tasks(table: Mapping[str, Any], of: tuple[str, ...], source: str) -> Iterator[Setting]:
-    """A table within the section is about one task; TOML without quotes nests them by the dots."""
+    """A table in it is about a task or a pattern; TOML without quotes nests them by the dots."""
     for raw, value in table.items():
         name = str(raw)
         if isinstance(value, Mapping) and name not in TaskSection.model_fields:

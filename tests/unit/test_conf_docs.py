@@ -53,7 +53,7 @@ def _examples(kind: str) -> list[str]:
 def test_files_of_the_howto_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its TOML and its YAML say the same, and what it says of tasks holds for them."""
     monkeypatch.chdir(tmp_path)
-    first, of_tasks = _examples("toml")
+    first, of_tasks, of_patterns = _examples("toml")
     (as_yaml,) = _examples("yaml")
     assert tomllib.loads(first)["tool"]["pynenc"] == yaml.safe_load(as_yaml)
     (tmp_path / "a.yaml").write_text(as_yaml)
@@ -63,6 +63,9 @@ def test_files_of_the_howto_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     conf = load(filepath="a.toml", environment={})
     task = conf.task_conf("shop.tasks.charge", {})
     assert (task.queue, task.max_retries, len(task.retry_for)) == ("money", 3, 2)
+    (tmp_path / "b.toml").write_text(of_patterns)
+    task = load(filepath="b.toml", environment={}).task_conf("shop.reports.daily_now", {})
+    assert (task.queue, task.priority) == ("fast", -10)
 
 
 def test_the_error_of_the_howto_is_the_one_there_is() -> None:

@@ -392,6 +392,25 @@ def test_the_configuration_of_retries_is_read(tmp_path: Path) -> None:
     assert other.retry_delay == 30
 
 
+def test_the_priority_rules_are_read(tmp_path: Path) -> None:
+    """The TOML of the page on queues rules whom it says."""
+    text = (DOCS / "howto/queues.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "shop.toml").write_text(block, encoding="utf-8")
+    conf = load(filepath=tmp_path / "shop.toml", environment={})
+    ruled = {
+        name: (conf.task_conf(name, {}).queue, conf.task_conf(name, {}).priority)
+        for name in ("shop.reports.monthly", "shop.mail.send_receipt", "shop.tidy_up")
+    }
+    assert ruled == {
+        "shop.reports.monthly": ("slow", -10),
+        "shop.mail.send_receipt": ("default", 20),
+        "shop.tidy_up": ("default", 0),
+    }
+    invoices = conf.task_conf("shop.reports.send_invoices", {})
+    assert (invoices.queue, invoices.priority) == ("mail", 50)
+
+
 def test_examples_of_tests_pass(folder: Path) -> None:
     """The page on testing, as a project of its own: pytest finds its tests, and all pass."""
     blocks = _blocks("docs/howto/test-your-tasks.md")
