@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from pynenc_pg import InvocationStatus, Pynenc, wiring
 from pynenc_pg.exceptions import DataRejectedError
 from tests.app import tasks
-from tests.app.conftest import Runner
+from tests.app.conftest import Runner, working
 from tests.app.test_thread_runner import wait_for
 
 Use = Callable[[Pynenc, str], None]
-
-
-@contextmanager
-def two_runners(app: Pynenc) -> Iterator[None]:
-    """Let two runners of all queues work on the app's store for the length of a block."""
-    runners = [wiring.build_runner(app.conf, app.engine) for _ in range(2)]
-    threads = [threading.Thread(target=runner.run) for runner in runners]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        for runner, thread in zip(runners, threads, strict=True):
-            runner.stop_runner_loop()
-            thread.join(30)
-            assert not thread.is_alive()
 
 
 def test_no_runner_takes_of_a_paused_queue(app: Pynenc) -> None:
     """Two runners finish everything else and leave it alone; it goes on when it is resumed."""
     app.pause_queue("side")
     waiting = [tasks.on_the_side() for _ in range(20)]
-    with two_runners(app):
+    with working(*[wiring.build_runner(app.conf, app.engine) for _ in range(2)]):
         others = [tasks.add(n) for n in range(20)]
         assert [one.result_or_raise(20) for one in others] == [n + 10 for n in range(20)]
         assert {one.status for one in waiting} == {InvocationStatus.REGISTERED}
