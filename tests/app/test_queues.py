@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pynenc_pg import InvocationStatus, Pynenc, wiring
-from pynenc_pg.exceptions import DataRejectedError
+from pynenc_pg.exceptions import DataRejectedError, StoreError
 from tests.app import tasks
 from tests.app.conftest import Runner, working
 from tests.app.test_thread_runner import wait_for
@@ -85,3 +88,23 @@ def test_a_name_no_queue_can_have_is_refused(app: Pynenc, use: Use) -> None:
     with pytest.raises(DataRejectedError, match="queue = 7: must be a string"):
         use(app, 7)  # type: ignore[arg-type]
     assert app.queues() == []
+
+
+@pytest.mark.parametrize(
+    ("role", "may_look", "may_pause"),
+    [
+        ("producer", False, False),
+        ("worker", False, False),
+        ("observer", True, False),
+        ("operator", True, True),
+    ],
+)
+def test_it_is_a_matter_for_operators(
+    database_dsn: str, role: str, *, may_look: bool, may_pause: bool
+) -> None:
+    """Observers may look; who may not is told which role may."""
+    dsn = make_conninfo(database_dsn, options=f"-c role=pynenc_{role}")
+    with Pynenc("shop", config_values={"postgres": {"dsn": dsn}}) as app:
+        for use, may in ((app.queues, may_look), (partial(app.pause_queue, "mail"), may_pause)):
+            with nullcontext() if may else pytest.raises(StoreError, match="pynenc_operator"):
+                use()
