@@ -16,7 +16,7 @@ from pynenc_pg.cli.config import config, show
 from pynenc_pg.cli.database import database
 from pynenc_pg.cli.demo import demo
 from pynenc_pg.cli.find import find_app
-from pynenc_pg.cli.queue import queue
+from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.runner import runner
 from pynenc_pg.engine.logs import configure_logging, is_configured
 from pynenc_pg.exceptions import PynencError
@@ -62,7 +62,7 @@ cli.add_command(config)
 cli.add_command(show, name="show_config")
 cli.add_command(database)
 cli.add_command(demo)
-cli.add_command(queue)
+cli.add_command(queues)
 cli.add_command(runner)
 
 

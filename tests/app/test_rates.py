@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from pynenc_pg import InvocationStatus, Pynenc
+from pynenc_pg.domain.records import Registered
 from pynenc_pg.exceptions import ConcurrencyControlledError, ResultTimeoutError
 from pynenc_pg.runner.thread import ThreadRunner
 from pynenc_pg.testing import in_memory
 from tests.app import rate_tasks as tasks
-from tests.app.test_concurrency import working
+from tests.app.conftest import working
 
 S = InvocationStatus
 #: Most starts of each task (a row for each of its keys) in any period that begins with one of them.
@@ -111,7 +112,7 @@ def test_one_flood_does_not_starve_another_key(app: Pynenc) -> None:
     assert order.count("small") == 5
 
 
-def _flood(app: Pynenc, tenant: str, count: int) -> Sequence[object]:
+def _flood(app: Pynenc, tenant: str, count: int) -> Sequence[Registered]:
     calls = [{"tenant": tenant, "number": n} for n in range(count)]
     return app.engine.submit(tasks.serve.definition, calls)
 
@@ -127,7 +128,7 @@ def test_priorities_age_unless_they_are_strict(
         world.advance(660)
         tasks.urgent(1)
         world.run_until_idle()
-    assert [name for name, _, _ in tasks.began][0] == first
+    assert next(name for name, _, _ in tasks.began) == first
 
 
 def test_a_test_moves_the_clock_for_a_rate_limit(app: Pynenc) -> None:

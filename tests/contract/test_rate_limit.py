@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId
@@ -16,10 +17,10 @@ MANY = 1_000_000
 
 
 def limited(
-    store: Driver, n: int, rate: int, period: float = 60, **facts: object
+    store: Driver, n: int, rate: int, period: float = 60, slots: int = MANY, **facts: Any
 ) -> list[InvocationId]:
     """Register n calls of a key, of which ``rate`` may begin in ``period`` seconds."""
-    return store.in_lane(n, **{"slots": MANY, "rate_limit": RateLimit(rate, period), **facts})
+    return store.in_lane(n, slots=slots, rate_limit=RateLimit(rate, period), **facts)
 
 
 def after(store: Driver, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""``pynenc-pg queue``: what stands in the queues, and who may not take from them."""
+"""``pynenc-pg queues``: what stands in the queues, and who may not take from them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from pynenc_pg.cli.main import Context
 
 
-@click.group()
-def queue() -> None:
-    """The queues of an app."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def queues(context: click.Context) -> None:
+    """The queues of an app: what stands in them, unless told otherwise."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
 
 
-@queue.command(name="list")
+@queues.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
 @click.pass_obj
 def list_(context: Context, *, as_json: bool) -> None:
@@ -36,7 +39,7 @@ def list_(context: Context, *, as_json: bool) -> None:
         click.echo(_table(found) if found else "no queues yet: the first call makes one")
 
 
-@queue.command()
+@queues.command()
 @click.argument("name")
 @click.pass_obj
 def pause(context: Context, name: str) -> None:
@@ -46,7 +49,7 @@ def pause(context: Context, name: str) -> None:
         _tell(app, name)
 
 
-@queue.command()
+@queues.command()
 @click.argument("name")
 @click.pass_obj
 def resume(context: Context, name: str) -> None:

@@ -1,4 +1,4 @@
-"""``pynenc-pg queue``: what it shows and does, and where it cannot be used."""
+"""``pynenc-pg queues``: what it shows and does, and where it cannot be used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     for name in ("PYNENC_APP", "PYNENC__POSTGRES__DSN"):
         monkeypatch.delenv(name, raising=False)
     importlib.invalidate_caches()
-    yield lambda *arguments: CliRunner().invoke(cli, ["queue", *arguments])
+    yield lambda *arguments: CliRunner().invoke(cli, ["queues", *arguments])
     sys.modules.pop("queue_tasks", None)
 
 
@@ -42,7 +42,7 @@ def dsn(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_pause_look_and_resume(run: Run, dsn: str) -> None:
     """Each says where the queue stands; the list has a line for each and lines up."""
-    assert run("list").output == "no queues yet: the first call makes one\n"
+    assert run("list").output == run().output == "no queues yet: the first call makes one\n"
     done = run("pause", "mail")
     assert (done.exit_code, done.output) == (0, "queue mail is paused: 0 ready, 0 running\n")
     tasks = importlib.import_module("queue_tasks")
@@ -92,7 +92,7 @@ def test_an_error_is_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As of every command: exit code 1, the reason on stderr."""
-    monkeypatch.setattr(sys, "argv", ["pynenc-pg", "queue", "list"])
+    monkeypatch.setattr(sys, "argv", ["pynenc-pg", "queues", "list"])
     with pytest.raises(SystemExit) as end:
         main()
     output = capsys.readouterr()
