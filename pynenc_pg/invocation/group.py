@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
+from pynenc_pg.exceptions import ResultTimeoutError
 from pynenc_pg.invocation.handle import Invocation
 
 if TYPE_CHECKING:
@@ -82,11 +84,16 @@ class InvocationGroup(Generic[R_co]):
                 found |= await engine.wait_async(unknown)
             yield engine.value(found[which], self.task_id)
 
-    def as_completed(self) -> Iterator[Invocation[R_co]]:
+    def as_completed(self, timeout: float | None = None) -> Iterator[Invocation[R_co]]:
         """The invocations in the order in which they end; the result of each is there.
 
         Of very large groups the first ones that have not ended are watched, 500 at a time.
+
+        Raises:
+            ResultTimeoutError: ``timeout`` seconds after the first was asked for, some have not
+                ended. They go on.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         engine = self._engine()
         handles: dict[InvocationId, list[Invocation[R_co]]] = {}  # several, where reused
         for invocation in self.invocations:
@@ -94,7 +101,10 @@ class InvocationGroup(Generic[R_co]):
         upcoming = iter(handles)
         watched = dict.fromkeys(islice(upcoming, _AHEAD))
         while watched:
-            found = engine.wait(list(watched), any_of=True)
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            found = engine.wait(list(watched), any_of=True, timeout=left)
+            if not found:
+                raise self._too_late(timeout, sum(1 for _ in upcoming) + len(watched))
             for which, outcome in sorted(found.items(), key=lambda item: item[1].finished_at):
                 del watched[which]
                 for invocation in handles[which]:
@@ -116,6 +126,12 @@ class InvocationGroup(Generic[R_co]):
             for _ in self.as_completed():
                 meter.add(1)
         return self
+
+    def _too_late(self, timeout: float | None, open_: int) -> ResultTimeoutError:
+        return ResultTimeoutError(
+            f"{open_} of {len(self)} invocations of {self.task_id} have not ended within "
+            f"{timeout} s; they go on, ask again later"
+        )
 
     def _ids(self) -> list[InvocationId]:
         return [invocation.invocation_id for invocation in self.invocations]

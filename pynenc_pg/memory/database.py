@@ -217,6 +217,8 @@ class MemDatabase:
             row.lane.live -= 1
             row.lane.parked.pop(which, None)
             row.lane.must_not_wait.pop(which, None)
+            if not row.lane.live and not row.lane.counted(self.clock()):
+                self.lanes.pop(row.lane.key, None)
 
     def _note(
         self,

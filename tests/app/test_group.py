@@ -13,7 +13,7 @@ import pytest
 from pynenc_pg import Pynenc
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Outcome
-from pynenc_pg.exceptions import InvalidTaskOptionsError, SerializationError
+from pynenc_pg.exceptions import InvalidTaskOptionsError, ResultTimeoutError, SerializationError
 from pynenc_pg.testing import eager, in_memory
 from tests.app import group_tasks as tasks
 
@@ -46,6 +46,16 @@ def run(app: Pynenc) -> Run:
             thread.join(30)
 
     return running
+
+
+def test_as_completed_gives_up_in_time(app: Pynenc, run: Run) -> None:
+    """After the timeout it says how many are open; they go on, and may be asked for again."""
+    group = tasks.add.parallelize((n, 0) for n in range(700))
+    with pytest.raises(ResultTimeoutError, match=r"700 of 700 .* within 0.2 s; they go on"):
+        next(group.as_completed(timeout=0.2))
+    with run():
+        assert sum(1 for _ in group.as_completed(timeout=30)) == 700
+    assert app.state_backend.count_ready() == 0
 
 
 def test_tuples_dicts_and_bound_calls(run: Run) -> None:

@@ -101,13 +101,11 @@ def test_beyond_the_limit_it_may_end(app: Pynenc) -> None:
 
 def test_one_flood_does_not_starve_another_key(app: Pynenc) -> None:
     """The few calls of a tenant that comes late are done among the first of a flood."""
-    flood = [one.invocation_id for one in _flood(app, "big", 300)]
+    _flood(app, "big", 300)
     late = [tasks.serve("small", n) for n in range(5)]
     with working(app.runner):
         for one in late:
             one.result_or_raise(20)
-        done = sum(app.get_invocation(which).status is S.SUCCESS for which in flood)
-    assert done < 100
     order = [tenant for tenant, _, _ in tasks.began[:20]]
     assert order.count("small") == 5
 

@@ -394,13 +394,44 @@ def test_ids_that_commit_late_are_not_passed_over(c: Connection, other: Connecti
     assert [i for i, _ in claim(c)] == [older]
 
 
+def idle_lane(connection: Connection) -> int:
+    """Make a lane without work, as one is left by a lane's last end that met another call."""
+    query = "insert into lane (app_id, queue, key, slots) values (%s, 'default', 'k', 1)"
+    return int(one(connection, f"{query} returning lane_id", (APP,)))
+
+
+def test_register_against_the_last_end_of_its_lane(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """The lane goes with its last work; a call that came meanwhile makes it again."""
+    register(c, lanes=["k"], slots=1)
+    held = claim(c)
+    start(c, held)
+    lane = one(c, "select lane_id from lane")
+    [new] = while_held(
+        other, c, pool, lambda: finish(other, held), lambda: register(c, lanes=["k"], slots=1)
+    )
+    assert state(c, new)["lane"] == one(c, "select lane_id from lane") != lane
+    assert [i for i, _ in claim(c)] == [new]
+
+
+def test_the_last_end_of_a_lane_that_a_call_is_joining(c: Connection, other: Connection) -> None:
+    """An end does not wait for an uncommitted call in its lane, and leaves it the lane."""
+    register(c, lanes=["k"], slots=1)
+    held = claim(c)
+    start(c, held)
+    with other.transaction():
+        [new] = register(other, lanes=["k"], slots=1)
+        assert finish(c, held) == {}
+    assert one(c, "select count(*) from lane") == 1
+    assert [i for i, _ in claim(c)] == [new]
+
+
 def test_register_against_maintain_that_removes_the_lane(
     c: Connection, other: Connection, pool: ThreadPoolExecutor
 ) -> None:
     """A call for a lane that is just being removed waits, and makes it again."""
-    [old] = register(c, lanes=["k"], slots=1)
-    assert cancel(c, old) == "cancelled"
-    lane = one(c, "select lane_id from lane")
+    lane = idle_lane(c)
     [new] = while_held(
         other,
         c,
@@ -414,8 +445,7 @@ def test_register_against_maintain_that_removes_the_lane(
 
 def test_maintain_leaves_a_lane_that_a_call_is_joining(c: Connection, other: Connection) -> None:
     """A lane that an uncommitted call stands in is not idle, though nobody sees the call."""
-    [old] = register(c, lanes=["k"], slots=1)
-    assert cancel(c, old) == "cancelled"
+    idle_lane(c)
     with other.transaction():
         [new] = register(other, lanes=["k"], slots=1)
         c.execute("select maintain(%s)", (APP,))

@@ -110,6 +110,7 @@ _FREE: Final = {
     "guard_slot": _STATE,
     "free_slots": "slot_invocation state_lane_idx lane_pkey",
     "reroute_parked": f"{_STATE} lane_pkey slot_pkey state_lane_idx",
+    "forget_lanes": "lane_pkey slot_pkey state_lane_idx",
 }
 _RELEASE: Final = {"release": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
 
@@ -201,7 +202,10 @@ CASES: Final[dict[str, Case]] = {
     ),
     "cancel": _case(lambda c, s: cancel(c, s.ready[0]), **_CANCEL, lock_lanes=_STATE),
     "cancel_laned": _case(
-        lambda c, s: cancel(c, s.waiting), **_CANCEL, lock_lanes=f"{_STATE} lane_pkey"
+        lambda c, s: cancel(c, s.waiting),
+        **_CANCEL,
+        lock_lanes=f"{_STATE} lane_pkey",
+        forget_lanes="lane_pkey slot_pkey state_lane_idx",
     ),
     "watch": _case(lambda c, s: watch(c, s.ready), watch=_STATE),
     "outcomes": _case(

@@ -9,3 +9,10 @@ alter table {schema}.wait_edge drop constraint wait_edge_once;
 -- finish: who waits for these
 create unique index wait_edge_once on {schema}.wait_edge (
     awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid)));
+
+-- claim: what others wait for, deepest first. The children of a fan-out have one rank: by id, too, so
+-- that the first of them need not be sorted out of all.
+drop index {schema}.state_awaited_idx;
+create index state_awaited_idx
+    on {schema}.invocation_state (app_id, queue, awaited desc, rank, invocation_id)
+    where awaited is not null and available and due_at is null;

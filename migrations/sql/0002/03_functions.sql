@@ -88,7 +88,7 @@ begin
                 where s.app_id = p_app and s.queue = v_queue and s.awaited is not null
                   and s.available and s.due_at is null and s.lane is null
                   and (s.expires_at is null or s.expires_at > v_now)
-                order by s.awaited desc, s.rank limit v_left for no key update skip locked);
+                order by s.awaited desc, s.rank, s.invocation_id limit v_left for no key update skip locked);
             if v_awaited <> '{}' or v_keyed <> '{}' then
                 v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_turns, v_floor, v_left, v_now);
             else
@@ -143,8 +143,58 @@ begin
     order by t.n;
 end $$;
 
+-- Ends invocations that nobody owns: outcome, delete, waiters; lanes without work go. Internal; rows
+-- locked by the caller.
+-- Moves: available, parked, killed, recovery -> failed | concurrency_controlled_final.
+create or replace function {schema}.end_unowned(
+    p_ids uuid[], p_status text, p_reason text, p_changed_by text
+) returns void language plpgsql as $$
+declare
+    v_lanes bigint[];
+begin
+    with gone as (
+        delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
+    ), kept as (
+        insert into invocation_outcome (
+            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+            retries, recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
+               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+               greatest(clock_timestamp(), g.status_at)
+        from gone g
+    )
+    select array_agg(distinct g.lane) into v_lanes from gone g where g.lane is not null;
+    perform wake_waiters(p_ids);
+    if v_lanes is not null then
+        perform forget_lanes(v_lanes);
+    end if;
+end $$;
+
+-- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
+-- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
+create or replace function {schema}.forget_lanes(p_lanes bigint[]) returns integer
+language plpgsql as $$
+declare
+    v_gone integer := 0;
+begin
+    p_lanes := array(
+        select l.lane_id from lane l
+        where l.lane_id = any (p_lanes) and starts_since(l, clock_timestamp()) = 0
+          and not exists (select from slot x where x.lane = l.lane_id offset 0)
+          and not exists (select from invocation_state s
+                          where s.lane = l.lane_id and s.lane is not null offset 0)
+        for update skip locked);
+    if p_lanes <> '{}' then
+        -- A new statement, now that no call can join them: those that are idle still.
+        delete from lane l where l.lane_id = any (p_lanes) and not exists (
+            select from invocation_state s where s.lane = l.lane_id and s.lane is not null offset 0);
+        get diagnostics v_gone = row_count;
+    end if;
+    return v_gone;
+end $$;
+
 -- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
--- and tells the runners. Internal; the lanes are locked by the caller.
+-- and tells the runners; lanes without work go. Internal; the lanes are locked by the caller.
 create or replace function {schema}.free_slots(
     p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text
 ) returns void language plpgsql as $$
@@ -158,6 +208,7 @@ begin
     ) then
         perform notify(p_app, 'work');
     end if;
+    perform forget_lanes(p_lanes);
 end $$;
 
 -- Marks what is waited for, so that claims take it first, the deepest before the others. Internal
@@ -212,22 +263,19 @@ end $$;
 create or replace function {schema}.maintain(p_app text) returns text[]
 language plpgsql {definer} as $$
 declare
-    v_did   text[];
-    v_lanes bigint[];
+    v_did  text[];
+    v_gone integer;
 begin
     perform check_isolation();
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
-    v_lanes := array(
+    v_gone := forget_lanes(array(
         select l.lane_id from lane l
         where l.app_id = p_app and starts_since(l, clock_timestamp()) = 0
           and not exists (select from slot x where x.lane = l.lane_id)
           and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
-        order by l.key limit 1000 for update skip locked);
-    -- A new statement, now that no call can join them: those that are idle still.
-    delete from lane l where l.lane_id = any (v_lanes)
-      and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null);
-    if found then
-        v_did := v_did || format('removed idle lanes, %s at most', cardinality(v_lanes));
+        order by l.key limit 10000));
+    if v_gone > 0 then
+        v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
     return v_did || drop_old_partitions();
 end $$;

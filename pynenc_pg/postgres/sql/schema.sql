@@ -259,7 +259,7 @@ create table pynenc.wait_edge (
 -- indexes
 
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
-CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
+CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
 CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX state_expires_idx ON pynenc.invocation_state USING btree (app_id, expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX state_lane_idx ON pynenc.invocation_state USING btree (lane, available, parked, rank, invocation_id) WHERE (lane IS NOT NULL);
@@ -403,7 +403,7 @@ begin
                 where s.app_id = p_app and s.queue = v_queue and s.awaited is not null
                   and s.available and s.due_at is null and s.lane is null
                   and (s.expires_at is null or s.expires_at > v_now)
-                order by s.awaited desc, s.rank limit v_left for no key update skip locked);
+                order by s.awaited desc, s.rank, s.invocation_id limit v_left for no key update skip locked);
             if v_awaited <> '{}' or v_keyed <> '{}' then
                 v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_turns, v_floor, v_left, v_now);
             else
@@ -516,18 +516,25 @@ CREATE OR REPLACE FUNCTION pynenc.end_unowned(p_ids uuid[], p_status text, p_rea
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
+declare
+    v_lanes bigint[];
 begin
     with gone as (
         delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
+    ), kept as (
+        insert into invocation_outcome (
+            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+            retries, recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
+               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+               greatest(clock_timestamp(), g.status_at)
+        from gone g
     )
-    insert into invocation_outcome (
-        invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-        retries, recoveries, finished_at)
-    select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
-           g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
-           greatest(clock_timestamp(), g.status_at)
-    from gone g;
+    select array_agg(distinct g.lane) into v_lanes from gone g where g.lane is not null;
     perform wake_waiters(p_ids);
+    if v_lanes is not null then
+        perform forget_lanes(v_lanes);
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
@@ -650,6 +657,29 @@ CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
  IMMUTABLE PARALLEL SAFE
 RETURN ((lpad(to_hex((floor((EXTRACT(epoch FROM p_at) * (1000)::numeric)))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 
+CREATE OR REPLACE FUNCTION pynenc.forget_lanes(p_lanes bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_gone integer := 0;
+begin
+    p_lanes := array(
+        select l.lane_id from lane l
+        where l.lane_id = any (p_lanes) and starts_since(l, clock_timestamp()) = 0
+          and not exists (select from slot x where x.lane = l.lane_id offset 0)
+          and not exists (select from invocation_state s
+                          where s.lane = l.lane_id and s.lane is not null offset 0)
+        for update skip locked);
+    if p_lanes <> '{}' then
+        -- A new statement, now that no call can join them: those that are idle still.
+        delete from lane l where l.lane_id = any (p_lanes) and not exists (
+            select from invocation_state s where s.lane = l.lane_id and s.lane is not null offset 0);
+        get diagnostics v_gone = row_count;
+    end if;
+    return v_gone;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.free_slots(p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text)
  RETURNS void
  LANGUAGE plpgsql
@@ -664,6 +694,7 @@ begin
     ) then
         perform notify(p_app, 'work');
     end if;
+    perform forget_lanes(p_lanes);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.get_invocation(p_app text, p_id uuid)
@@ -1040,22 +1071,19 @@ CREATE OR REPLACE FUNCTION pynenc.maintain(p_app text)
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_did   text[];
-    v_lanes bigint[];
+    v_did  text[];
+    v_gone integer;
 begin
     perform check_isolation();
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
-    v_lanes := array(
+    v_gone := forget_lanes(array(
         select l.lane_id from lane l
         where l.app_id = p_app and starts_since(l, clock_timestamp()) = 0
           and not exists (select from slot x where x.lane = l.lane_id)
           and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null)
-        order by l.key limit 1000 for update skip locked);
-    -- A new statement, now that no call can join them: those that are idle still.
-    delete from lane l where l.lane_id = any (v_lanes)
-      and not exists (select from invocation_state s where s.lane = l.lane_id and s.lane is not null);
-    if found then
-        v_did := v_did || format('removed idle lanes, %s at most', cardinality(v_lanes));
+        order by l.key limit 10000));
+    if v_gone > 0 then
+        v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
     return v_did || drop_old_partitions();
 end $function$;

@@ -28,6 +28,8 @@ drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
+drop function {schema}.forget_lanes(p_lanes bigint[]);
+
 drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[], p_floors double precision[], p_begin_below integer);
 
 drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[], p_floor double precision, p_limit integer, p_now timestamptz);
@@ -145,6 +147,25 @@ begin
            i.parent_id, i.depth, i.options::text, t.queue, t.rank, v_looked
     from taken t join invocation i on i.invocation_id = t.invocation_id
     order by t.n;
+end $$;
+
+-- Ends invocations that nobody owns: outcome, delete, waiters. Internal; rows locked by the caller.
+-- Moves: available, parked, killed, recovery -> failed | concurrency_controlled_final.
+create or replace function {schema}.end_unowned(
+    p_ids uuid[], p_status text, p_reason text, p_changed_by text
+) returns void language plpgsql as $$
+begin
+    with gone as (
+        delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
+    )
+    insert into invocation_outcome (
+        invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+        retries, recoveries, finished_at)
+    select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
+           g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+           greatest(clock_timestamp(), g.status_at)
+    from gone g;
+    perform wake_waiters(p_ids);
 end $$;
 
 -- Frees the slots of invocations that are no longer owned, lets the next parked ones try again

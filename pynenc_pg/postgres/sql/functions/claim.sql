@@ -59,7 +59,7 @@ begin
                 where s.app_id = p_app and s.queue = v_queue and s.awaited is not null
                   and s.available and s.due_at is null and s.lane is null
                   and (s.expires_at is null or s.expires_at > v_now)
-                order by s.awaited desc, s.rank limit v_left for no key update skip locked);
+                order by s.awaited desc, s.rank, s.invocation_id limit v_left for no key update skip locked);
             if v_awaited <> '{}' or v_keyed <> '{}' then
                 v_ids := choose(p_app, v_queue, v_awaited, v_keyed, v_turns, v_floor, v_left, v_now);
             else

@@ -1,5 +1,5 @@
 -- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
--- and tells the runners. Internal; the lanes are locked by the caller.
+-- and tells the runners; lanes without work go. Internal; the lanes are locked by the caller.
 create or replace function {schema}.free_slots(
     p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text
 ) returns void language plpgsql as $$
@@ -13,4 +13,5 @@ begin
     ) then
         perform notify(p_app, 'work');
     end if;
+    perform forget_lanes(p_lanes);
 end $$;
