@@ -115,12 +115,13 @@ def register(
     keys: Sequence[str | None] | None = None,
     lanes: Sequence[str | None] | None = None,
     refuse_different: bool = False,
+    parent: str | None = None,
 ) -> list[str]:
     """Register n calls; the answer is what each became. ``lanes`` need ``slots``."""
     ids = [new_invocation_id() for _ in range(n)] if ids is None else ids
     row = connection.execute(
-        """select pynenc.register_2(%s, 'tests.task', %s, 0, %s, %s, %s, %s, null, 0, '{}', 'test',
-                                    %s, %s::uuid[], %s, %s, %s::text[], %s::text[], %s)""",
+        """select pynenc.register_2(%s, 'tests.task', %s, 0, %s, %s, %s, %s, %s::uuid, 0, '{}',
+                                    'test', %s, %s::uuid[], %s, %s, %s::text[], %s::text[], %s)""",
         (
             app,
             queue,
@@ -128,6 +129,7 @@ def register(
             expires_in,
             slots,
             must_not_wait,
+            parent,
             own_connection,
             list(ids),
             [f"call-{i}" for i in ids],
