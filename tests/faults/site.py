@@ -87,6 +87,17 @@ class Site:
         calls = [{"number": n, "gate": str(self.folder / gate)} for n in range(count)]
         return self.call("hold", *calls, **options)
 
+    def parents(self, task: str, count: int, gate: str = "gate") -> list[InvocationId]:
+        """Register calls that each wait for a child, which goes on until ``open_gate``."""
+        return self.call(task, *[{"gate": str(self.folder / gate)}] * count)
+
+    def adopt(self) -> list[str]:
+        """Return the calls that tasks have made; from here on the ledger knows of them."""
+        query = "select invocation_id::text from pynenc.invocation where parent_id is not null"
+        made = [which for (which,) in self.query(query)]
+        self.ledger.acknowledged += [i for i in made if i not in self.ledger.acknowledged]
+        return made
+
     def open_gate(self, gate: str = "gate") -> None:
         """Let those that hold go on."""
         (self.folder / gate).touch()

@@ -57,6 +57,29 @@ def hold(number: int, gate: str) -> int:
     return number
 
 
+@app.task(queue="children")
+def child(gate: str) -> str:
+    """Go on until the file is there; served by those alone that serve its queue."""
+    with _recorded():
+        while not Path(gate).exists():
+            time.sleep(0.01)
+    return gate
+
+
+@app.task
+def parent(gate: str) -> str:
+    """Wait for a child."""
+    with _recorded():
+        return child(gate).result
+
+
+@app.task
+async def async_parent(gate: str) -> str:
+    """Wait for a child in the loop."""
+    with _recorded():
+        return await (await child.acall(gate)).async_result()
+
+
 @app.task
 def die_once(mark: str) -> str:
     """Take the worker down in the first run."""
