@@ -45,6 +45,35 @@ def most_at_once(
     return dict(rows.fetchall())
 
 
+# A lease that is taken away has a row of a status that nobody owns; so has one that ends well.
+_TAKEN_AWAY: Final = """
+select lease, extract(epoch from min(at))::float8 from {schema}.invocation_history
+where lease is not null and status not in ('pending', 'running', 'paused', 'resumed')
+group by lease"""
+_RUNS: Final = """
+select invocation_id::text, fence, extract(epoch from began)::float8,
+       extract(epoch from ended)::float8
+from body_run where invocation_id = any (%s::uuid[])"""
+
+
+def spans_of_runs(
+    connection: psycopg.Connection[Any],
+    bodies: psycopg.Connection[Any],
+    keys: Mapping[str, str],
+    schema: str = "pynenc",
+) -> list[tuple[str, float, float]]:
+    """Return (key, start, end) of each run in ``body_run``, for ``most_overlapping``.
+
+    The run of a worker that was killed ends when its lease was taken away: not before that may
+    anybody else have its place. Both databases must be on one server, whose clock this is.
+    """
+    taken_away = dict(connection.execute(_TAKEN_AWAY.replace("{schema}", schema).encode()))
+    return [
+        (keys[which], began, taken_away[lease] if ended is None else ended)
+        for which, lease, began, ended in bodies.execute(_RUNS, (list(keys),))
+    ]
+
+
 def most_overlapping(spans: Iterable[tuple[str, float, float]]) -> dict[str, int]:
     """Return the same of (key, start, end), as tasks measured them."""
     changes = sorted(

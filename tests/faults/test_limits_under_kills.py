@@ -1,0 +1,78 @@
+"""Limits hold while workers die: no key has more at work than it has slots."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+
+import psycopg
+
+from tests.acceptance.workers import wait_for
+from tests.faults.fleet import Worker
+from tests.faults.site import Site
+from tests.support.limits import most_at_once, most_overlapping, spans_of_runs
+
+SEED = 20_261_126
+WORKERS = 8
+KEYS = 40
+CALLS = 14  # of each key
+KILLS = 14
+#: Seconds between two deaths.
+PACE = 0.3
+SETTINGS = {
+    "PYNENC__RUNNER__CONCURRENCY": "4",
+    "PYNENC__RUNNER__GRACE": "0.2",
+    "PYNENC__RUNNER__SWEEP": "0.2",
+    # Whoever dies often has bad luck here, and is not at fault.
+    "PYNENC__RUNNER__MAX_RECOVERIES": "50",
+}
+
+
+def test_no_key_has_more_at_work_than_slots_while_workers_die(site: Site) -> None:
+    """Of 40 keys with one to three slots none is ever exceeded, and all that was accepted ends."""
+    chance = random.Random(SEED)
+    started = [site.fleet.launch(**SETTINGS) for _ in range(WORKERS)]
+    for worker in started:
+        worker.wait_until_up(site.dsn)
+    slots = {f"key-{n}": 1 + n % 3 for n in range(KEYS)}
+    _enqueue(site, slots, chance)
+    for _ in range(KILLS):
+        time.sleep(PACE)
+        _busy_one(site, chance).kill()
+        site.fleet.launch(**SETTINGS)
+    site.wait_for_success(site.ledger.acknowledged)
+    keys = {which: key for which, (key, _) in site.ledger.lanes.items()}
+    with psycopg.connect(site.dsn) as queue, psycopg.connect(site.bodies) as bodies:
+        owned = most_at_once(queue, keys)
+        spans = spans_of_runs(queue, bodies, keys)
+    overlapping = most_overlapping(spans)
+    print("runs:", len(spans), "of", len(keys))  # noqa: T201 - with -s
+    for most in (owned, overlapping):
+        assert {key: n for key, n in most.items() if n > slots[key]} == {}
+        assert {n for key, n in most.items() if n == slots[key]} == {1, 2, 3}  # it came to that
+    assert len(spans) > len(keys) + KILLS // 2  # what was killed ran again
+    site.check()
+
+
+def _enqueue(site: Site, slots: Mapping[str, int], chance: random.Random) -> None:
+    """Register the calls of all keys, in small batches and mixed up."""
+    batches = [key for key in slots for _ in range(CALLS // 2)]
+    chance.shuffle(batches)
+    for key in batches:
+        calls = [{"number": n, "seconds": chance.uniform(0.05, 0.6)} for n in range(2)]
+        site.call("work", *calls, lane=key, slots=slots[key])
+
+
+def _busy_one(site: Site, chance: random.Random) -> Worker:
+    """Return any of the workers that execute something, as soon as there is one."""
+
+    def busy() -> list[Worker]:
+        with psycopg.connect(site.bodies) as bodies:
+            pids = {
+                pid for (pid,) in bodies.execute("select pid from body_run where ended is null")
+            }
+        return [worker for worker in site.fleet.workers if worker.alive and worker.pid in pids]
+
+    wait_for(lambda: bool(busy()), site.fleet.explain)
+    return chance.choice(busy())
