@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -26,13 +27,17 @@ class Meter:
         self._done = 0
         self._began = self._told = time.monotonic()
         self._bar: Progress | None = None
-        if console.is_terminal:
+        # With FORCE_COLOR any console is a terminal for rich; a dumb one shows nothing meanwhile.
+        if console.is_interactive and _is_terminal(console.file):
             self._bar = Progress(
                 TextColumn(what, markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]:,.0f}/s"),
                 console=console,
+                # Lines for the terminal stand above the bar; a file or a pipe gets its own.
+                redirect_stdout=_is_terminal(sys.stdout),
+                redirect_stderr=_is_terminal(sys.stderr),
             )
             self._bar.add_task(what, total=total, rate=0.0)
 
@@ -62,3 +67,11 @@ class Meter:
         """Leave it as it stands."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Whether it is one. What stands in for a stream may not know, a closed one does not say."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
