@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.acceptance.workers import wait_for
@@ -12,6 +14,11 @@ from tests.faults.site import Site
 WAITED = ["registered", "pending", "running", "paused", "resumed", "success"]
 #: The history of one whose worker has died while it waited.
 WAITED_TWICE = [*WAITED[:4], "running_recovery", "rerouted", *WAITED[1:]]
+SHORT_LEASE = {
+    "PYNENC__RUNNER__LEASE": "2",
+    "PYNENC__RUNNER__HEARTBEAT": "0.5",
+    "PYNENC__RUNNER__LEASE_MARGIN": "0.5",
+}
 COROUTINES = {"PYNENC__RUNNER_CLS": "AsyncRunner"}
 
 
@@ -121,4 +128,30 @@ def test_twenty_waiting_coroutines_survive_their_worker(site: Site) -> None:
         assert site.history(parent).count("running_recovery") == 1
         assert [pid for pid, *_ in site.runs([parent])] == [victim.pid, heir.pid]
     assert len(site.runs(site.adopt())) == 40
+    site.check()
+
+
+@pytest.mark.parametrize("task", ["parent", "async_parent"])
+def test_a_parent_that_waits_in_a_frozen_worker(site: Site, task: str) -> None:
+    """Others run it to its end; thawed, its first run is let go, and its place is free again."""
+    quick = SHORT_LEASE | (COROUTINES if task == "async_parent" else {})
+    zombie = site.fleet.start("--concurrency", "1", "--queues", "default", **quick)
+    [parent] = site.parents(task, 1)
+    wait_for(lambda: _paused(site) == 1, zombie.explain)
+    zombie.signal(signal.SIGSTOP)
+    other = site.fleet.start("--concurrency", "2", **quick)
+    site.wait_for_runs([parent], 2)
+    site.open_gate()
+    wait_for(lambda: len(site.adopt()) == 2, site.fleet.explain)
+    site.wait_for_success([parent, *site.adopt()])
+    zombie.signal(signal.SIGCONT)
+    wait_for(lambda: "runner.anew" in zombie.said(), zombie.explain)
+    zombie.wait_until_up(site.dsn)
+    [let_go, done] = site.runs([parent])
+    assert (let_go[0], done[0]) == (zombie.pid, other.pid)
+    assert let_go[3] is None  # it was not given the result of a child that is not its own any more
+    assert other.stop() == 0
+    later = site.work(3, 0)
+    site.wait_for_success(later)
+    assert {pid for pid, *_ in site.runs(later)} == {zombie.pid}
     site.check()
