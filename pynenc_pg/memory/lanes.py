@@ -16,11 +16,12 @@ S = InvocationStatus
 Standing = tuple[float, int]
 
 
-def share_lane(database: MemDatabase, key: str, batch: Batch, rank: float) -> Lane:
+def share_lane(database: MemDatabase, key: str, batch: Batch, now: datetime) -> Lane:
     """Find or make the lane of a key, as the newest call describes it."""
     lane = database.lanes.get(key)
     if lane is None:
-        lane = database.lanes[key] = Lane(key, batch.queue, batch.slots, served=rank)
+        served = now.timestamp() - batch.priority * batch.ageing
+        lane = database.lanes[key] = Lane(key, batch.queue, batch.slots, served)
     if lane.queue != batch.queue:
         lane.queue = None
     lane.ahead = batch.priority * batch.ageing

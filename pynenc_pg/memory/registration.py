@@ -30,15 +30,14 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
 
 
 def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
-    due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
-    rank = (due_at or now).timestamp() - batch.priority * batch.ageing
     lane = None
     if new.lane_key is not None:
-        lane = share_lane(database, new.lane_key, batch, rank)
+        lane = share_lane(database, new.lane_key, batch, now)
     if new.invocation_id in database.calls:  # the same id again is the same call
         return Registered(new.invocation_id, reused=False)
     if new.registration_key is not None and new.registration_key in database.keys:
         return Registered(database.keys[new.registration_key], reused=True)
+    due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
     expires = batch.expires_in
     call = Call(new, batch, now)
     database.calls[new.invocation_id] = call
@@ -46,7 +45,7 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
         Row(
             call=call,
             status_at=now,
-            rank=rank,
+            rank=(due_at or now).timestamp() - batch.priority * batch.ageing,
             due_at=due_at,
             expires_at=None if expires is None else now + timedelta(seconds=expires),
             lane=lane,

@@ -71,3 +71,11 @@ def test_a_key_with_few_slots_leaves_its_share_to_others(store: Driver) -> None:
     flood = store.in_lane(50, "flood", slots=MANY)
     taken = store.take(30)
     assert set(taken) == {ids[0] for ids in few.values()} | set(flood[:24])
+
+
+def test_delayed_work_does_not_hold_up_its_key(store: Driver) -> None:
+    """A key is not late because its first call was for later."""
+    store.in_lane(1, "k", slots=MANY, delay=3600)
+    now = store.in_lane(1, "k", slots=MANY)
+    store.in_lane(5, "flood", slots=MANY)
+    assert store.take(1) == now

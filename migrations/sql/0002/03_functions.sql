@@ -597,7 +597,7 @@ begin
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
         v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
-                               p_priority * p_ageing, v_rank, p_changed_by);
+                               p_priority * p_ageing, v_now, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -839,7 +839,7 @@ end $$;
 -- Internal; answers in order.
 create or replace function {schema}.share_lanes(
     p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer,
-    p_rate_period double precision, p_ahead double precision, p_rank double precision,
+    p_rate_period double precision, p_ahead double precision, p_now timestamptz,
     p_changed_by text
 ) returns bigint[] language plpgsql as $$
 declare
@@ -847,7 +847,8 @@ declare
 begin
     loop
         insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
-        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, to_timestamp(p_rank)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead,
+               p_now - make_interval(secs => p_ahead)
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
 

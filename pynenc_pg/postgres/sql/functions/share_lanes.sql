@@ -4,7 +4,7 @@
 -- Internal; answers in order.
 create or replace function {schema}.share_lanes(
     p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer,
-    p_rate_period double precision, p_ahead double precision, p_rank double precision,
+    p_rate_period double precision, p_ahead double precision, p_now timestamptz,
     p_changed_by text
 ) returns bigint[] language plpgsql as $$
 declare
@@ -12,7 +12,8 @@ declare
 begin
     loop
         insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
-        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, to_timestamp(p_rank)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead,
+               p_now - make_interval(secs => p_ahead)
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
 
