@@ -60,6 +60,8 @@ class _Client:
 class _Pynenc(Library[Redis | Sqlite, _Client]):
     NAME = "pynenc"
     SHARE = 40
+    #: Of its runners; ``thread`` has two of them.
+    runner = "process"
 
     def about(self) -> str:
         where = "SQLite"
@@ -90,7 +92,12 @@ class _Pynenc(Library[Redis | Sqlite, _Client]):
             if isinstance(store, Redis)
             else {pynenc_app.SQLITE: str(store.path)}
         )
-        return {**place, pynenc_app.APP: f"bench_{store.name}", **ears().environment}
+        return {
+            **place,
+            pynenc_app.APP: f"bench_{store.name}",
+            pynenc_app.RUNNER: self.runner,
+            **ears().environment,
+        }
 
     def command(self) -> Sequence[str]:
         return _COMMAND
