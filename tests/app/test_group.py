@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pynenc_pg.domain.records import Outcome
 from pynenc_pg.exceptions import InvalidTaskOptionsError, ResultTimeoutError, SerializationError
 from pynenc_pg.testing import eager, in_memory
 from tests.app import group_tasks as tasks
+from tests.app.conftest import working
 
 Run = Callable[[], AbstractContextManager[None]]
 
@@ -34,18 +34,7 @@ def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def run(app: Pynenc) -> Run:
     """Return what makes a runner work for the length of a block."""
-
-    @contextmanager
-    def running() -> Iterator[None]:
-        thread = threading.Thread(target=app.runner.run)
-        thread.start()
-        try:
-            yield
-        finally:
-            app.runner.stop_runner_loop()
-            thread.join(30)
-
-    return running
+    return lambda: working(app.runner)
 
 
 def test_as_completed_gives_up_in_time(app: Pynenc, run: Run) -> None:

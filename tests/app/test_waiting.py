@@ -13,6 +13,7 @@ import pytest
 from pynenc_pg import InvocationStatus, Pynenc
 from pynenc_pg.exceptions import InvocationCycleError, TooManyWaitingError
 from tests.app import waiting_tasks as tasks
+from tests.app.conftest import working
 from tests.app.test_thread_runner import wait_for
 
 S = InvocationStatus
@@ -43,15 +44,8 @@ def run(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(app.conf, "runner_cls", runner_cls)
         for name, value in conf.items():
             monkeypatch.setattr(app.conf.runner, name, value)
-        runner = app.runner
-        thread = threading.Thread(target=runner.run)
-        thread.start()
-        try:
+        with working(app.runner):
             yield
-        finally:
-            runner.stop_runner_loop()
-            thread.join(30)
-            assert not thread.is_alive()
 
     return running
 
