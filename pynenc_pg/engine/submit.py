@@ -37,9 +37,10 @@ def submit(
     task's own; ``shared`` are arguments that all of them have.
     """
     parent, conf = running.get(), task.conf
+    new = _all_new(task, calls, serializer, offset=clock_offset, shared=shared)
     batch = Batch(
         task_id=task.task_id,
-        invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
+        invocations=new,
         queue=queue or conf.queue,
         priority=conf.priority,
         ageing=ageing,

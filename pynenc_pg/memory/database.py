@@ -217,8 +217,12 @@ class MemDatabase:
             row.lane.live -= 1
             row.lane.parked.pop(which, None)
             row.lane.must_not_wait.pop(which, None)
-            if not row.lane.live and not row.lane.counted(self.clock()):
-                self.lanes.pop(row.lane.key, None)
+            self.forget_lane(row.lane)
+
+    def forget_lane(self, lane: Lane) -> None:
+        """Remove it, if nobody needs it any more."""
+        if not lane.live and not lane.counted(self.clock()):
+            self.lanes.pop(lane.key, None)
 
     def _note(
         self,

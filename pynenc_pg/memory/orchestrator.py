@@ -354,7 +354,7 @@ class MemOrchestrator:
         database = self._database
         with database.lock:
             now = database.clock()
-            idle = [k for k, lane in database.lanes.items() if not lane.live | lane.counted(now)]
+            idle = [k for k, lane in database.lanes.items() if not (lane.live or lane.counted(now))]
             for key in idle:
                 del database.lanes[key]
             return [f"removed {len(idle)} idle lanes"] if idle else []

@@ -33,10 +33,11 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
     lane = None
     if new.lane_key is not None:
         lane = share_lane(database, new.lane_key, batch, now)
-    if new.invocation_id in database.calls:  # the same id again is the same call
-        return Registered(new.invocation_id, reused=False)
-    if new.registration_key is not None and new.registration_key in database.keys:
-        return Registered(database.keys[new.registration_key], reused=True)
+    known = _known(database, new)
+    if known is not None:
+        if lane is not None:
+            database.forget_lane(lane)
+        return known
     due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
     expires = batch.expires_in
     call = Call(new, batch, now)
@@ -53,6 +54,15 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
         )
     )
     return Registered(new.invocation_id, reused=False)
+
+
+def _known(database: MemDatabase, new: NewInvocation) -> Registered | None:
+    """Return what a call becomes that is there already, or whose key is taken."""
+    if new.invocation_id in database.calls:  # the same id again is the same call
+        return Registered(new.invocation_id, reused=False)
+    if new.registration_key is not None and new.registration_key in database.keys:
+        return Registered(database.keys[new.registration_key], reused=True)
+    return None
 
 
 def _check_same_arguments(batch: Batch, database: MemDatabase) -> None:

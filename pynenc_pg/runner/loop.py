@@ -161,6 +161,7 @@ class _Service:
         """Claim and hand out, or sleep until there is a reason to look again."""
         self._wake.clear()
         self._begin_suspect()
+        self._give_back_strays()
         room = self._executor.room() - len(self._suspects)
         if room < 1:
             self._drained = False
@@ -168,7 +169,6 @@ class _Service:
             self._wake.wait(GIVE_BACK_AFTER)
             return
         try:
-            self._strays.give_back()
             found = self._claim(room)
         except RunnerFencedError:
             raise
@@ -185,6 +185,15 @@ class _Service:
         again = LOOK_AGAIN[self._looks] if self._looks < len(LOOK_AGAIN) else self._home.poll
         self._looks += 1
         self._wake.wait(again)
+
+    def _give_back_strays(self) -> None:
+        """Also while there is no room: long tasks must not keep them here."""
+        try:
+            self._strays.give_back()
+        except RunnerFencedError:
+            raise
+        except PynencError as error:
+            self._noise.warn("claim.delayed", error)
 
     def _hint(self) -> None:
         self._looks = 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,19 +14,14 @@ import pytest
 from pynenc_pg import InvocationStatus, Pynenc
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.exceptions import ConcurrencyControlledError, ResultTimeoutError
+from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.runner.thread import ThreadRunner
 from pynenc_pg.testing import in_memory
 from tests.app import rate_tasks as tasks
 from tests.app.conftest import working
+from tests.support.limits import most_begun
 
 S = InvocationStatus
-#: Most starts of each task (a row for each of its keys) in any period that begins with one of them.
-MOST_IN_A_PERIOD = """
-    select max(n) from (
-        select count(*) over (partition by i.arguments->>'host' order by h.at
-                              range between current row and %s::interval following) as n
-        from pynenc.invocation_history h join pynenc.invocation i using (invocation_id)
-        where h.status = 'running' and i.task_id = %s) w"""
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -39,15 +36,14 @@ def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     tasks.app.close()
 
 
-def most_in_a_period(app: Pynenc, task_id: str, seconds: float) -> int:
-    """Read from the history how many began, at the most, within so many seconds."""
+def most_of_calls(
+    app: Pynenc, calls: Mapping[str, Sequence[Invocation[Any]]], seconds: float
+) -> dict[str, int]:
+    """Read from the history how many of each key began, at the most, within so many seconds."""
     assert app.conf.postgres.dsn is not None
-    # A microsecond less: the period does not contain both its ends.
-    period = f"{seconds * 1e6 - 1:.0f} microseconds"
+    keys = {str(one.invocation_id): key for key, group in calls.items() for one in group}
     with psycopg.connect(app.conf.postgres.dsn) as connection:
-        row = connection.execute(MOST_IN_A_PERIOD.encode(), (period, task_id)).fetchone()
-    assert row is not None
-    return int(row[0])
+        return most_begun(connection, keys, seconds)
 
 
 def two_runners(app: Pynenc) -> Sequence[ThreadRunner]:
@@ -64,20 +60,20 @@ def test_a_rate_limit_holds_across_runners(app: Pynenc) -> None:
     # Four groups of five; the promised bound is for the three periods between them.
     assert 3 * 0.4 <= time.monotonic() - before <= 3 * 0.4 + 2
     if app.conf.postgres.dsn is not None:
-        assert most_in_a_period(app, tasks.call_out.task_id, 0.4) == 5
+        assert most_of_calls(app, {"": calls}, 0.4) == {"": 5}
 
 
 def test_each_key_has_its_own_limit(app: Pynenc) -> None:
     """One host does not use up what another may."""
-    calls = [tasks.ask(host, n) for n in range(6) for host in ("a", "b", "c")]
+    calls = {host: [tasks.ask(host, n) for n in range(6)] for host in "abc"}
     with working(*two_runners(app)):
-        for one in calls:
+        for one in chain(*calls.values()):
             one.result_or_raise(20)
     firsts = [began for _, n, began in tasks.began if n < 3]
     assert len(firsts) == 9
     assert max(firsts) - min(firsts) < 0.5
     if app.conf.postgres.dsn is not None:
-        assert most_in_a_period(app, tasks.ask.task_id, 0.5) == 3
+        assert most_of_calls(app, calls, 0.5) == dict.fromkeys("abc", 3)
 
 
 def test_a_sleeping_runner_wakes_for_the_next(app: Pynenc) -> None:

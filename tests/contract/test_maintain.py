@@ -29,6 +29,11 @@ def test_a_key_without_work_is_forgotten(store: Driver) -> None:
     store.in_lane(1, expires_in=10)
     store.let_pass(11)
     assert (store.orchestrator.expire(), _lanes(store)) == (1, 0)
+    for key in ("one", "other"):  # the second call becomes the first, whose key is another one
+        store.accept(1, keys=["same"], lanes=[key])
+    assert _lanes(store) == 1
+    store.finish(store.begin())
+    assert _lanes(store) == 0
     ids = store.in_lane(3, slots=1)
     assert store.take() == ids[:1]
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from itertools import count
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,7 +26,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
     Again,
@@ -40,10 +39,24 @@ from pynenc_pg.domain.records import (
 )
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.pair import Held, Pair
+from tests.contract.strategies import (
+    FAR,
+    STEP,
+    Keys,
+    below,
+    calls,
+    delays,
+    errors,
+    facts,
+    old_of,
+    picks,
+    queues,
+    runners,
+    some_of,
+    some_queues,
+)
 from tests.support.stores import OpenStore, PostgresStore, open_memory_store
 
-STEP = 1000.0
-FAR = 50 * STEP
 QUEUES = ("one", "three", "two")  # in the order in which "all" are served
 AGAIN = (
     Reason.ERROR,
@@ -57,47 +70,7 @@ EVENTS = ("promote",) * 5 + ("expire", "maintain") * 3 + ("go on", "go on", "pau
 
 _examples = count()
 
-Keys = tuple[str | None, str | None]
 Made = MultipleResults[InvocationId]
-T = TypeVar("T")
-
-queues = st.sampled_from(["one", "one", "two", "three"])
-runners = st.sampled_from([1, 1, 1, 1, 2, 2, 3])
-delays = st.sampled_from([0, 0, STEP, FAR])
-errors = st.sampled_from([None, '{"type": "ValueError"}', "{"])
-picks = st.lists(st.integers(0, 7), min_size=1, max_size=4, unique=True)
-below = st.sampled_from([1, 3, 3])
-some_queues: st.SearchStrategy[list[str]] = st.one_of(
-    st.just([]), st.just([]), st.lists(queues, unique=True, max_size=3)
-)
-calls = st.lists(
-    st.tuples(st.sampled_from([None, None, "p", "q"]), st.sampled_from([None, "x", "x", "y"])),
-    min_size=2,
-    max_size=6,
-)
-facts = st.fixed_dictionaries(
-    {
-        "queue": queues,
-        "priority": st.sampled_from([0, 0, 0, 1, -1]) | st.integers(-100, 100),
-        "delay": st.sampled_from([0, 0, 0, 0, 0, STEP, FAR]),
-        "expires_in": st.sampled_from([None, None, None, None, STEP, FAR]),
-        "slots": st.sampled_from([1, 1, 2, 3]),
-        "rate_limit": st.sampled_from(
-            [None, None, None, RateLimit(1, STEP * 1.5), RateLimit(3, STEP * 2.5)]
-        ),
-        "must_not_wait": st.sampled_from([False, False, False, True]),
-    }
-)
-
-
-def some_of(bundle: Bundle[T]) -> st.SearchStrategy[list[T]]:
-    """Some of a bundle, each once: what a batch says of an id it names twice has its own tests."""
-    return st.lists(bundle, min_size=1, max_size=3, unique=True)
-
-
-def old_of(bundle: Bundle[T]) -> st.SearchStrategy[T | None]:
-    """Mostly nothing, at times one of a bundle."""
-    return st.one_of(st.none(), st.none(), st.none(), bundle)
 
 
 def promote(store: OpenStore, _side: int) -> object:

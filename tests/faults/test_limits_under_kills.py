@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import psycopg
 
+from pynenc_pg.domain.concurrency import RateLimit
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Worker
 from tests.faults.site import Site
-from tests.support.limits import most_at_once, most_overlapping, spans_of_runs
+from tests.support.limits import most_at_once, most_begun, most_overlapping, spans_of_runs
 
 SEED = 20_261_126
 WORKERS = 8
@@ -52,6 +53,24 @@ def test_no_key_has_more_at_work_than_slots_while_workers_die(site: Site) -> Non
         assert {key: n for key, n in most.items() if n > slots[key]} == {}
         assert {n for key, n in most.items() if n == slots[key]} == {1, 2, 3}  # it came to that
     assert len(spans) > len(keys) + KILLS // 2  # what was killed ran again
+    site.check()
+
+
+def test_a_rate_limit_holds_while_workers_die(site: Site) -> None:
+    """What begins anew counts again: never more in any half second than the limit says."""
+    chance = random.Random(SEED)
+    for worker in [site.fleet.launch(**SETTINGS) for _ in range(3)]:
+        worker.wait_until_up(site.dsn)
+    limit = RateLimit(10, 0.5)
+    calls = site.work(50, 0.15, lane="rated", slots=1000, rate_limit=limit)
+    for _ in range(4):
+        time.sleep(PACE)
+        _busy_one(site, chance).kill()
+        site.fleet.launch(**SETTINGS)
+    site.wait_for_success(calls)
+    with psycopg.connect(site.dsn) as queue:
+        assert most_begun(queue, dict.fromkeys(calls, "rated"), limit.period) == {"rated": 10}
+    assert len(site.runs(calls)) > 50  # what was killed ran again
     site.check()
 
 

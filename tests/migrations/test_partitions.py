@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.sql import APP, Connection, connect, one, register, status_of
+from tests.support.plain_sql import status_of
+from tests.support.sql import APP, Connection, connect, one, register
 
 BY_WEEK = ("invocation", "invocation_error", "invocation_outcome")
 TABLES = (*BY_WEEK, "invocation_history")

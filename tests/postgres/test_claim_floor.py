@@ -11,7 +11,8 @@ from pynenc_pg.domain.ids import RunnerId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Ending, Hold, NewInvocation, RunnerSpec
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.postgres.floor import RankFloor
-from tests.support.sql import RUNNER, Connection, claim, connect, register, register_runner, state
+from tests.support.plain_sql import state
+from tests.support.sql import RUNNER, Connection, claim, connect, register, register_runner
 from tests.support.stores import open_postgres_store
 
 

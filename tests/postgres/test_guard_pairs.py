@@ -10,6 +10,17 @@ import pytest
 
 from pynenc_pg.domain.ids import new_invocation_id
 from pynenc_pg.invocation.status import TRANSITIONS, InvocationStatus, Reason, is_legal
+from tests.support.plain_sql import (
+    end,
+    history,
+    put_into,
+    refusal,
+    state,
+    step,
+    take_slot,
+    undone,
+    write,
+)
 from tests.support.sql import (
     APP,
     AVAILABLE,
@@ -19,17 +30,8 @@ from tests.support.sql import (
     STATUSES,
     Connection,
     connect,
-    end,
-    history,
-    put_into,
-    refusal,
     register,
-    state,
-    step,
-    take_slot,
     temporary_database,
-    undone,
-    write,
 )
 
 REASONS = (None, "nonsense", *(str(reason) for reason in Reason))

@@ -7,25 +7,18 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.support.plain_sql import gaps, history, put_into, refusal, state, step, undone, write
 from tests.support.sql import (
     Connection,
     claim,
     connect,
     finish,
-    gaps,
-    history,
     one,
-    put_into,
-    refusal,
     register,
     register_runner,
     retry,
     start,
-    state,
-    step,
     temporary_database,
-    undone,
-    write,
 )
 
 KEPT = ("invocation", "invocation_outcome", "invocation_error", "invocation_history")

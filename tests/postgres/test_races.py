@@ -1,8 +1,4 @@
-"""Verbs against each other, on real connections and threads.
-
-Where an order matters it is made: one side holds its transaction open, the other is waited for
-until `pg_locks` shows that it stands in the queue.
-"""
+"""Verbs against each other, on real connections and threads. Those of keys: test_races_lanes."""
 
 from __future__ import annotations
 
@@ -10,14 +6,14 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from pynenc_pg.domain.ids import new_invocation_id
+from tests.support.plain_sql import gaps, history, put_into, state, status_of
+from tests.support.races import PATIENCE, blocked, together, while_held
 from tests.support.sql import (
     APP,
     RUNNER,
@@ -26,162 +22,15 @@ from tests.support.sql import (
     claim,
     connect,
     finish,
-    gaps,
-    history,
     one,
-    put_into,
     recover,
     register,
     register_runner,
     release,
     retry,
     start,
-    state,
-    status_of,
     watch,
 )
-
-T = TypeVar("T")
-PATIENCE = 30.0
-
-
-@pytest.fixture
-def c(database_dsn: str) -> Iterator[Connection]:
-    """Our own session, with one runner registered."""
-    with connect(database_dsn) as connection:
-        register_runner(connection)
-        yield connection
-
-
-@pytest.fixture
-def other(database_dsn: str) -> Iterator[Connection]:
-    """The other side's session, which may hold a transaction open."""
-    with connect(database_dsn) as connection:
-        yield connection
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads for what has to wait."""
-    with ThreadPoolExecutor(16) as pool:
-        yield pool
-
-
-def blocked(watcher: Connection, waiting: Connection) -> None:
-    """Return as soon as a session waits for a lock."""
-    deadline = time.monotonic() + PATIENCE
-    while not one(watcher, "select pg_blocking_pids(%s) <> '{}'", (waiting.info.backend_pid,)):
-        assert time.monotonic() < deadline, "it does not wait"
-
-
-def while_held(
-    holder: Connection,
-    waiting: Connection,
-    pool: ThreadPoolExecutor,
-    first: Callable[[], Any],
-    second: Callable[[], T],
-) -> T:
-    """Let `second` run into the open transaction of `first`, then commit; return its answer."""
-    with holder.transaction():
-        first()
-        answer: Future[T] = pool.submit(second)
-        blocked(holder, waiting)
-    return answer.result(PATIENCE)
-
-
-def together(pool: ThreadPoolExecutor, *sides: Callable[[], T]) -> list[T]:
-    """Start all at the same moment; return their answers."""
-    gate = threading.Barrier(len(sides))
-
-    def run(side: Callable[[], T]) -> T:
-        gate.wait(PATIENCE)
-        return side()
-
-    return [future.result(PATIENCE * 2) for future in [pool.submit(run, side) for side in sides]]
-
-
-def most_at_once(connection: Connection) -> int:
-    """Replay the history: how many were owned at the same time, per lane at the worst."""
-    return int(
-        one(
-            connection,
-            """with change as (
-                   select l.key, h.at, h.rev, h.invocation_id,
-                          (h.status in ('pending', 'running', 'paused', 'resumed'))::int
-                          - coalesce((h.previous_status
-                                      in ('pending', 'running', 'paused', 'resumed')), false)::int
-                          as step
-                   from invocation_history h
-                   join lane_of l using (invocation_id)
-               )
-               select coalesce(max(held), 0) from (
-                   select sum(step) over (partition by key order by at, step, rev
-                                          rows unbounded preceding) as held from change) x""",
-        )
-    )
-
-
-def remember_lanes(connection: Connection) -> None:
-    """Keep which key each invocation has: the hot rows will be gone."""
-    connection.execute(
-        """create table if not exists lane_of (invocation_id uuid primary key, key text);
-           insert into lane_of select s.invocation_id, l.key
-           from invocation_state s join lane l on l.lane_id = s.lane on conflict do nothing"""
-    )
-
-
-def work_until_empty(
-    dsn: str, runner: str, *, limit: int, left: Callable[[], bool]
-) -> Counter[str]:
-    """Claim, start and finish until nothing is left; count what the database said."""
-    said: Counter[str] = Counter()
-    with connect(dsn) as connection:
-        register_runner(connection, runner)
-        while left():
-            try:
-                held = claim(connection, runner, limit)
-                said.update(start(connection, held, runner).values())
-                said.update(finish(connection, held, runner).values())
-                said["done"] += len(held)
-            except psycopg.Error as error:
-                said[error.sqlstate or "?"] += 1
-    return said
-
-
-def test_claim_against_claim_never_exceeds_the_slots(
-    c: Connection, database_dsn: str, pool: ThreadPoolExecutor
-) -> None:
-    """Four workers on one lane of three slots: by the history never more than three at once."""
-    register(c, 400, lanes=["k"] * 400, slots=3)
-    remember_lanes(c)
-
-    def left() -> bool:
-        with connect(database_dsn) as look:
-            return bool(one(look, "select exists (select from invocation_state)"))
-
-    said = together(
-        pool,
-        *[
-            lambda r=f"w{n}": work_until_empty(database_dsn, r, limit=5, left=left)
-            for n in range(4)
-        ],
-    )
-    assert sum(said, Counter()) == {"done": 400}
-    assert 1 <= most_at_once(c) <= 3
-    assert one(c, "select count(*) from slot") == 0
-    assert gaps(c) == []
-
-
-def test_two_claims_of_the_last_slot(c: Connection, other: Connection) -> None:
-    """While one claim is uncommitted, another finds neither its slot nor its rows, nor waits."""
-    register(c, 2, lanes=["k", "k"], slots=1)
-    with other.transaction():
-        [held] = claim(other)
-        assert claim(c) == []
-    assert claim(c) == []
-    assert start(c, [held]) == {}
-    assert finish(c, [held]) == {}
-    assert len(claim(c)) == 1
 
 
 def test_strays_wait_for_a_claim_that_is_under_way(
@@ -196,70 +45,6 @@ def test_strays_wait_for_a_claim_that_is_under_way(
         blocked(other, c)
     assert answer.result(PATIENCE) == 1
     assert status_of(c, which) == "rerouted"
-
-
-def test_park_against_finish_strands_nothing(
-    c: Connection, database_dsn: str, pool: ThreadPoolExecutor
-) -> None:
-    """In 3,000 rounds of finishing a lane's holder while others are parked, all get their turn."""
-    lanes = [f"k{n % 10}" for n in range(3000)]
-    for part in range(0, 3000, 500):
-        register(c, 500, lanes=lanes[part : part + 500], slots=1)
-    remember_lanes(c)
-    stop = threading.Event()
-
-    def left() -> bool:
-        return not stop.is_set()
-
-    def watcher() -> Counter[str]:
-        deadline = time.monotonic() + 90
-        while one(c, "select exists (select from invocation_state)"):
-            assert time.monotonic() < deadline, "stranded: " + str(
-                c.execute("select status, count(*) from invocation_state group by 1").fetchall()
-            )
-            time.sleep(0.02)
-        stop.set()
-        return Counter()
-
-    def guarded() -> Counter[str]:
-        try:
-            return watcher()
-        finally:
-            stop.set()
-
-    said = together(
-        pool,
-        guarded,
-        *[
-            lambda r=f"w{n}": work_until_empty(database_dsn, r, limit=4, left=left)
-            for n in range(4)
-        ],
-    )
-    assert sum(said, Counter()) == {"done": 3000}
-    parked = one(
-        c, "select count(*) from invocation_history where status = 'concurrency_controlled'"
-    )
-    assert parked > 100
-    assert most_at_once(c) == 1
-    assert gaps(c) == []
-
-
-def test_finish_waits_for_a_claim_that_parks(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """A claim that has parked but not committed is seen by the finish that frees the slot."""
-    first, second, third = register(c, 3, lanes=["k"] * 3, slots=2)
-    [held] = claim(c, limit=1)
-    start(c, [held])
-
-    def park() -> None:
-        assert [i for i, _ in claim(other, limit=1)] == [second]
-        assert state(other, third)["status"] == "concurrency_controlled"
-
-    assert while_held(other, c, pool, park, lambda: finish(c, [held])) == {}
-    assert status_of(c, third) == "rerouted"
-    assert [i for i, _ in claim(c)] == [third]
-    assert held[0] == first
 
 
 def test_simultaneous_identical_registrations_are_one(c: Connection, database_dsn: str) -> None:
@@ -392,64 +177,6 @@ def test_ids_that_commit_late_are_not_passed_over(c: Connection, other: Connecti
         [younger] = register(c)
         assert [i for i, _ in claim(c)] == [younger]
     assert [i for i, _ in claim(c)] == [older]
-
-
-def idle_lane(connection: Connection) -> int:
-    """Make a lane without work, as one is left by a lane's last end that met another call."""
-    query = "insert into lane (app_id, queue, key, slots) values (%s, 'default', 'k', 1)"
-    return int(one(connection, f"{query} returning lane_id", (APP,)))
-
-
-def test_register_against_the_last_end_of_its_lane(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """The lane goes with its last work; a call that came meanwhile makes it again."""
-    register(c, lanes=["k"], slots=1)
-    held = claim(c)
-    start(c, held)
-    lane = one(c, "select lane_id from lane")
-    [new] = while_held(
-        other, c, pool, lambda: finish(other, held), lambda: register(c, lanes=["k"], slots=1)
-    )
-    assert state(c, new)["lane"] == one(c, "select lane_id from lane") != lane
-    assert [i for i, _ in claim(c)] == [new]
-
-
-def test_the_last_end_of_a_lane_that_a_call_is_joining(c: Connection, other: Connection) -> None:
-    """An end does not wait for an uncommitted call in its lane, and leaves it the lane."""
-    register(c, lanes=["k"], slots=1)
-    held = claim(c)
-    start(c, held)
-    with other.transaction():
-        [new] = register(other, lanes=["k"], slots=1)
-        assert finish(c, held) == {}
-    assert one(c, "select count(*) from lane") == 1
-    assert [i for i, _ in claim(c)] == [new]
-
-
-def test_register_against_maintain_that_removes_the_lane(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """A call for a lane that is just being removed waits, and makes it again."""
-    lane = idle_lane(c)
-    [new] = while_held(
-        other,
-        c,
-        pool,
-        lambda: other.execute("select maintain(%s)", (APP,)),
-        lambda: register(c, lanes=["k"], slots=1),
-    )
-    assert state(c, new)["lane"] == one(c, "select lane_id from lane") != lane
-    assert [i for i, _ in claim(c)] == [new]
-
-
-def test_maintain_leaves_a_lane_that_a_call_is_joining(c: Connection, other: Connection) -> None:
-    """A lane that an uncommitted call stands in is not idle, though nobody sees the call."""
-    idle_lane(c)
-    with other.transaction():
-        [new] = register(other, lanes=["k"], slots=1)
-        c.execute("select maintain(%s)", (APP,))
-    assert [i for i, _ in claim(c)] == [new]
 
 
 def test_watch_before_finish_is_told(

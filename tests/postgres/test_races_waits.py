@@ -10,7 +10,8 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from tests.postgres.test_races import PATIENCE, blocked, together, while_held
+from tests.support.plain_sql import state, status_of
+from tests.support.races import PATIENCE, blocked, together, while_held
 from tests.support.sql import (
     Connection,
     claim,
@@ -22,8 +23,6 @@ from tests.support.sql import (
     register_runner,
     resume,
     start,
-    state,
-    status_of,
 )
 
 Held = tuple[str, int]

@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.support.plain_sql import gaps, history, put_into, refusal, status_of
 from tests.support.sql import (
     RUNNER,
     Connection,
@@ -20,19 +21,14 @@ from tests.support.sql import (
     claim,
     connect,
     finish,
-    gaps,
     heartbeat,
-    history,
     one,
-    put_into,
     recover,
-    refusal,
     register,
     register_runner,
     release,
     retry,
     start,
-    status_of,
     temporary_database,
     watch,
 )

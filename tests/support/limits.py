@@ -74,6 +74,35 @@ def spans_of_runs(
     ]
 
 
+# Claims are what a rate limit counts. Two starts just a period apart are not in one period.
+_MOST_BEGUN: Final = """
+with given as (
+    select * from unnest(%(ids)s::uuid[], %(keys)s::text[]) g (invocation_id, key)
+)
+select key, max(n)::integer from (
+    select g.key, count(*) over (
+        partition by g.key order by h.at
+        range between current row and make_interval(secs => %(seconds)s) following) as n
+    from given g join {schema}.invocation_history h using (invocation_id)
+    where h.status = 'pending') w
+group by key"""
+
+
+def most_begun(
+    connection: psycopg.Connection[Any],
+    keys: Mapping[str, str],
+    seconds: float,
+    schema: str = "pynenc",
+) -> dict[str, int]:
+    """Return how many attempts of each key began within so many seconds, at the most.
+
+    ``keys`` as for ``most_at_once``.
+    """
+    given = {"ids": list(keys), "keys": list(keys.values()), "seconds": seconds - 1e-6}
+    query = _MOST_BEGUN.replace("{schema}", schema).encode()
+    return dict(connection.execute(query, given).fetchall())
+
+
 def most_overlapping(spans: Iterable[tuple[str, float, float]]) -> dict[str, int]:
     """Return the same of (key, start, end), as tasks measured them."""
     changes = sorted(

@@ -8,6 +8,7 @@ from typing import Final
 
 from pynenc_pg.domain.ids import new_invocation_id
 from tests.support.filled import BUSY, FEW, Held, Sample
+from tests.support.plain_sql import status_of
 from tests.support.sql import (
     APP,
     Connection,
@@ -22,7 +23,6 @@ from tests.support.sql import (
     resume,
     retry,
     start,
-    status_of,
     watch,
 )
 
@@ -86,11 +86,13 @@ _STATE: Final = "invocation_state_pkey"
 _LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx"
 _REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
 _CLAIM: Final = {
-    "take_slots": _LANES,
+    "offer_lanes": _LANES,
     "claim": f"{_STATE} state_ready_idx state_awaited_idx invocation_pkey",
 }
 _CLAIM_SLOTS: Final = {
-    "take_slots": f"{_LANES} lane_pkey {_STATE}",
+    "offer_lanes": _LANES,
+    "pick_by_turn": "lane_pkey slot_pkey state_lane_idx",
+    "take_slots": f"lane_pkey slot_pkey {_STATE}",
     "guard_slot": "lane_pkey",
     "choose": f"{_STATE} state_ready_idx",
     "settle_slots": f"{_STATE} lane_pkey slot_invocation slot_pkey state_must_not_wait_idx"

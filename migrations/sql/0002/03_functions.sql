@@ -318,6 +318,44 @@ begin
     end if;
 end $$;
 
+-- Locks lanes that have room and ready work, or work that must not wait, in the order of their turn;
+-- answers them. Internal to take_slots. Costs one look at the lane table where no lane is in use.
+create or replace function {schema}.offer_lanes(
+    p_app text, p_queues text[], p_limit integer, p_now timestamptz
+) returns bigint[] language plpgsql as $$
+begin
+    return array(
+        select t.lane_id from (
+            select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
+                select l.lane_id, l.served, l.key from lane l
+                where l.app_id = p_app and l.queue = q.name
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or (l.next_at is null or l.next_at <= p_now)
+                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) x
+            union all
+            select 1, y.* from (
+                select l.lane_id, l.served, l.key from lane l
+                where l.queue is null and l.app_id is not distinct from p_app
+                  and (exists (select from invocation_state s
+                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
+                                 and s.available and not s.parked)
+                       or (l.next_at is null or l.next_at <= p_now)
+                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+                          and exists (select from invocation_state s
+                                      where s.lane = l.lane_id and s.lane is not null
+                                        and s.due_at is null and s.available and not s.parked
+                                      offset 0))
+                order by l.served, l.key limit p_limit for no key update skip locked) y
+        ) t order by t.n, t.served, t.key limit p_limit);
+end $$;
+
 -- Of the queues asked for, in order, those that are not paused. None asked for means all of the app,
 -- by name; * all that are not named beside it. Internal.
 create or replace function {schema}.open_queues(p_app text, p_queues text[]) returns text[]
@@ -423,6 +461,53 @@ begin
     end if;
     return query select * from outcomes(p_app, array(
         select a.id from unnest(p_awaited) a (id) where a.id <> all (v_live)));
+end $$;
+
+-- The next of these lanes in turn: the first of each by when it was served, the others as if it were
+-- served now; its priority puts a lane ahead. turns: by rank, where each stands among the work that
+-- has no key; the first in turn has the lowest rank of all. Internal to take_slots, which has locked
+-- the lanes; nulls where there is nothing.
+create or replace function {schema}.pick_by_turn(
+    p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz,
+    out ids uuid[], out lanes bigint[], out turns double precision[]
+) language plpgsql as $$
+declare
+    v_share integer;
+    v_cut   boolean;
+begin
+    -- Of many lanes that are alike a few each are enough, unless that leaves too few.
+    select case when count(distinct (l.queue, l.ahead)) = 1 and count(l.queue) = count(*)
+                then 1 + 2 * p_limit / count(*) else p_limit end into v_share
+    from lane l where l.lane_id = any (p_lanes);
+    loop
+        with offered as materialized (
+            select l.lane_id, l.served, p_now - make_interval(secs => l.ahead) as again,
+                   least(l.slots - (select count(*) from slot x where x.lane = l.lane_id),
+                         l.rate - starts_since(l, p_now)) as room
+            from lane l where l.lane_id = any (p_lanes)
+        ), listed as materialized (
+            select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
+                   case when w.n = 1 then o.served else o.again end as turn
+            from offered o cross join lateral (
+                select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
+                    select a.invocation_id, a.rank, a.queue from invocation_state a
+                    where a.lane = o.lane_id and a.lane is not null and a.queue = any (p_queues)
+                      and a.available and not a.parked and a.due_at is null
+                      and (a.expires_at is null or a.expires_at > p_now)
+                    order by a.rank, a.invocation_id
+                    limit greatest(0, least(v_share, o.room))) f) w
+        ), chosen as materialized (
+            select l.*, row_number() over (order by l.q, l.turn, l.n, l.rank, l.invocation_id) as place
+            from listed l order by place limit p_limit
+        )
+        select array_agg(c.invocation_id order by c.place), array_agg(c.lane_id order by c.place),
+               -- Within a queue, so in the same order: the lowest rank for the first in turn.
+               (select array_agg(r.rank order by r.q, r.rank) from chosen r),
+               count(*) < p_limit and (select max(l.n) >= v_share from listed l)
+        into ids, lanes, turns, v_cut from chosen c;
+        exit when ids is null or v_share >= p_limit or not v_cut;
+        v_share := p_limit;
+    end loop;
 end $$;
 
 -- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
@@ -629,6 +714,9 @@ begin
         perform refuse_different(p_task, p_ids, v_become, p_call_ids, p_arguments);
     end if;
 
+    if p_lane_keys is not null and cardinality(v_fresh) < cardinality(p_ids) then
+        perform forget_lanes(v_lanes);  -- made for calls that became other ones
+    end if;
     if v_due is not null then
         perform notify(p_app, 'due', to_json(p_delay));
     elsif not p_own_connection or somebody_idle(p_app, v_now) then
@@ -895,100 +983,34 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $$;
 
--- Work with a concurrency key, first half of claim: locks lanes that have room, in the order of
--- their turn, and gives slots to candidates. Internal; settle_slots is the second half.
--- Lanes take turns: the first of each by when it was served, the others as if it were served now;
--- its priority puts a lane ahead. turns: by rank, where each candidate stands among the work that has
--- no key; the first in turn has the lowest rank of all.
--- Costs one look at the lane table where no lane is in use.
+-- Work with a concurrency key, first half of claim: locks lanes that have room and gives slots to
+-- those whose turn it is. turns: where each candidate stands, see pick_by_turn. Internal; settle_slots
+-- is the second half.
 create or replace function {schema}.take_slots(
     p_app text, p_queues text[], p_limit integer, p_now timestamptz,
     out lanes bigint[], out candidates uuid[], out turns double precision[]
 ) language plpgsql as $$
 declare
-    v_share integer;
-    v_cut   boolean;
-    v_ids   uuid[];
-    v_lanes bigint[];
-    v_turns double precision[];
+    v_picked uuid[];
+    v_lanes  bigint[];
+    v_turns  double precision[];
 begin
-    lanes := array(
-        select t.lane_id from (
-            select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
-                select l.lane_id, l.served, l.key from lane l
-                where l.app_id = p_app and l.queue = q.name
-                  and (exists (select from invocation_state s
-                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
-                                 and s.available and not s.parked)
-                       or (l.next_at is null or l.next_at <= p_now)
-                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
-                          and exists (select from invocation_state s
-                                      where s.lane = l.lane_id and s.lane is not null
-                                        and s.due_at is null and s.available and not s.parked
-                                      offset 0))
-                order by l.served, l.key limit p_limit for no key update skip locked) x
-            union all
-            select 1, y.* from (
-                select l.lane_id, l.served, l.key from lane l
-                where l.queue is null and l.app_id is not distinct from p_app
-                  and (exists (select from invocation_state s
-                               where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
-                                 and s.available and not s.parked)
-                       or (l.next_at is null or l.next_at <= p_now)
-                          and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
-                          and exists (select from invocation_state s
-                                      where s.lane = l.lane_id and s.lane is not null
-                                        and s.due_at is null and s.available and not s.parked
-                                      offset 0))
-                order by l.served, l.key limit p_limit for no key update skip locked) y
-        ) t order by t.n, t.served, t.key limit p_limit);
+    lanes := offer_lanes(p_app, p_queues, p_limit, p_now);
     candidates := '{}';
     turns := '{}';
     if lanes = '{}' then
         return;
     end if;
-
-    -- A new statement, so a new snapshot: what the lanes hold now that they are ours. Of many equal
-    -- lanes a few each are enough, unless that leaves too few.
-    select case when count(distinct (l.queue, l.ahead)) = 1 then 1 + 2 * p_limit / count(*)
-           else p_limit end into v_share
-    from lane l where l.lane_id = any (lanes);
-    loop
-        with offered as materialized (
-            select l.lane_id, l.served, p_now - make_interval(secs => l.ahead) as again,
-                   least(l.slots - (select count(*) from slot x where x.lane = l.lane_id),
-                         l.rate - starts_since(l, p_now)) as room
-            from lane l where l.lane_id = any (lanes)
-        ), listed as materialized (
-            select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
-                   case when w.n = 1 then o.served else o.again end as turn
-            from offered o cross join lateral (
-                select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
-                    select a.invocation_id, a.rank, a.queue from invocation_state a
-                    where a.lane = o.lane_id and a.lane is not null and a.queue = any (p_queues)
-                      and a.available and not a.parked and a.due_at is null
-                      and (a.expires_at is null or a.expires_at > p_now)
-                    order by a.rank, a.invocation_id
-                    limit greatest(0, least(v_share, o.room))) f) w
-        ), chosen as materialized (
-            select l.*, row_number() over (order by l.q, l.turn, l.n, l.rank, l.invocation_id) as place
-            from listed l order by place limit p_limit
-        )
-        select array_agg(c.invocation_id order by c.place), array_agg(c.lane_id order by c.place),
-               -- Within a queue, so in the same order: the lowest rank for the first in turn.
-               (select array_agg(r.rank order by r.q, r.rank) from chosen r),
-               count(*) < p_limit and (select max(l.n) >= v_share from listed l)
-        into v_ids, v_lanes, v_turns, v_cut from chosen c;
-        exit when v_ids is null or v_share >= p_limit or not v_cut;
-        v_share := p_limit;
-    end loop;
-    if v_ids is null then
+    -- A new statement, so a new snapshot: what the lanes hold now that they are ours.
+    select p.ids, p.lanes, p.turns into v_picked, v_lanes, v_turns
+    from pick_by_turn(p_queues, lanes, p_limit, p_now) p;
+    if v_picked is null then
         return;
     end if;
 
     with mine as materialized (
         select c.*, row_number() over (partition by c.lane order by c.n) as nth
-        from unnest(v_ids, v_lanes, v_turns) with ordinality c (id, lane, turn, n)
+        from unnest(v_picked, v_lanes, v_turns) with ordinality c (id, lane, turn, n)
         cross join lateral (
             select from invocation_state s
             where s.invocation_id = c.id and s.available and not s.parked and s.due_at is null

@@ -18,9 +18,13 @@ drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid
 
 drop function {schema}.refuse_circle(p_id uuid);
 
+drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
+
 drop function {schema}.pause(p_app text, p_runner text, p_id uuid, p_lease bigint, p_awaited uuid[], p_any boolean, p_listener text);
 
 drop function {schema}.own_children(p_id uuid, p_ids uuid[]);
+
+drop function {schema}.offer_lanes(p_app text, p_queues text[], p_limit integer, p_now timestamptz);
 
 drop function {schema}.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamptz);
 

@@ -56,6 +56,9 @@ begin
         perform refuse_different(p_task, p_ids, v_become, p_call_ids, p_arguments);
     end if;
 
+    if p_lane_keys is not null and cardinality(v_fresh) < cardinality(p_ids) then
+        perform forget_lanes(v_lanes);  -- made for calls that became other ones
+    end if;
     if v_due is not null then
         perform notify(p_app, 'due', to_json(p_delay));
     elsif not p_own_connection or somebody_idle(p_app, v_now) then
