@@ -92,8 +92,9 @@ class PgDatabase:
     def connect(self, purpose: str) -> psycopg.Connection[tuple[Any, ...]]:
         """Open a session of its own, in autocommit; ``purpose`` shows in ``pg_stat_activity``."""
         with errors.translated():
+            dsn = self.dsn
             connection = psycopg.connect(
-                self.dsn, autocommit=True, **self._arguments(f"pynenc {purpose}")
+                dsn, autocommit=True, **_arguments(dsn, f"pynenc {purpose}")
             )
             try:
                 self._prepare_session(connection)
@@ -205,7 +206,7 @@ class PgDatabase:
                         dsn,
                         min_size=0,
                         max_size=self._pool_size,
-                        kwargs={"autocommit": True, **self._arguments("pynenc")},
+                        kwargs={"autocommit": True, **_arguments(dsn, "pynenc")},
                         configure=self._prepare_session,
                         max_idle=60,
                         reconnect_timeout=_RECONNECT,
@@ -215,15 +216,17 @@ class PgDatabase:
                     )
         return self._pool
 
-    def _arguments(self, name: str) -> dict[str, Any]:
-        given = conninfo_to_dict(self.dsn)
-        ours = {"application_name": name, **_CLIENT}
-        return {key: value for key, value in ours.items() if key not in given}
-
     @staticmethod
     def _prepare_session(connection: psycopg.Connection[Any]) -> None:
         connection.adapters.register_loader("uuid", _TextUuid)
         connection.execute(_SESSION.encode())
+
+
+def _arguments(dsn: str, name: str) -> dict[str, Any]:
+    """What a DSN leaves to us: who we are, and when a silent network is noticed."""
+    given = conninfo_to_dict(dsn)
+    ours = {"application_name": name, **_CLIENT}
+    return {key: value for key, value in ours.items() if key not in given}
 
 
 def _hung_up(connection: psycopg.Connection[Any]) -> bool:
