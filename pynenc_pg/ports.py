@@ -86,6 +86,14 @@ class Orchestrator(Protocol):
         """Give back what one holds: PENDING -> REROUTED, begun -> KILLED -> REROUTED."""
         ...
 
+    def crash(self, runner_id: RunnerId, holds: Sequence[Hold], max_recoveries: int) -> Answers:
+        """Give back what a process of the runner was executing when it died; the runner lives.
+
+        Begun -> RUNNING_RECOVERY -> REROUTED. It counts a recovery, and ends as FAILED
+        (recoveries_exhausted) beyond ``max_recoveries``.
+        """
+        ...
+
     def release_strays(self, runner_id: RunnerId, known: Collection[InvocationId]) -> int:
         """Give back what the runner holds and does not know of: a claim's answer may be lost.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from pynenc_pg.domain.records import Recovered, RecoveryPolicy
@@ -26,19 +26,17 @@ def recover(database: MemDatabase, policy: RecoveryPolicy) -> Recovered:
     late = None if policy.max_pending is None else now - timedelta(seconds=policy.max_pending)
     rows = [row for row in database.live.values() if _orphan(database, row, late)][: policy.limit]
     for row in rows:
-        _take_away(database, row)
-    off = _poison(rows, policy.max_recoveries)
-    for row in off:
-        database.end(row, S.FAILED, "recovery", reason=Reason.RECOVERIES_EXHAUSTED)
-    reroute_stopped(database, (row for row in rows if row not in off), "recovery")
+        take_away(database, row, "recovery", pending=S.PENDING_RECOVERY, begun=S.RUNNING_RECOVERY)
+    left = quarantine(database, rows, policy.max_recoveries)
+    reroute_stopped(database, left, "recovery")
     lanes = {id(row.lane): row.lane for row in rows if row.lane is not None}
     free_slots(database, lanes.values(), {row.invocation_id for row in rows}, "recovery")
     if rows:
         database.tell("work")
     _forget_runners(database)
     return Recovered(
-        rerouted=len(rows) - len(off),
-        quarantined=len(off),
+        rerouted=len(left),
+        quarantined=len(rows) - len(left),
         dead_runners=tuple(runner.spec.runner_id for runner in dead),
     )
 
@@ -59,20 +57,25 @@ def _orphan(database: MemDatabase, row: Row, late: datetime | None) -> bool:
     return runner.dead or (late is not None and row.status is S.PENDING and row.status_at < late)
 
 
-def _take_away(database: MemDatabase, row: Row) -> None:
-    begun = row.status is not S.PENDING
-    row.recoveries += begun
-    database.move(row, S.RUNNING_RECOVERY if begun else S.PENDING_RECOVERY, "recovery")
+def take_away(database: MemDatabase, row: Row, changed_by: str, *, pending: S, begun: S) -> None:
+    """Its owner loses it: it goes to ``pending`` if it was not begun, else to ``begun``."""
+    to = pending if row.status is S.PENDING else begun
+    row.recoveries += to is S.RUNNING_RECOVERY
+    database.move(row, to, changed_by)
 
 
-def _poison(rows: Iterable[Row], max_recoveries: int) -> list[Row]:
-    return [
+def quarantine(database: MemDatabase, rows: Sequence[Row], max_recoveries: int) -> list[Row]:
+    """End what took its worker down more often than allowed; return the others."""
+    off = [
         row
         for row in rows
         if row.status is S.RUNNING_RECOVERY
         and row.recoveries > max_recoveries
         and not row.cancel_requested
     ]
+    for row in off:
+        database.end(row, S.FAILED, "recovery", reason=Reason.RECOVERIES_EXHAUSTED)
+    return [row for row in rows if row not in off]
 
 
 def _forget_runners(database: MemDatabase) -> None:

@@ -46,6 +46,7 @@ _FINISH = """select * from {schema}.finish(
 _RETRY = """select * from {schema}.retry(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::float8[], %b::text[])"""
 _RELEASE = "select * from {schema}.release(%s, %s, %b::text[]::uuid[], %b::bigint[])"
+_CRASH = "select * from {schema}.crash(%s, %s, %b::text[]::uuid[], %b::bigint[], %s)"
 _RELEASE_STRAYS = "select {schema}.release_strays(%s, %s, %b::text[]::uuid[])"
 _PAUSE = "select * from {schema}.pause(%s, %s, %s::uuid, %s, %b::text[]::uuid[], %s, %s)"
 _RESUME = """select * from {schema}.resume(
@@ -159,6 +160,12 @@ class PgOrchestrator:
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
         return self._holding(_RELEASE, runner_id, holds)
+
+    def crash(
+        self, runner_id: RunnerId, holds: Sequence[Hold], max_recoveries: int
+    ) -> Mapping[InvocationId, Answer]:
+        """Give back what a process of the runner was executing when it died."""
+        return self._holding(_CRASH, runner_id, holds, max_recoveries)
 
     def release_strays(self, runner_id: RunnerId, known: Collection[InvocationId]) -> int:
         """Give back what the runner holds and does not know of."""

@@ -182,6 +182,16 @@ class Driver:
         """Give these back."""
         return self.orchestrator.release(runner or self.worker, holds_of(held))
 
+    def crash(
+        self,
+        held: Sequence[Claimed | Hold],
+        max_recoveries: int = 3,
+        runner: RunnerId | None = None,
+    ) -> Mapping[InvocationId, Answer]:
+        """Give these back, for they took a process down."""
+        holds = holds_of(held)
+        return self.orchestrator.crash(runner or self.worker, holds, max_recoveries)
+
     def pause(
         self,
         held: Claimed | Hold,

@@ -277,6 +277,15 @@ class StoresAgree(RuleBasedStateMachine):
         if held:
             self.do(lambda store, i: store.orchestrator.release(held[0].runner_id, holds(held, i)))
 
+    @rule(picks=picks, old=old_of(held), most=st.integers(0, 2))
+    def crash(self, picks: Sequence[int], old: Held | None, most: int) -> None:
+        """Give some back that took a process down."""
+        held = self.pick(picks, old)
+        if held:
+            self.do(
+                lambda store, i: store.orchestrator.crash(held[0].runner_id, holds(held, i), most)
+            )
+
     @rule(n=runners, picks=picks)
     def release_strays(self, n: int, picks: Sequence[int]) -> None:
         """Give back all that a runner holds but some."""

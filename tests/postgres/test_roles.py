@@ -48,6 +48,7 @@ _RUN = {
     "resume",
     "release",
     "release_strays",
+    "crash",
     "recover",
     "promote",
     "expire",

@@ -14,6 +14,7 @@ from tests.support.sql import (
     Connection,
     cancel,
     claim,
+    crash,
     finish,
     heartbeat,
     pause,
@@ -114,7 +115,7 @@ _FREE: Final = {
     "reroute_parked": f"{_STATE} lane_pkey slot_pkey state_lane_idx",
     "forget_lanes": "lane_pkey slot_pkey state_lane_idx",
 }
-_RELEASE: Final = {"release": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
+_RELEASE: Final = {"give_back": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
 
 CASES: Final[dict[str, Case]] = {
     "register_one": _case(lambda c, _: register(c), **_REGISTER),
@@ -175,6 +176,11 @@ CASES: Final[dict[str, Case]] = {
     ),
     "release": _case(
         lambda c, s: release(c, [*s.owned, _lost()], BUSY), **_RELEASE, lock_lanes=_STATE
+    ),
+    "crash": _case(
+        lambda c, s: crash(c, [*s.owned, _lost()], BUSY),
+        **{**_RELEASE, "quarantine": _STATE},
+        lock_lanes=_STATE,
     ),
     "release_laned": _case(
         lambda c, s: release(c, s.slotted),

@@ -207,6 +207,21 @@ def release(
     return _answers(connection, "release", app, runner, held)
 
 
+def crash(
+    connection: Connection,
+    held: Sequence[tuple[str, int]],
+    runner: str = RUNNER,
+    *,
+    app: str = APP,
+    max_recoveries: int = 3,
+) -> dict[str, str]:
+    """Give back what a process died of; answers only what was not done."""
+    ids, leases = zip(*held, strict=True)
+    query = "select * from pynenc.crash(%s, %s, %s::uuid[], %s::bigint[], %s)"
+    parameters = (app, runner, list(ids), list(leases), max_recoveries)
+    return {str(i): a for i, a in connection.execute(query, parameters).fetchall()}
+
+
 def _answers(
     connection: Connection, verb: str, app: str, runner: str, held: Sequence[tuple[str, int]]
 ) -> dict[str, str]:

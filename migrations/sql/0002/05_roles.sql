@@ -8,7 +8,7 @@ declare
     v_verb   text;
     v_grants constant jsonb := '{
         "producer": ["register_2"],
-        "worker": ["claim", "pause", "resume", "register_2", "release_strays"]
+        "worker": ["claim", "pause", "resume", "register_2", "release_strays", "crash"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

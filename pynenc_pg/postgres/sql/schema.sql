@@ -476,6 +476,24 @@ begin
               and s.available and s.due_at is null);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer)
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select g.id, 'lost'
+    from unnest(give_back(p_app, p_runner, p_ids, p_leases, p_max_recoveries)) g (id);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.drop_old_partitions()
  RETURNS text[]
  LANGUAGE plpgsql
@@ -720,6 +738,51 @@ begin
     left join invocation_outcome o on o.invocation_id = i.invocation_id
     left join invocation_state s on s.invocation_id = i.invocation_id
     where i.invocation_id = p_id and i.app_id = p_app;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_lanes bigint[];
+    v_done  uuid[];
+begin
+    perform check_isolation();
+    v_lanes := lock_lanes(p_ids);
+    with mine as materialized (
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner
+            offset 0 for no key update) s
+    ), given as (
+        update invocation_state s
+        set status = case when s.status = 'pending' then 'rerouted'
+                          when p_max_recoveries is null then 'killed'
+                          else 'running_recovery' end::invocation_status,
+            previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
+            runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
+            recoveries = s.recoveries + (p_max_recoveries is not null and s.status <> 'pending')::int
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select g.invocation_id from given g) into v_done;
+    -- One statement cannot change a row twice.
+    if p_max_recoveries is not null then
+        perform quarantine(v_done, p_max_recoveries);
+    end if;
+    perform reroute_stopped(v_done, p_runner);
+    if v_lanes is not null then
+        perform free_slots(p_app, v_lanes, v_done, p_runner);
+    end if;
+    if v_done <> '{}' then
+        delete from wait_edge e where e.waiter_id = any (v_done);
+        perform notify(p_app, 'work');
+    end if;
+    return array(select h.id from unnest(p_ids) h (id) where h.id <> all (v_done));
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.guard_delete()
@@ -1890,40 +1953,9 @@ CREATE OR REPLACE FUNCTION pynenc.release(p_app text, p_runner text, p_ids uuid[
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-declare
-    v_now   timestamptz := clock_timestamp();
-    v_lanes bigint[];
-    v_done  uuid[];
 begin
-    perform check_isolation();
-    v_lanes := lock_lanes(p_ids);
-    with mine as materialized (
-        select s.invocation_id
-        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
-            select s.invocation_id from invocation_state s
-            where s.invocation_id = h.id and s.lease = h.lease
-              and s.runner_id is not distinct from p_runner
-            offset 0 for no key update) s
-    ), given as (
-        update invocation_state s
-        set status = case when s.status = 'pending' then 'rerouted' else 'killed' end::invocation_status,
-            previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
-            runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner
-        from mine m where s.invocation_id = m.invocation_id
-        returning s.invocation_id
-    )
-    select array(select g.invocation_id from given g) into v_done;
-    -- One statement cannot change a row twice.
-    perform reroute_stopped(v_done, p_runner);
-    if v_lanes is not null then
-        perform free_slots(p_app, v_lanes, v_done, p_runner);
-    end if;
-    if v_done <> '{}' then
-        delete from wait_edge e where e.waiter_id = any (v_done);
-        perform notify(p_app, 'work');
-    end if;
     return query
-    select h.id, 'lost' from unnest(p_ids) h (id) where h.id <> all (v_done);
+    select g.id, 'lost' from unnest(give_back(p_app, p_runner, p_ids, p_leases, null)) g (id);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.release_strays(p_app text, p_runner text, p_known uuid[])
@@ -2642,6 +2674,7 @@ grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
 grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[],integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
+grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
