@@ -20,6 +20,7 @@ from pynenc_pg.domain.arguments import ArgumentPrintMode
 from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import QueueInfo
+from pynenc_pg.engine.address import Address, address_of
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.printing import Printing
@@ -255,6 +256,7 @@ class Pynenc:
             self.conf.app_id,
             self.conf.store,
             self.conf.postgres.dsn,
+            self.conf.postgres.direct_dsn,
             self.conf.postgres.schema_name,
             self.conf.postgres.pool_size,
             self.conf.serializer_cls,
@@ -279,6 +281,7 @@ class Pynenc:
                     printing=Printing(self._print_settings),
                     runner_name=lambda: wiring.runner_name(self.conf),
                     ageing=lambda: self.conf.ageing,
+                    address=self._address,
                 )
                 self._engine = (wanted, made)
             return self._engine[1]
@@ -313,6 +316,10 @@ class Pynenc:
                 )
                 self._sync_engine = (wanted, engine)
             return self._sync_engine[1]
+
+    def _address(self) -> Address:
+        modules = (task.func.__module__ for task in list(self._tasks.values()))
+        return address_of(self, self.conf, modules)
 
     def _print_settings(self) -> tuple[ArgumentPrintMode, int]:
         mode = ArgumentPrintMode(self.conf.argument_print_mode)

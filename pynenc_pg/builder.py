@@ -43,13 +43,20 @@ class PynencBuilder:
             state_backend_cls="MemStateBackend",
         )
 
-    def postgres(self, dsn: str, schema: str | None = None, pool_size: int | None = None) -> Self:
+    def postgres(
+        self,
+        dsn: str,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        direct_dsn: str | None = None,
+    ) -> Self:
         """Use PostgreSQL: a DSN, ``embedded``, or ``embedded:///folder``.
 
-        Without more, the schema is ``pynenc`` and the pool has 4 connections.
+        Without more, the schema is ``pynenc`` and the pool has 4 connections. Where ``dsn`` leads
+        to a pooler such as PgBouncer, ``direct_dsn`` leads to the server itself.
         """
         return self.custom_config(
-            postgres=_given(dsn=dsn, schema=schema, pool_size=pool_size),
+            postgres=_given(dsn=dsn, schema=schema, pool_size=pool_size, direct_dsn=direct_dsn),
             orchestrator_cls="PgOrchestrator",
             broker_cls="PgBroker",
             state_backend_cls="PgStateBackend",
@@ -78,6 +85,46 @@ class PynencBuilder:
         Plain functions are executed in threads beside the loop.
         """
         return self.custom_config(runner_cls="AsyncRunner", runner=_given(concurrency=concurrency))
+
+    def process_runner(self, concurrency: int | None = None) -> Self:
+        """Run each invocation in a process of its own, ``concurrency`` of them at once."""
+        return self.custom_config(
+            runner_cls="ProcessRunner", runner=_given(concurrency=concurrency)
+        )
+
+    def persistent_process_runner(
+        self,
+        concurrency: int | None = None,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | None = None,
+    ) -> Self:
+        """Run tasks in a pool of ``concurrency`` processes, which are used again.
+
+        One is replaced after ``max_tasks_per_child`` invocations, or when it occupies more than
+        ``max_memory_per_child`` MiB after one.
+        """
+        return self.custom_config(
+            runner_cls="PersistentProcessRunner",
+            runner=_given(
+                concurrency=concurrency,
+                max_tasks_per_child=max_tasks_per_child,
+                max_memory_per_child=max_memory_per_child,
+            ),
+        )
+
+    def multi_thread_runner(
+        self,
+        min_processes: int | None = None,
+        max_processes: int | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Run tasks in several processes with ``threads`` threads each, by how much is ready."""
+        return self.custom_config(
+            runner_cls="MultiThreadRunner",
+            runner=_given(
+                min_processes=min_processes, max_processes=max_processes, concurrency=threads
+            ),
+        )
 
     def dummy_runner(self) -> Self:
         """Run nothing here: for a process that only calls tasks."""

@@ -16,6 +16,9 @@ from pynenc_pg.ports import Store
 from pynenc_pg.runner.async_ import AsyncRunner
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.dummy import DummyRunner
+from pynenc_pg.runner.multi_thread import MultiThreadRunner
+from pynenc_pg.runner.persistent_process import PersistentProcessRunner
+from pynenc_pg.runner.process import ProcessRunner
 from pynenc_pg.runner.thread import ThreadRunner
 
 if TYPE_CHECKING:
@@ -23,7 +26,15 @@ if TYPE_CHECKING:
     from pynenc_pg.engine.core import Engine
 
 RUNNERS: dict[str, type[BaseRunner]] = {
-    cls.__name__: cls for cls in (AsyncRunner, DummyRunner, ThreadRunner)
+    cls.__name__: cls
+    for cls in (
+        AsyncRunner,
+        DummyRunner,
+        MultiThreadRunner,
+        PersistentProcessRunner,
+        ProcessRunner,
+        ThreadRunner,
+    )
 }
 
 
@@ -55,6 +66,7 @@ def build_runner(conf: PynencConf, engine: Engine) -> BaseRunner:
     Raises:
         ConfigError: there is no runner of that name, or at that path.
     """
+    conf.check_runner()
     name = runner_name(conf)
     runner_cls = RUNNERS.get(name) or _custom_runner(name)
     return runner_cls(engine=engine, conf=conf.runner)
@@ -95,6 +107,7 @@ def _postgres(conf: PynencConf) -> Store:
         app_id=conf.app_id,
         schema=conf.postgres.schema_name,
         pool_size=conf.postgres.pool_size,
+        direct_dsn=conf.postgres.direct_dsn,
     )
     return Store(
         orchestrator=PgOrchestrator(database),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.group(name="db")
-@click.option("--dsn", help="The database; default: the app's, or PYNENC__POSTGRES__DSN.")
+@click.option("--dsn", help="The database; default: the app's, or the environment's.")
 @click.option("--schema", help="The schema; default: the app's, or pynenc.")
 @click.pass_context
 def database(context: click.Context, dsn: str | None, schema: str | None) -> None:
@@ -32,7 +32,8 @@ class _Target:
     def __init__(self, parent: Context, dsn: str | None, schema: str | None) -> None:
         conf = parent.app().conf if parent.app_name else load()
         self.schema = schema or conf.postgres.schema_name
-        self._given = dsn or conf.postgres.dsn
+        # Not over a pooler: a migration holds a lock of its session.
+        self._given = dsn or conf.postgres.direct_dsn or conf.postgres.dsn
         self._server: embedded.EmbeddedPostgres | None = None
 
     @property

@@ -16,6 +16,8 @@ class PostgresConf(Section):
 
     #: As libpq knows it, or ``embedded``, or ``embedded:///folder``.
     dsn: str | None = Field(default=None, repr=False)
+    #: Round a pooler that ``dsn`` leads to: for the sessions of hints, heartbeats and locks.
+    direct_dsn: str | None = Field(default=None, repr=False)
     #: The schema that holds everything of ours; ``schema`` outside of Python.
     schema_name: str = Field(default="pynenc", alias="schema")
     #: Connections for verbs and reads; a runner holds one more, its home.

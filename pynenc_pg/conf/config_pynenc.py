@@ -26,6 +26,8 @@ COMPONENTS = (
     "client_data_store_cls",
 )
 
+#: Runners that start processes, which must see the same store.
+WITH_PROCESSES = frozenset({"MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner"})
 #: Seconds, some three years: nothing waits so long. A rank keeps its microseconds beside it.
 STRICT = 1e8
 PositiveSeconds = Annotated[float, Field(gt=0, le=STRICT)]
@@ -105,6 +107,8 @@ class PynencConf(Section):
                 "components do not mix; set one family, or leave out what shall follow"
             )
             raise ConfigError(message)
+        if named:  # else a DSN may still come, or the app is never to leave its process
+            self.check_runner()
         runner = self.runner
         if runner.heartbeat + runner.lease_margin >= runner.lease:
             message = (
@@ -113,6 +117,23 @@ class PynencConf(Section):
                 f"runner.lease_margin ({runner.lease_margin}) together"
             )
             raise ConfigError(message)
+
+    def check_runner(self) -> None:
+        """Refuse a runner that starts processes on a store that they cannot see.
+
+        Raises:
+            ConfigError: names both.
+        """
+        if self.store == "postgres" or self.runner_cls not in WITH_PROCESSES:
+            return
+        names = (name for field in COMPONENTS if (name := getattr(self, field)))
+        message = (
+            f"runner_cls = {self.runner_cls!r} {told(self.source('runner_cls'))} starts processes, "
+            "which cannot see what this one keeps in memory "
+            f"({next(names, 'MemOrchestrator, for want of a DSN')}): configure PostgreSQL "
+            "(PYNENC__POSTGRES__DSN), or set runner_cls = 'ThreadRunner'"
+        )
+        raise ConfigError(message)
 
     def task_conf(
         self,

@@ -23,6 +23,21 @@ class RunnerConf(Section):
     concurrency: int = Field(default=4, ge=1)
     #: Tasks that may wait for others at once, each with a thread that does not run.
     max_waiting_threads: int = Field(default=1000, ge=1)
+    #: The same for runners with processes, each of which occupies much more.
+    max_waiting_processes: int = Field(default=100, ge=1)
+    #: Where processes of a runner come from: ``fork`` of one that has imported the app, or
+    #: ``spawn``, each a fresh interpreter that imports it anew.
+    start_method: Literal["fork", "spawn"] = "fork"
+    #: A process of the ``PersistentProcessRunner`` is replaced after so many invocations, and when
+    #: it occupies more than so many MiB after one.
+    max_tasks_per_child: int | None = Field(default=None, ge=1)
+    max_memory_per_child: int | None = Field(default=None, ge=1)
+    #: Processes of the ``MultiThreadRunner``, each with ``concurrency`` threads. None: as many as
+    #: there are cores.
+    min_processes: int = Field(default=1, ge=1)
+    max_processes: int | None = Field(default=None, ge=1)
+    #: Seconds without work after which a process beyond ``min_processes`` ends.
+    idle_process_timeout: float = Field(default=60.0, gt=0)
     #: How often a runner says that it lives.
     heartbeat: float = Field(default=10.0, gt=0)
     #: How long it is believed after that.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.runner_context import RunnerContext
 
 if TYPE_CHECKING:
     from pynenc_pg.engine.pauses import Pauses
@@ -22,6 +23,7 @@ class Running:
     retries: int
     fence: int  # the lease: grows with each claim, for fencing outside systems
     pauses: Pauses | None = None  # how it waits for others; none: the runner has no other work
+    runner: RunnerContext | None = None  # who executes it; none: its caller does
     forced_sync: bool = False  # in the thread of its caller, and so are the tasks it calls
 
 

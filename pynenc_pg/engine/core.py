@@ -11,6 +11,7 @@ from typing import Any
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Outcome, Registered
+from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.attempts import Attempt, attempts
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.failures import failure_of
@@ -19,7 +20,7 @@ from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
 from pynenc_pg.engine.submit import submit
-from pynenc_pg.exceptions import ResultTimeoutError, StoreError
+from pynenc_pg.exceptions import ConfigError, ResultTimeoutError, StoreError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
@@ -53,11 +54,12 @@ class Engine:
         printing: Printing,
         runner_name: Callable[[], str] = lambda: "",
         ageing: Callable[[], float] = lambda: AGEING,
+        address: Callable[[], Address] | None = None,
     ) -> None:
         """Take the parts; nothing is opened.
 
         ``runner_name`` is told to who waits in vain; ``ageing`` answers the seconds of waiting that
-        a point of priority is worth.
+        a point of priority is worth; ``address`` is where other processes find the app.
         """
         self.store = store
         self.registry = registry
@@ -66,9 +68,21 @@ class Engine:
         self.printing = printing
         self._runner_name = runner_name
         self._ageing = ageing
+        self._address = address
         self._offset: float | None = None
         self._asked: dict[str, float] = {}
         self._lock = threading.Lock()
+
+    def address(self) -> Address:
+        """Return where another process finds the app.
+
+        Raises:
+            ConfigError: none can.
+        """
+        if self._address is None:
+            message = "this engine is of a test: other processes cannot have it"
+            raise ConfigError(message)
+        return self._address()
 
     def submit(
         self,

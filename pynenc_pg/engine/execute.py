@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.retries import retry_delay
-from pynenc_pg.exceptions import RetryError, TaskNotFoundError
+from pynenc_pg.exceptions import RetryError, TaskFailedError, TaskNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import encode_exception
@@ -41,18 +42,19 @@ def execute(
     serializer: BaseSerializer,
     describe: Describe,
     pauses: Pauses | None = None,
+    runner: RunnerContext | None = None,
     forced_sync: bool = False,
 ) -> Ending | Again:
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
-    log. ``pauses`` is how the task waits for others.
+    log. ``pauses`` is how the task waits for others, ``runner`` who executes it.
     """
     task = _known(claimed, registry)
     if task is None:
         return _unknown(claimed)
     serializer = registry.serializer(task, serializer)
-    token = running.set(_running(claimed, pauses, forced_sync=forced_sync))
+    token = running.set(_running(claimed, pauses, runner, forced_sync=forced_sync))
     try:
         value = encode(_finished(_call(claimed, task, serializer)), serializer)
     except BaseException as error:  # noqa: BLE001 - SystemExit ends the invocation, not the worker
@@ -71,13 +73,14 @@ async def execute_async(
     serializer: BaseSerializer,
     describe: Describe,
     pauses: Pauses,
+    runner: RunnerContext | None = None,
 ) -> Ending | Again:
     """Like ``execute``, for an ``async def`` task in the loop that runs."""
     task = _known(claimed, registry)
     if task is None:
         return _unknown(claimed)
     serializer = registry.serializer(task, serializer)
-    token = running.set(_running(claimed, pauses, forced_sync=False))
+    token = running.set(_running(claimed, pauses, runner, forced_sync=False))
     try:
         value = encode(await _call(claimed, task, serializer), serializer)
     except BaseException as error:  # noqa: BLE001 - as above
@@ -86,6 +89,19 @@ async def execute_async(
         running.reset(token)
         await pauses.close_async()
     return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
+
+
+def uncarriable(claimed: Claimed, error: BaseException, serializer: BaseSerializer) -> Ending:
+    """Return the end of a task whose own exception breaks what would carry it."""
+    kind = type(error).__qualname__
+    logger.error(
+        "invocation.uncarriable: %s",  # no more: a traceback shows what the task's values say
+        kind,
+        extra={"invocation_id": claimed.invocation_id, "task_id": claimed.task_id},
+    )
+    failure = TaskFailedError(kind, "the task failed, and its exception could not be carried")
+    failed = encode_exception(failure, serializer)
+    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failed)
 
 
 def is_coroutine(claimed: Claimed, registry: Registry) -> bool:
@@ -107,7 +123,9 @@ def _unknown(claimed: Claimed) -> Again:
     return Again(claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY)
 
 
-def _running(claimed: Claimed, pauses: Pauses | None, *, forced_sync: bool) -> Running:
+def _running(
+    claimed: Claimed, pauses: Pauses | None, runner: RunnerContext | None, *, forced_sync: bool
+) -> Running:
     return Running(
         claimed.invocation_id,
         claimed.task_id,
@@ -115,6 +133,7 @@ def _running(claimed: Claimed, pauses: Pauses | None, *, forced_sync: bool) -> R
         claimed.retries,
         claimed.lease,
         pauses,
+        runner,
         forced_sync,
     )
 

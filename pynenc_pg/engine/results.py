@@ -72,6 +72,7 @@ class ResultWaiter:
         self._lock = threading.Lock()
         self._waits: dict[InvocationId, set[Wait]] = {}
         self._unwatched: set[InvocationId] = set()
+        self._unseen: set[InvocationId] = set()
         self._subscription: Subscription | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -157,7 +158,13 @@ class ResultWaiter:
 
     def watch(self, wait: Wait) -> None:
         """Ask the store to tell of these ends; where it is away, the listening thread does."""
-        self._watch(wait.waiting.awaited, self._listening())
+        subscription = self._listening()
+        self._watch(wait.waiting.awaited, subscription)
+        if not subscription.healthy:
+            # Those that have ended already need not wait for the next look at all of them.
+            with self._lock:
+                self._unseen.update(wait.waiting.awaited)
+            subscription.interrupt()
 
     def block(
         self, wait: Wait, over: threading.Event, timeout: float | None, impatient: Impatient
@@ -239,7 +246,9 @@ class ResultWaiter:
         while not self._closed and subscription is self._subscription:
             try:
                 hints = subscription.wait(max(0.0, next_look - time.monotonic()))
-                ids = [i for hint in hints if hint.kind == "result" for i in hint.ids]
+                with self._lock:
+                    ids, self._unseen = list(self._unseen), set()
+                ids += [i for hint in hints if hint.kind == "result" for i in hint.ids]
                 everything = any(hint.kind == "result" and not hint.ids for hint in hints)
                 if everything or time.monotonic() >= next_look:
                     pause = POLL if subscription.healthy else POLL_UNHEALTHY

@@ -31,7 +31,7 @@ from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reaso
 from pynenc_pg.memory.checks import check_queue, check_steps, is_json
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
-from pynenc_pg.memory.recovery import quarantine, recover, reroute_stopped, take_away
+from pynenc_pg.memory.recovery import give_back, recover
 from pynenc_pg.memory.registration import register
 from pynenc_pg.memory.rows import Lane, Queue, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
@@ -236,23 +236,15 @@ class MemOrchestrator:
     def _give_back(
         self, runner_id: RunnerId, holds: Sequence[Hold], max_recoveries: int | None = None
     ) -> Mapping[InvocationId, Answer]:
-        database = self._database
-        begun = S.KILLED if max_recoveries is None else S.RUNNING_RECOVERY
         answers: dict[InvocationId, Answer] = {}
-        with database.lock:
-            lanes = self._lanes(h.invocation_id for h in holds)
+        with self._database.lock:
             rows = []
             for hold in holds:
                 row = self._held(runner_id, hold)
                 answers.setdefault(hold.invocation_id, Answer.LOST if row is None else Answer.DONE)
-                if row is not None:
-                    take_away(database, row, runner_id, pending=S.REROUTED, begun=begun)
+                if row is not None and row not in rows:
                     rows.append(row)
-            left = rows if max_recoveries is None else quarantine(database, rows, max_recoveries)
-            reroute_stopped(database, left, runner_id)
-            free_slots(database, lanes, {row.invocation_id for row in rows}, runner_id)
-            if rows:
-                database.tell("work")
+            give_back(self._database, rows, runner_id, max_recoveries)
         return answers
 
     def release_strays(self, runner_id: RunnerId, known: Collection[InvocationId]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.domain.records import Recovered, RecoveryPolicy
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.memory.database import MemDatabase
@@ -26,13 +27,10 @@ def recover(database: MemDatabase, policy: RecoveryPolicy) -> Recovered:
     late = None if policy.max_pending is None else now - timedelta(seconds=policy.max_pending)
     rows = [row for row in database.live.values() if _orphan(database, row, late)][: policy.limit]
     for row in rows:
-        take_away(database, row, "recovery", pending=S.PENDING_RECOVERY, begun=S.RUNNING_RECOVERY)
-    left = quarantine(database, rows, policy.max_recoveries)
+        _take_away(database, row, "recovery", pending=S.PENDING_RECOVERY, begun=S.RUNNING_RECOVERY)
+    left = _quarantine(database, rows, policy.max_recoveries)
     reroute_stopped(database, left, "recovery")
-    lanes = {id(row.lane): row.lane for row in rows if row.lane is not None}
-    free_slots(database, lanes.values(), {row.invocation_id for row in rows}, "recovery")
-    if rows:
-        database.tell("work")
+    _tell(database, rows, "recovery")
     _forget_runners(database)
     return Recovered(
         rerouted=len(left),
@@ -57,14 +55,26 @@ def _orphan(database: MemDatabase, row: Row, late: datetime | None) -> bool:
     return runner.dead or (late is not None and row.status is S.PENDING and row.status_at < late)
 
 
-def take_away(database: MemDatabase, row: Row, changed_by: str, *, pending: S, begun: S) -> None:
+def give_back(
+    database: MemDatabase, rows: Sequence[Row], runner_id: RunnerId, max_recoveries: int | None
+) -> None:
+    """Their owner stops these, or a process of it has died of them: then it counts a recovery."""
+    begun = S.KILLED if max_recoveries is None else S.RUNNING_RECOVERY
+    for row in rows:
+        _take_away(database, row, runner_id, pending=S.REROUTED, begun=begun)
+    left = rows if max_recoveries is None else _quarantine(database, rows, max_recoveries)
+    reroute_stopped(database, left, runner_id)
+    _tell(database, rows, runner_id)
+
+
+def _take_away(database: MemDatabase, row: Row, changed_by: str, *, pending: S, begun: S) -> None:
     """Its owner loses it: it goes to ``pending`` if it was not begun, else to ``begun``."""
     to = pending if row.status is S.PENDING else begun
     row.recoveries += to is S.RUNNING_RECOVERY
     database.move(row, to, changed_by)
 
 
-def quarantine(database: MemDatabase, rows: Sequence[Row], max_recoveries: int) -> list[Row]:
+def _quarantine(database: MemDatabase, rows: Sequence[Row], max_recoveries: int) -> list[Row]:
     """End what took its worker down more often than allowed; return the others."""
     off = [
         row
@@ -76,6 +86,14 @@ def quarantine(database: MemDatabase, rows: Sequence[Row], max_recoveries: int) 
     for row in off:
         database.end(row, S.FAILED, "recovery", reason=Reason.RECOVERIES_EXHAUSTED)
     return [row for row in rows if row not in off]
+
+
+def _tell(database: MemDatabase, rows: Sequence[Row], changed_by: str) -> None:
+    """Free their slots, and say that there is work."""
+    lanes = {id(row.lane): row.lane for row in rows if row.lane is not None}
+    free_slots(database, lanes.values(), {row.invocation_id for row in rows}, changed_by)
+    if rows:
+        database.tell("work")
 
 
 def _forget_runners(database: MemDatabase) -> None:

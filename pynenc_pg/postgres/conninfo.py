@@ -10,8 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pynenc_pg.exceptions import ConfigError
 
 
-def read_dsn(dsn: str) -> dict[str, Any]:
-    """Return the parameters in a DSN.
+def read_dsn(dsn: str, name: str = "the DSN") -> dict[str, Any]:
+    """Return the parameters in a DSN; ``name`` is what to call it.
 
     Raises:
         ConfigError: it cannot be read. The driver's own message would quote it, password and all.
@@ -20,7 +20,7 @@ def read_dsn(dsn: str) -> dict[str, Any]:
         return dict(conninfo_to_dict(dsn))
     except psycopg.Error:
         message = (
-            "the DSN cannot be read: write postgresql://user@host:5432/database or "
+            f"{name} cannot be read: write postgresql://user@host:5432/database or "
             "host=... dbname=... (it is not shown here, since it may hold a password)"
         )
         raise ConfigError(message) from None

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
-import select
 import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pynenc_pg.exceptions import DataRejectedError, OutcomeUnknownError, StoreUnavailableError
-from pynenc_pg.postgres import embedded, errors
+from pynenc_pg.postgres import embedded, errors, sessions
 from pynenc_pg.postgres.conninfo import read_dsn
+from pynenc_pg.postgres.sockets import hung_up
 from pynenc_pg.postgres.templates import check_schema_name, render
 
 if TYPE_CHECKING:
-    from psycopg.abc import Buffer
-
     from pynenc_pg.postgres.listener import PgSubscription
 
-#: Every wait has an end, on both sides of the wire. Milliseconds where no unit stands.
-_SESSION: Final = """
-set statement_timeout = '60s';
-set lock_timeout = '10s';
-set idle_in_transaction_session_timeout = '60s';
-set tcp_keepalives_idle = 2;
-set tcp_keepalives_interval = 1;
-set tcp_keepalives_count = 2;
-set tcp_user_timeout = 3000
-"""
-_CLIENT: Final = {
-    "connect_timeout": "5",
-    "keepalives_idle": "2",
-    "keepalives_interval": "1",
-    "keepalives_count": "2",
-    "tcp_user_timeout": "3000",
-}
+logger = logging.getLogger(__name__)
+
 _TRIES: Final = 4
 #: Seconds a call may spend on getting a connection and on repeating itself; how much of it each
 #: request to the pool takes (only a new request makes the pool connect again after it gave up);
@@ -53,24 +36,28 @@ _RECONNECT: Final = 1.0
 _WRONG_SERVER: Final = "25006"  # read-only: a standby, or a primary that is none any more
 
 
-class _TextUuid(Loader):
-    """Ids are text in Python: no object is made for each."""
-
-    def load(self, data: Buffer) -> str:
-        return bytes(data).decode()
-
-
 class PgDatabase:
     """One app's door to the database. Connects at the first use, in the process that uses it."""
 
     def __init__(
-        self, dsn: str, *, app_id: str, schema: str = "pynenc", pool_size: int = 4
+        self,
+        dsn: str,
+        *,
+        app_id: str,
+        schema: str = "pynenc",
+        pool_size: int = 4,
+        direct_dsn: str | None = None,
     ) -> None:
-        """``dsn`` as libpq knows it, or ``embedded`` / ``embedded:///folder``."""
+        """``dsn`` as libpq knows it, or ``embedded`` / ``embedded:///folder``.
+
+        ``direct_dsn`` is the way round a pooler, for the few sessions that must be ours alone.
+        """
         self.app_id = app_id
         self.schema = check_schema_name(schema)
         self.home: PgSubscription | None = None  # of a runner: carries its lock and its heartbeat
+        self.told: set[str] = set()  # events of which one line is enough
         self._given = dsn
+        self._direct = direct_dsn
         self._pool_size = pool_size
         self._server: embedded.EmbeddedPostgres | None = None
         self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] | None = None
@@ -90,14 +77,18 @@ class PgDatabase:
         return self._server.start()
 
     def connect(self, purpose: str) -> psycopg.Connection[tuple[Any, ...]]:
-        """Open a session of its own, in autocommit; ``purpose`` shows in ``pg_stat_activity``."""
+        """Open a session of its own, in autocommit; ``purpose`` shows in ``pg_stat_activity``.
+
+        It goes round a pooler where a way is known (``direct_dsn``).
+        """
         with errors.translated():
-            dsn = self.dsn
-            connection = psycopg.connect(
-                dsn, autocommit=True, **_arguments(dsn, f"pynenc {purpose}")
-            )
+            if self._direct is not None:
+                read_dsn(self._direct, "postgres.direct_dsn")
+            dsn = self._direct or self.dsn
+            arguments = sessions.arguments(dsn, f"pynenc {purpose}")
+            connection = psycopg.connect(dsn, autocommit=True, **arguments)
             try:
-                self._prepare_session(connection)
+                sessions.set_up(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -125,7 +116,7 @@ class PgDatabase:
         while True:
             try:
                 with self._connections().connection(timeout=_TURN) as connection:
-                    if _hung_up(connection):
+                    if hung_up(connection):
                         connection.close()  # the pool forgets it and we have sent nothing
                         continue
                     sent = True
@@ -206,8 +197,8 @@ class PgDatabase:
                         dsn,
                         min_size=0,
                         max_size=self._pool_size,
-                        kwargs={"autocommit": True, **_arguments(dsn, "pynenc")},
-                        configure=self._prepare_session,
+                        kwargs={"autocommit": True, **sessions.arguments(dsn, "pynenc")},
+                        configure=self._configure,
                         max_idle=60,
                         reconnect_timeout=_RECONNECT,
                         num_workers=1,
@@ -216,31 +207,13 @@ class PgDatabase:
                     )
         return self._pool
 
-    @staticmethod
-    def _prepare_session(connection: psycopg.Connection[Any]) -> None:
-        connection.adapters.register_loader("uuid", _TextUuid)
-        connection.execute(_SESSION.encode())
-
-
-def _arguments(dsn: str, name: str) -> dict[str, Any]:
-    """What a DSN leaves to us: who we are, and when a silent network is noticed."""
-    given = conninfo_to_dict(dsn)
-    ours = {"application_name": name, **_CLIENT}
-    return {key: value for key, value in ours.items() if key not in given}
-
-
-def _hung_up(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the server has ended this idle session: it has something to say, unasked.
-
-    Found out without a word to the server, so that a restart does not cost a call one failure
-    for each session that lies in the pool, nor leave it with an outcome that is not known.
-    """
-    try:
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-    except (OSError, psycopg.Error):
-        return True
+    def _configure(self, connection: psycopg.Connection[Any]) -> None:
+        if sessions.set_up(connection) and "postgres.pooler" not in self.told:
+            self.told.add("postgres.pooler")
+            logger.info(
+                "postgres.pooler: a pooler stands in front of the database: no statement is "
+                "prepared, and time-outs are left to the settings of the role"
+            )
 
 
 def _is_lost(error: Exception) -> bool:

@@ -1,19 +1,19 @@
 """LISTEN: one connection per process where hints arrive; for a runner also its home.
 
 The home connection carries the runner's session lock, so a runner registers and reports there.
+Behind a pooler that shares sessions out there is neither lock nor hint: looks take their place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
+import logging
 import random
-import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,16 +22,18 @@ import uuid_utils
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Wakeup
 from pynenc_pg.exceptions import PynencError, StoreError, StoreUnavailableError
-from pynenc_pg.postgres import errors
+from pynenc_pg.postgres import errors, pooler
+from pynenc_pg.postgres.sockets import answered, readable
 from pynenc_pg.postgres.templates import render
 
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
 
+logger = logging.getLogger(__name__)
+
 _LOOK_AT_ALL = Wakeup("result")
-#: Seconds the server has to answer a statement here, by our clock: its own time-outs end nothing
-#: when it is frozen, and a runner must not wait for it longer than its lease.
-_ANSWER = 10.0
+#: Seconds between the looks that stand for the hints which a pooler keeps from us.
+_LOOK = 1.0
 #: Ends what a lost connection has left on the server, waiting for it (milliseconds): the new
 #: session can take the lock of the old one only after that.
 _END_OLD = """select pg_terminate_backend(pid, 2000) from pg_stat_activity
@@ -56,6 +58,8 @@ class PgSubscription:
         self._failures = 0
         self._retry_at = 0.0
         self._former: tuple[Any, ...] | None = None
+        self._shared = False  # the server's session is not ours alone
+        self._look_at = 0.0
         try:
             self._connect()
         except StoreUnavailableError:
@@ -70,7 +74,12 @@ class PgSubscription:
     @property
     def healthy(self) -> bool:
         """Hints arrive."""
-        return self._connection is not None
+        return self._connection is not None and not self._shared
+
+    @property
+    def can_lock(self) -> bool:
+        """A lock of this session is ours, and ends with it."""
+        return not self._shared
 
     def wait(self, timeout: float) -> list[Wakeup]:
         """Sleep until a hint, ``interrupt`` or the timeout.
@@ -85,10 +94,12 @@ class PgSubscription:
             # What came while a statement ran here does not make the socket readable again.
             if hints := self._read_all(connection):
                 return hints
+            if self._shared:
+                timeout = min(timeout, self._look_at - time.monotonic())
             alarm = self._awake.fileno()
-            if alarm in _readable([alarm, connection.fileno()], timeout):
+            if alarm in readable([alarm, connection.fileno()], timeout):
                 self._drain_alarm()
-            return self._read_all(connection)
+            return self._read_all(connection) + self._looks()
         except (psycopg.Error, OSError, ValueError):
             self._lose()
             return []
@@ -101,7 +112,7 @@ class PgSubscription:
                 message = "the home connection is down; it is opened again by itself, try again"
                 raise StoreUnavailableError(message)
             try:
-                with errors.translated(), _answered(connection):
+                with errors.translated(), answered(connection):
                     query = render(statement, self._database.schema).encode()
                     return connection.execute(query, parameters).fetchall()
             except StoreError:
@@ -126,25 +137,61 @@ class PgSubscription:
     def _connect(self) -> None:
         connection = self._database.connect("home" if self._work else "results")
         try:
-            with errors.translated(), _answered(connection):
-                if self._former is not None:
-                    connection.execute(_END_OLD, self._former)
-                connection.execute(f'listen "{self.listener}"'.encode())
-                if self._work:
-                    connection.execute(f'listen "{self._database.schema}"'.encode())
-                    self._former = connection.execute(_OWN).fetchone()
+            with errors.translated(), answered(connection):
+                shared = not self._listen(connection)
         except BaseException:
             connection.close()
             raise
         with self._using:
             self._connection = connection
+            self._shared = shared
             self.session += 1
             self._failures = 0
+        if shared:
+            self._tell_shared()
+
+    def _listen(self, connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+        """LISTEN; whether the session is ours alone, or a pooler would give it to others, too."""
+        own = connection.execute(_OWN).fetchone()
+        if own is None or own[0] != connection.info.backend_pid:
+            # The server's half of a lost connection belongs to somebody else by now: never end it.
+            self._former = None
+            if not pooler.leaves_session(connection, self.listener, self._notify):
+                return False
+        else:
+            if self._former is not None:
+                connection.execute(_END_OLD, self._former)
+            connection.execute(f'listen "{self.listener}"'.encode())
+            self._former = own if self._work else None
+        if self._work:
+            connection.execute(f'listen "{self._database.schema}"'.encode())
+        return True
+
+    def _notify(self, channel: str) -> int:
+        return int(self._database.call(pooler.NOTIFY, (channel,))[0][0])
+
+    def _tell_shared(self) -> None:
+        if "postgres.pooled" not in self._database.told:
+            self._database.told.add("postgres.pooled")
+            logger.warning(
+                "postgres.pooled: behind a pooler in transaction mode nobody is woken by the "
+                "database (work is found every runner.poll_without_listen, a result every second), "
+                "and a runner that was killed is missed only after its runner.lease: set "
+                "postgres.direct_dsn to the server itself"
+            )
+
+    def _looks(self) -> list[Wakeup]:
+        """What to look at, now and then, where no hint would tell."""
+        now = time.monotonic()
+        if not self._shared or now < self._look_at:
+            return []
+        self._look_at = now + _LOOK
+        return [Wakeup("due", due_in=0.0)] if self._work else [_LOOK_AT_ALL]
 
     def _reconnect(self, timeout: float) -> list[Wakeup]:
         delay = min(timeout, max(0.0, self._retry_at - time.monotonic()))
         if delay > 0:
-            _readable([self._awake.fileno()], delay)
+            readable([self._awake.fileno()], delay)
             self._drain_alarm()
         if time.monotonic() < self._retry_at:
             return []
@@ -192,35 +239,6 @@ class PgSubscription:
             ]
         except (ValueError, KeyError, TypeError):
             return [_LOOK_AT_ALL if notify.channel == self.listener else Wakeup("work")]
-
-
-def _readable(descriptors: Sequence[int], timeout: float) -> set[int]:
-    """Sleep until one of these can be read; poll, since select knows only the first thousand."""
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)}
-
-
-@contextlib.contextmanager
-def _answered(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Cut the connection when what runs in the block is not answered in time."""
-    timer = threading.Timer(_ANSWER, _hang_up, (connection,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _hang_up(connection: psycopg.Connection[Any]) -> None:
-    """End the socket under whoever waits for it; closing it is left to them."""
-    with (
-        contextlib.suppress(OSError, psycopg.Error),
-        socket.socket(fileno=os.dup(connection.fileno())) as end,
-    ):
-        end.shutdown(socket.SHUT_RDWR)
 
 
 class PgBroker:

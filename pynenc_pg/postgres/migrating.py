@@ -12,10 +12,11 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 import sqlalchemy as sa
+import uuid_utils
 from alembic.util import CommandError
 
 from pynenc_pg.exceptions import ConfigError, StoreUnavailableError
-from pynenc_pg.postgres import errors
+from pynenc_pg.postgres import errors, pooler
 from pynenc_pg.postgres.conninfo import read_dsn
 from pynenc_pg.postgres.templates import render
 
@@ -67,11 +68,13 @@ def session(dsn: str) -> Iterator[Session]:
     It needs the server itself, or a pooler in session mode: the lock belongs to the session.
 
     Raises:
-        ConfigError: the DSN cannot be read, or the server is too old.
+        ConfigError: the DSN cannot be read, leads to a pooler in transaction mode, or the server is
+            too old.
         StoreUnavailableError: the server cannot be reached.
     """
     with errors.translated(), _connect(dsn) as opened:
         check_server(opened.info.server_version)
+        _check_session(opened, dsn)
         opened.add_notice_handler(_tell)
         opened.execute(_SESSION.encode())
         yield opened
@@ -88,6 +91,26 @@ def check_server(number: int) -> None:
         message = (
             f"the server is PostgreSQL {found}, and pynenc_pg needs {MIN_SERVER} or newer: name "
             "another server, or use dsn = 'embedded'"
+        )
+        raise ConfigError(message)
+
+
+def _check_session(opened: Session, dsn: str) -> None:
+    if not pooler.stands_before(opened):
+        return
+    opened.prepare_threshold = None
+
+    def notify(channel: str) -> int:
+        with _connect(dsn) as other:
+            other.prepare_threshold = None
+            row = other.execute(pooler.NOTIFY, (channel,)).fetchone()
+            return int(row[0]) if row else 0
+
+    if not pooler.leaves_session(opened, f"pynenc_{uuid_utils.uuid4().hex[:16]}", notify):
+        message = (
+            "the DSN leads to a pooler in transaction mode, where a migration can hold no lock: "
+            "set postgres.direct_dsn (PYNENC__POSTGRES__DIRECT_DSN) to the server itself, or say "
+            "pynenc-pg db --dsn DSN"
         )
         raise ConfigError(message)
 

@@ -221,8 +221,12 @@ class PgOrchestrator:
         return CancelAnswer(self._call(_CANCEL, invocation_id, changed_by)[0][0])
 
     def register_runner(self, spec: RunnerSpec) -> None:
-        """Announce a runner; where there is a home connection, its session lock says it lives."""
+        """Announce a runner; the lock of a home connection of its own says that it lives.
+
+        Where there is none, or a pooler shares its session out, the runner lives by its lease.
+        """
         home = self._database.home
+        lock = home is not None and home.can_lock
         parameters = (
             self._app,
             spec.runner_id,
@@ -232,13 +236,13 @@ class PgOrchestrator:
             list(spec.queues),
             spec.concurrency,
             spec.lease,
-            home is not None,
+            lock,
         )
         if home is None:
             self._database.call(_REGISTER_RUNNER, parameters, repeatable=False)
         else:
             home.execute(_REGISTER_RUNNER, parameters)
-            self._locked_session = home.session
+            self._locked_session = home.session if lock else 0
 
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
         """Renew the runner's lease; on a new home connection, take its lock again."""
@@ -247,7 +251,7 @@ class PgOrchestrator:
             *row, _ = self._database.call(_HEARTBEAT, (self._app, runner_id, False))[0]
         else:
             session = home.session
-            relock = session != self._locked_session
+            relock = home.can_lock and session != self._locked_session
             *row, locked = home.execute(_HEARTBEAT, (self._app, runner_id, relock))[0]
             if locked:
                 self._locked_session = session

@@ -5,13 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from pynenc_pg.runner.health import Health
+
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
     from pynenc_pg.engine.core import Engine
 
 
 class BaseRunner(ABC):
-    """Takes work from the store and executes it, until it is stopped."""
+    """Takes work from the store and executes it, until it is stopped.
+
+    One of your own must have ``run`` and ``stop_runner_loop``; the rest has a meaning without you.
+    """
+
+    #: Invocations that the last ``run`` had begun and not ended: they were handed back at its end.
+    gave_back: int = 0
 
     def __init__(self, *, engine: Engine, conf: RunnerConf) -> None:
         """Take the parts; nothing is opened before ``run``."""
@@ -25,3 +33,18 @@ class BaseRunner(ABC):
     @abstractmethod
     def stop_runner_loop(self) -> None:
         """Stop claiming, let what runs finish in its time, give back the rest. Any thread."""
+
+    def stop_at_once(self) -> None:
+        """Stop without waiting for what runs: it is given back. Any thread, also while it stops."""
+        self.stop_runner_loop()
+
+    def reload(self) -> bool:
+        """Take up new code while it runs, without a stop; False if the process must begin anew.
+
+        Called by another thread than that of ``run``, and returns without waiting for tasks.
+        """
+        return False
+
+    def health(self) -> Health:
+        """Tell how it is, without asking the store. Any thread."""
+        return Health(alive=True, ready=True)

@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pynenc_pg.domain.records import Hold
-from pynenc_pg.engine.execute import execute, execute_async, is_coroutine
+from pynenc_pg.engine.execute import execute, execute_async, is_coroutine, uncarriable
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
 from pynenc_pg.runner.executor import Executor, Parts
@@ -46,7 +47,7 @@ class _Guest:
         self.task: asyncio.Task[None] | None = None
         self.pauses = Pauses(
             orchestrator=coroutines.engine.store.orchestrator,
-            runner_id=coroutines.runner_id,
+            runner_id=coroutines.runner.runner_id,
             hold=Hold(claimed.invocation_id, claimed.lease),
             place=self,
         )
@@ -207,7 +208,10 @@ class Coroutines(Executor):
                 coroutine = is_coroutine(one, self.engine.registry)
                 guest = self._guests[one.invocation_id] = _Guest(self, one, coroutine=coroutine)
             self._placed += 1
-            guest.task = self.loop.create_task(self._execute(guest))
+            guest.task = self.loop.create_task(
+                self._execute(guest),
+                context=Context(),  # not that of the task whose end has made room
+            )
 
     async def _execute(self, guest: _Guest) -> None:
         one, engine = guest.claimed, self.engine
@@ -216,6 +220,7 @@ class Coroutines(Executor):
             "serializer": engine.serializer,
             "describe": engine.printing.describe,
             "pauses": guest.pauses,
+            "runner": self.runner,
         }
         end: Ending | Again
         try:
@@ -226,7 +231,7 @@ class Coroutines(Executor):
         except BaseException as error:  # noqa: BLE001 - the loop lives on
             if guest.abandoned:
                 return
-            end = self.uncarriable(one, error)
+            end = uncarriable(one, error, self.engine.serializer)
         if guest.abandoned:
             return
         self.done(end)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypedDict, Unpack
 
 from pynenc_pg.conf.config_runner import RunnerConf
-from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.core import Engine
-from pynenc_pg.exceptions import TaskFailedError
-from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.pace import Pace
-from pynenc_pg.serializer.failure import encode_exception
-
-logger = logging.getLogger(__name__)
 
 
 class Parts(TypedDict):
@@ -24,9 +18,10 @@ class Parts(TypedDict):
 
     engine: Engine
     conf: RunnerConf
-    runner_id: RunnerId
+    runner: RunnerContext
     done: Callable[[Ending | Again], None]  # takes each end
     freed: Callable[[], None]  # called when there is room for new work again
+    crashed: Callable[[Claimed], None]  # told of what took a process down
 
 
 class Executor(ABC):
@@ -36,7 +31,7 @@ class Executor(ABC):
         """Take the parts; nothing is started."""
         conf = parts["conf"]
         self.engine = parts["engine"]
-        self.runner_id = parts["runner_id"]
+        self.runner = parts["runner"]
         self.done = parts["done"]
         self.freed = parts["freed"]
         self.places = conf.concurrency
@@ -63,21 +58,13 @@ class Executor(ABC):
         """Whether all that has not ended waits for others."""
         return self.held() == self.waiting()
 
-    def uncarriable(self, claimed: Claimed, error: BaseException) -> Ending:
-        """Return the end of a task whose own exception breaks what would carry it."""
-        kind = type(error).__qualname__
-        logger.error(
-            "invocation.uncarriable: %s",  # no more: a traceback shows what the task's values say
-            kind,
-            extra={"invocation_id": claimed.invocation_id, "task_id": claimed.task_id},
-        )
-        failure = TaskFailedError(kind, "the task failed, and its exception could not be carried")
-        failed = encode_exception(failure, self.engine.serializer)
-        return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failed)
+    def reload(self) -> bool:
+        """Let new code execute what is handed out from now on; False if this process cannot."""
+        return False
 
     @abstractmethod
     def start(self) -> None:
-        """Start the threads. They never keep the process alive."""
+        """Start what executes. It never keeps the process alive."""
 
     @abstractmethod
     def hand_out(self, claimed: list[Claimed]) -> None:

@@ -32,13 +32,18 @@ class Home:
         spec: RunnerSpec,
         wake: Callable[[], None],
         fenced: threading.Event,
+        abandon: Callable[[], None],
     ) -> None:
-        """``wake`` is called when there may be work; ``fenced`` is set when it must stop."""
+        """``wake`` is called when there may be work.
+
+        When the runner must stop, ``fenced`` is set and ``abandon`` called, by whichever thread.
+        """
         self._store = store
         self._conf = conf
         self._spec = spec
         self._wake = wake
         self._fenced = fenced
+        self._abandon = abandon
         self._stopping = threading.Event()
         self._renewed = self._next_beat = 0.0
         self.others = False  # other runners are registered
@@ -46,6 +51,7 @@ class Home:
         self._duties = Duties(orchestrator=store.orchestrator, conf=conf)
         self.subscription: Subscription = store.broker.subscribe(work=True)
         self._thread = threading.Thread(target=self._run, name="pynenc-home", daemon=True)
+        self._watch = threading.Thread(target=self._watch_lease, name="pynenc-lease", daemon=True)
 
     @property
     def poll(self) -> float:
@@ -53,12 +59,24 @@ class Home:
         healthy = self.subscription.healthy
         return self._conf.poll if healthy else self._conf.poll_without_listen
 
+    @property
+    def since_heartbeat(self) -> float | None:
+        """Seconds since the store last confirmed that we live; None before the registration."""
+        return time.monotonic() - self._renewed if self._renewed else None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the store did, when it was last told so."""
+        return not self._noise.troubled
+
     def start(self) -> None:
         """Register, then report from a thread of its own."""
+        began = time.monotonic()  # not later than the store counts from
         self._store.orchestrator.register_runner(self._spec)
         # The first beat comes at once: it tells the runner its place and whether it has company.
-        self._renewed = self._next_beat = time.monotonic()
+        self._renewed = self._next_beat = began
         self._thread.start()
+        self._watch.start()
         self._duties.start()
 
     def stop(self) -> None:
@@ -71,6 +89,7 @@ class Home:
             self._duties.stop()
             self.subscription.interrupt()
             self._thread.join()
+            self._watch.join()
             self._say_goodbye()
         self.subscription.close()
 
@@ -83,14 +102,17 @@ class Home:
 
     def _run(self) -> None:
         while not self._stopping.is_set() and not self._fenced.is_set():
-            if self._lease_left() <= 0:
-                self._fence("it could not renew its lease in time")
-                return
             try:
                 self._turn()
             except Exception:
                 logger.exception("runner.home_failed: it goes on")
                 time.sleep(0.5)
+
+    def _watch_lease(self) -> None:
+        """Fence in time, also while the thread that reports waits for an answer."""
+        while not self._fenced.is_set() and not self._stopping.wait(max(0.0, self._lease_left())):
+            if self._lease_left() <= 0:
+                self._fence("it could not renew its lease in time")
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -143,4 +165,4 @@ class Home:
             extra={"runner_id": runner_id},
         )
         self._fenced.set()
-        self._wake()
+        self._abandon()

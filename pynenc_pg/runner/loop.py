@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pynenc_pg.domain.ids import new_runner_id
 from pynenc_pg.domain.records import Answer, Claimed, Hold, RunnerSpec
+from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.exceptions import PynencError, RunnerFencedError, StoreUnavailableError
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.executor import Executor
+from pynenc_pg.runner.health import Health, Pulse, Registration, conclude
 from pynenc_pg.runner.home import Home
 from pynenc_pg.runner.noise import Noise
 from pynenc_pg.runner.strays import Strays
@@ -49,6 +51,8 @@ class LoopRunner(BaseRunner):
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._wake = threading.Event()
+        self._pulse = Pulse()
+        self._service: _Service | None = None
 
     def run(self) -> None:
         """Work until ``stop_runner_loop`` is called.
@@ -58,6 +62,7 @@ class LoopRunner(BaseRunner):
         """
         try:
             while not self._stopping.is_set():
+                self._pulse.beat()
                 try:
                     self._serve()
                 except RunnerFencedError as error:
@@ -80,7 +85,23 @@ class LoopRunner(BaseRunner):
         self._at_once.set()
         self.stop_runner_loop()
 
+    def reload(self) -> bool:
+        """Take up new code, where processes execute it; False: this process has it imported."""
+        service = self._service
+        return service is not None and service.reload()
+
+    def health(self) -> Health:
+        """Tell how it is, without asking the store."""
+        service, stopping = self._service, self._stopping.is_set()
+        return conclude(
+            service.signs() if service is not None else None,
+            pulse_age=self._pulse.age,
+            stopping=stopping,
+            conf=self.conf,
+        )
+
     def _serve(self) -> None:
+        self.gave_back = 0
         spec = RunnerSpec(
             runner_id=new_runner_id(type(self).__name__),
             runner_cls=type(self).__name__,
@@ -90,7 +111,11 @@ class LoopRunner(BaseRunner):
             pid=os.getpid(),
             lease=self.conf.lease,
         )
-        _Service(self, spec).run()
+        self._service = _Service(self, spec)
+        try:
+            self._service.run()
+        finally:
+            self._service = None
 
 
 class _Service:
@@ -108,24 +133,19 @@ class _Service:
             orchestrator=self._store.orchestrator,
             runner_id=spec.runner_id,
             serializer=runner.engine.serializer,
-            batch=self._conf.batch,
+            conf=self._conf,
             fenced=self._fenced,
             written=self._settled,
             ended=partial(runner.engine.results.hear, spec.runner_id),
         )
-        self._executor = runner.executor_cls(
-            engine=runner.engine,
-            conf=self._conf,
-            runner_id=spec.runner_id,
-            done=self._writer.put,
-            freed=self._freed,
-        )
+        self._executor = self._new_executor()
         self._home = Home(
             store=self._store,
             conf=self._conf,
             spec=spec,
             wake=self._hint,
             fenced=self._fenced,
+            abandon=self._abandon,
         )
         self._turns = Turns(self._conf)
         self._looks = 0
@@ -138,15 +158,27 @@ class _Service:
         )
         self._noise = Noise(logger)
 
+    def _new_executor(self) -> Executor:
+        spec, runner = self._spec, self._runner
+        return runner.executor_cls(
+            engine=runner.engine,
+            conf=self._conf,
+            runner=RunnerContext(spec.runner_cls, spec.runner_id, spec.hostname, spec.pid or 0),
+            done=self._writer.put,
+            freed=self._freed,
+            crashed=self._crashed,
+        )
+
     def run(self) -> None:
         """Serve until stopped or fenced."""
         try:
+            self._executor.start()
             self._home.start()
         except BaseException:
+            self._executor.close()
             self._home.stop()
             raise
         self._writer.start()
-        self._executor.start()
         logger.info(
             "runner.started: %s", self._spec.runner_id, extra={"runner_id": self._spec.runner_id}
         )
@@ -157,8 +189,21 @@ class _Service:
         finally:
             self._shut_down()
 
+    def signs(self) -> Registration:
+        """Return the signs of life. Any thread."""
+        waiting = self._executor.waiting()
+        return Registration(
+            runner_id=self._spec.runner_id,
+            running=max(0, self._executor.held() - waiting),  # they change meanwhile
+            waiting=waiting,
+            since_heartbeat=self._home.since_heartbeat,
+            answered=self._home.answered,
+            fenced=self._fenced.is_set(),
+        )
+
     def _turn(self) -> None:
         """Claim and hand out, or sleep until there is a reason to look again."""
+        self._runner._pulse.beat()  # noqa: SLF001
         self._wake.clear()
         self._begin_suspect()
         self._give_back_strays()
@@ -186,6 +231,13 @@ class _Service:
         self._looks += 1
         self._wake.wait(again)
 
+    def reload(self) -> bool:
+        """Take up new code. Any thread."""
+        return self._executor.reload()
+
+    def _crashed(self, claimed: Claimed) -> None:
+        self._writer.put(Hold(claimed.invocation_id, claimed.lease))
+
     def _give_back_strays(self) -> None:
         """Also while there is no room: long tasks must not keep them here."""
         try:
@@ -198,6 +250,11 @@ class _Service:
     def _hint(self) -> None:
         self._looks = 0
         self._drained = False
+        self._wake.set()
+
+    def _abandon(self) -> None:
+        """Stop what runs, now: our own thread may have to wait long for the store's answer."""
+        self._executor.close()
         self._wake.set()
 
     def _freed(self) -> None:
@@ -288,6 +345,7 @@ class _Service:
         deadline = time.monotonic() + self._conf.shutdown_timeout
         at_once = self._runner._at_once  # noqa: SLF001
         while self._executor.busy() and time.monotonic() < deadline:
+            self._runner._pulse.beat()  # noqa: SLF001
             if at_once.is_set() or self._fenced.is_set():
                 break
             if self._executor.only_waiting() and not self._home.others:
@@ -296,6 +354,8 @@ class _Service:
             self._wake.wait(0.05)
         abandoned = self._executor.close()
         self._writer.close(timeout=10)
+        # Also what ended and could not be written: it is executed again, too.
+        self._runner.gave_back = self._strays.held
         if abandoned:
             logger.warning("runner.gives_back: %d running tasks, no time left", len(abandoned))
             self._release(abandoned)

@@ -25,6 +25,11 @@ class Noise:
             self._logger.warning("%s: %s", event, error)
             self._event, self._told_at = event, now
 
+    @property
+    def troubled(self) -> bool:
+        """Whether something was told that is not over. Any thread may ask."""
+        return bool(self._event)
+
     def over(self) -> None:
         """Tell that it is over, if something was told."""
         if self._event:

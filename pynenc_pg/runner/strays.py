@@ -45,6 +45,11 @@ class Strays:
         """These are no longer ours. Any thread."""
         self._known.difference_update(ids)
 
+    @property
+    def held(self) -> int:
+        """How many are ours, as far as we know."""
+        return len(self._known)
+
     def claim_failed(self) -> None:
         """A claim was not answered; what it took, if it did, has nobody who executes it."""
         now = self._clock()

@@ -11,13 +11,14 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Unpack
 
 from pynenc_pg.domain.records import Hold
-from pynenc_pg.engine.execute import execute
+from pynenc_pg.engine.execute import execute, uncarriable
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
 from pynenc_pg.runner.executor import Executor, Parts
@@ -286,20 +287,22 @@ class Threads(Executor):
         guest = _Guest(self, seat, one)
         guest.pauses = Pauses(
             orchestrator=self.engine.store.orchestrator,
-            runner_id=self.runner_id,
+            runner_id=self.runner.runner_id,
             hold=Hold(one.invocation_id, one.lease),
             place=guest,
         )
         try:
-            end = execute(
+            end = Context().run(
+                execute,  # what a task leaves in context variables is gone with it
                 one,
                 registry=self.engine.registry,
                 serializer=self.engine.serializer,
                 describe=self.engine.printing.describe,
                 pauses=guest.pauses,
+                runner=self.runner,
             )
         except BaseException as error:  # noqa: BLE001 - a thread lives on
-            end = self.uncarriable(one, error)
+            end = uncarriable(one, error, self.engine.serializer)
         if guest.seat is None:
             return None
         if not self.closed:

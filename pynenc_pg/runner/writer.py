@@ -11,19 +11,20 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from pynenc_pg.domain.records import Again, Answer, Ending
+from pynenc_pg.domain.records import Again, Answer, Ending, Hold
 from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.noise import Noise
 from pynenc_pg.serializer.failure import encode_exception
 
 if TYPE_CHECKING:
+    from pynenc_pg.conf.config_runner import RunnerConf
     from pynenc_pg.domain.ids import InvocationId, RunnerId
     from pynenc_pg.ports import Orchestrator
     from pynenc_pg.serializer.base import BaseSerializer
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T", Ending, Again)
+T = TypeVar("T", Ending, Again, Hold)
 _ENDED = (Answer.DONE, Answer.ALREADY)
 
 
@@ -36,7 +37,7 @@ class CompletionWriter:
         orchestrator: Orchestrator,
         runner_id: RunnerId,
         serializer: BaseSerializer,
-        batch: int,
+        conf: RunnerConf,
         fenced: threading.Event,
         written: Callable[[Collection[InvocationId]], None],
         ended: Callable[[Sequence[Ending]], None],
@@ -48,20 +49,20 @@ class CompletionWriter:
         self._orchestrator = orchestrator
         self._runner_id = runner_id
         self._serializer = serializer
-        self._batch = batch
+        self._conf = conf
         self._fenced = fenced
         self._written = written
         self._ended = ended
         self._noise = Noise(logger)
-        self._queue: SimpleQueue[Ending | Again | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ending | Again | Hold | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, end: Ending | Again) -> None:
-        """Hand over the end of an attempt; any thread."""
+    def put(self, end: Ending | Again | Hold) -> None:
+        """Hand over the end of an attempt; a ``Hold`` took its process down. Any thread."""
         self._queue.put(end)
 
     def close(self, timeout: float | None = None) -> None:
@@ -74,19 +75,25 @@ class CompletionWriter:
         while open_:
             ends = [self._queue.get()]
             try:
-                while len(ends) < self._batch:
+                while len(ends) < self._conf.batch:
                     ends.append(self._queue.get_nowait())
             except Empty:
                 pass
             open_ = None not in ends
             endings = [e for e in ends if isinstance(e, Ending)]
             agains = [e for e in ends if isinstance(e, Again)]
+            crashes = [e for e in ends if isinstance(e, Hold)]
             if endings:
                 answers = self._persist(self._orchestrator.finish, endings)
                 self._ended([e for e in endings if answers.get(e.invocation_id) in _ENDED])
                 self._refused(endings, answers)
             if agains:
                 self._report(self._persist(self._orchestrator.retry, agains))
+            if crashes:
+                self._report(self._persist(self._crash, crashes))
+
+    def _crash(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
+        return self._orchestrator.crash(runner_id, holds, self._conf.max_recoveries)
 
     def _persist(
         self,

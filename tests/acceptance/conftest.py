@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import psycopg
 import pytest
 
 from pynenc_pg import Pynenc
 from tests.acceptance import tasks
+from tests.acceptance.daemons import MODULE, Daemon, Folder, Start
 
 
 @pytest.fixture
@@ -19,3 +24,36 @@ def app(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
         connection.execute("create table begun (number int, pid int, at timestamptz)")
     yield tasks.app
     tasks.app.close()
+
+
+@pytest.fixture
+def folder(database_dsn: str, tmp_path: Path) -> Folder:
+    """A user's folder, and the tables of its tasks."""
+    made = Folder(tmp_path, database_dsn)
+    made.execute("create table begun (number int); create table gate (open int)")
+    return made
+
+
+@pytest.fixture
+def daemon_tasks(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module in the test's process."""
+    monkeypatch.syspath_prepend(folder.path)
+    monkeypatch.setenv("PYNENC__POSTGRES__DSN", folder.dsn)
+    module = importlib.import_module(MODULE)
+    yield module
+    module.app.close()
+    del sys.modules[MODULE]
+
+
+@pytest.fixture
+def start(folder: Folder) -> Iterator[Start]:
+    """Start daemons, which are gone after the test."""
+    started: list[Daemon] = []
+
+    def start(*arguments: str, **more: object) -> Daemon:
+        started.append(Daemon(folder, *arguments, **more))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.close()

@@ -1,4 +1,4 @@
-"""``dsn = "embedded:///folder"``: an app, its worker and the command line share a server of ours."""
+"""``dsn = "embedded:///folder"``: app, worker and command line share a server of ours."""
 
 from __future__ import annotations
 

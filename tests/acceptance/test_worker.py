@@ -65,7 +65,7 @@ def test_running_tasks_are_given_back_when_the_time_is_over(
     with workers(database_dsn, tmp_path, 1, "--shutdown-timeout", "0.2") as [worker]:
         long = tasks.tell(1, 60)
         wait_for(lambda: _begun(database_dsn) == 1, worker.explain)
-        assert worker.stop(5) == 0, worker.explain()
+        assert worker.stop(5) == 3, worker.explain()
     assert long.status is InvocationStatus.REROUTED
     assert [e.status for e in long.history][-2:] == ["killed", "rerouted"]
     record = app.state_backend.get_invocation(long.invocation_id)

@@ -40,9 +40,12 @@ class Worker:
         return self.process.pid
 
     def wait_until_up(self, dsn: str) -> None:
-        """Wait until it has registered."""
+        """Wait until it has registered, or a process of it has."""
 
         def registered() -> bool:
+            if "runner.started" in self.log.read_text():
+                return True
+            assert self.process.poll() is None, self.explain()
             with psycopg.connect(dsn, autocommit=True) as connection:
                 query = "select 1 from pynenc.runner where pid = %s and dead_at is null"
                 return connection.execute(query, (self.pid,)).fetchone() is not None

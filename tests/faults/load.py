@@ -14,9 +14,10 @@ from tests.faults.site import Client, Site
 class Load:
     """Threads that register small batches, one after the other."""
 
-    def __init__(self, site: Site, *, clients: int, seconds: float) -> None:
+    def __init__(self, site: Site, *, clients: int, seconds: float, pause: float) -> None:
         self._site = site
         self._seconds = seconds
+        self._pause = pause
         self._stopping = threading.Event()
         self.unavailable = 0
         self.broken: list[BaseException] = []
@@ -54,7 +55,7 @@ class Load:
                     client.send(client.batch("work", *calls))
                 except StoreUnavailableError:
                     self.unavailable += 1
-                self._stopping.wait(0.03)
+                self._stopping.wait(self._pause)
         except BaseException as error:  # noqa: BLE001 - shown by the thread that waits for us
             self.broken.append(error)
         finally:
@@ -62,9 +63,11 @@ class Load:
 
 
 @contextmanager
-def load(site: Site, *, clients: int = 2, seconds: float = 0.01) -> Iterator[Load]:
+def load(
+    site: Site, *, clients: int = 2, seconds: float = 0.01, pause: float = 0.03
+) -> Iterator[Load]:
     """Keep clients busy meanwhile."""
-    made = Load(site, clients=clients, seconds=seconds)
+    made = Load(site, clients=clients, seconds=seconds, pause=pause)
     made.start()
     try:
         yield made

@@ -3,10 +3,12 @@
 Each line on standard input, JSON with ``log``, ``environment`` and ``arguments``, becomes one
 process that goes through ``pynenc-pg --app tests.faults.tasks:app runner start``. Standard output
 tells ``started PID`` and ``ended PID CODE``. With the end of its input it kills them all.
+``FAULTS_NETWORK`` in its environment names the network a process is to live in (see ``network``).
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -68,6 +70,13 @@ def _say(sentence: str) -> None:
     os.write(1, f"{sentence}\n".encode())
 
 
+def _move_to(network: str) -> None:
+    entry = os.open(network, os.O_RDONLY)
+    if ctypes.CDLL(None, use_errno=True).setns(entry, 0):
+        raise OSError(ctypes.get_errno(), network)
+    os.close(entry)
+
+
 def work(order: dict[str, Any]) -> None:
     """Be the worker."""
     null = os.open(os.devnull, os.O_RDONLY)
@@ -78,6 +87,8 @@ def work(order: dict[str, Any]) -> None:
     os.close(null)
     os.close(log)
     os.environ.update(order["environment"])
+    if network := os.environ.get("FAULTS_NETWORK"):
+        _move_to(network)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     sys.argv = [
         *("pynenc-pg", "--app", "tests.faults.tasks:app", "runner", "start"),

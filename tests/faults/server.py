@@ -28,8 +28,8 @@ class OwnServer:
         found = binaries.find(self._account)
         folders.prepare_home(home, self._account)
         self.sockets = folders.socket_folder(home, self._account)
-        data = cluster.create(home, found, self._account, durable=True)
-        self._command = cluster.server_command(found, data, self.sockets, durable=True)
+        self._data = cluster.create(home, found, self._account, durable=True)
+        self._command = cluster.server_command(found, self._data, self.sockets, durable=True)
         self._command += [word for setting in settings for word in ("-c", setting)]
         self._log = home / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -56,6 +56,11 @@ class OwnServer:
                 extra_groups=[] if account else None,
             )
         wait_for(self._answers, self._log.read_text)
+
+    def admit(self, network: str) -> None:
+        """Let in whoever comes from there, from the next start on."""
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {network} trust\n")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT is a fast stop, SIGQUIT an immediate one, without a checkpoint."""

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import psycopg
@@ -18,6 +22,11 @@ from pynenc_pg import Pynenc
 from pynenc_pg.engine.context import running
 
 app = Pynenc("faults")
+
+# Numbers that no setting reaches, as JSON: {"module.NAME": value}.
+for _where, _value in json.loads(os.environ.get("FAULTS_PATCH", "{}")).items():
+    _module, _, _name = _where.rpartition(".")
+    setattr(import_module(_module), _name, _value)
 
 
 @contextmanager
@@ -115,3 +124,96 @@ def fail_badly() -> None:
 def return_badly() -> object:
     """Return what cannot be carried."""
     return _Uncarriable()
+
+
+@app.task
+def exit_hard() -> None:
+    """Take the worker down without a word."""
+    with _recorded():
+        os._exit(1)
+
+
+@app.task
+def segfault() -> None:
+    """Read where nothing is."""
+    with _recorded():
+        ctypes.string_at(0)
+
+
+@app.task
+def run_out_of_memory() -> None:
+    """Grow, and be ended as the kernel ends who has grown too much."""
+    with _recorded():
+        held = bytearray(50_000_000)
+        os.kill(os.getpid(), signal.SIGKILL)
+        del held
+
+
+@app.task
+def block_once(mark: str, seconds: float) -> str:
+    """Let no other thread run for a while, in the first run."""
+    with _recorded():
+        if Path(mark).exists():
+            return "second"
+        Path(mark).touch()
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # a PyDLL keeps the interpreter's lock
+        return "first"
+
+
+@app.task
+async def spin(seconds: float) -> str:
+    """Never let go of the loop for a while; other threads get their turns."""
+    with _recorded():
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+    return "done"
+
+
+@app.task
+def fork_once(mark: str, gate: str) -> int:
+    """Leave a child in the first run, with all that is open, until the file is there."""
+    with _recorded():
+        if not Path(mark).exists():
+            if not (child := os.fork()):
+                while not Path(gate).exists():
+                    time.sleep(0.01)
+                os._exit(0)
+            Path(mark).write_text(str(child))
+            time.sleep(60)
+        return int(Path(mark).read_text())
+
+
+@app.task
+async def linger(mark: str) -> str:
+    """Stay in the first run until told to stop, and leave a word about that."""
+    first = Path(mark)
+    with _recorded():
+        if first.exists():  # noqa: ASYNC240 - nothing else is to run here
+            return "second"
+        first.touch()  # noqa: ASYNC240
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            first.write_text("told to stop")  # noqa: ASYNC240
+            raise
+    return "first"
+
+
+@app.task(max_retries=3, retry_for=(ConnectionError,))
+def fail_once(mark: str) -> str:
+    """Fail in the first run."""
+    with _recorded():
+        if Path(mark).exists():
+            return "second"
+        Path(mark).touch()
+        raise ConnectionError(mark)
+
+
+if "FAULTS_NEWER" in os.environ:
+
+    @app.task
+    def newer(number: int) -> int:
+        """Exist in the newer of two deployments."""
+        with _recorded():
+            return number

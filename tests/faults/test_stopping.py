@@ -11,6 +11,8 @@ import psycopg
 from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.domain.records import Hold, RunnerSpec
 from tests.acceptance.workers import wait_for
+from tests.faults.load import load
+from tests.faults.settings import KEEN
 from tests.faults.site import Site
 from tests.support.stores import open_postgres_store
 
@@ -33,8 +35,46 @@ def test_drain_lets_tasks_end_and_others_take_the_rest(site: Site) -> None:
     site.check()
 
 
+def test_workers_that_leave_under_load_spend_nothing(site: Site) -> None:
+    """Asked to stop in the middle of a stream of work, each goes in time; all is done just once."""
+    workers = [site.fleet.start("--shutdown-timeout", "10", **KEEN) for _ in range(3)]
+    long = site.work(8, 0.8)
+    with load(site, clients=1, seconds=0.02, pause=0.06) as clients:
+        for worker in workers:
+            clients.wait_for_more(20)
+            began = time.monotonic()
+            assert worker.stop() == 0, worker.explain()
+            assert time.monotonic() - began < 10
+            site.fleet.launch(**KEEN)
+    every = site.ledger.acknowledged
+    assert set(long) < set(every)
+    site.wait_for_success(every)
+    spent = "select distinct retries, recoveries from pynenc.invocation_outcome"
+    assert site.query(spent) == [(0, 0)]
+    assert len(site.runs(every)) == len(every)
+    site.check()
+
+
+def test_what_has_no_time_left_goes_back_unspent(site: Site) -> None:
+    """Tasks longer than the time they get at a stop are handed back then, and spend nothing."""
+    leaving = site.fleet.start("--shutdown-timeout", "0.5", **KEEN)
+    held = site.hold(3)
+    site.wait_for_runs(held, 3)
+    began = time.monotonic()
+    assert leaving.stop() == 3, leaving.explain()
+    assert 0.5 <= time.monotonic() - began < 5
+    assert "runner.gives_back" in leaving.said()
+    assert site.statuses(held) == {"rerouted": 3}
+    site.fleet.start(**KEEN)
+    site.open_gate()
+    site.wait_for_success(held)
+    spent = "select distinct retries, recoveries from pynenc.invocation_outcome"
+    assert site.query(spent) == [(0, 0)]
+    site.check()
+
+
 def test_a_second_sigterm_gives_back_at_once(site: Site) -> None:
-    """The second SIGTERM does not wait for tasks; they run elsewhere and no recovery is spent."""
+    """The second SIGTERM does not wait for tasks; they run elsewhere, unspent; it ends with 3."""
     leaving = site.fleet.start()
     held = site.hold(2)
     site.wait_for_runs(held, 2)
@@ -42,7 +82,7 @@ def test_a_second_sigterm_gives_back_at_once(site: Site) -> None:
     time.sleep(0.2)  # two of one kind at once are one signal
     began = time.monotonic()
     leaving.signal(signal.SIGTERM)
-    assert leaving.wait() == 0, leaving.explain()
+    assert leaving.wait() == 3, leaving.explain()
     assert time.monotonic() - began < 5
     site.fleet.start()
     site.wait_for_runs(held, 4)

@@ -15,7 +15,7 @@ def test_a_cut_commit_is_repeated_and_gives_one_row(site: Site) -> None:
     with Proxy(site.dsn) as proxy:
         client = Client(proxy.dsn, site.ledger)
         client.send(client.batch("work", {"number": 0, "seconds": 0}))
-        proxy.cut_after("register_2")
+        proxy.cut_after("register")
         client.send(client.batch("work", {"number": 1, "seconds": 0}))
         assert proxy.cuts == 1
         client.close()
@@ -29,11 +29,11 @@ def test_an_unknown_outcome_is_named_and_safe_to_repeat(site: Site) -> None:
     with Proxy(site.dsn) as proxy:
         client = Client(proxy.dsn, site.ledger)
         batch = client.batch("work", {"number": 1, "seconds": 0})
-        proxy.cut_after("register_2", times=9)
+        proxy.cut_after("register", times=9)
         with pytest.raises(OutcomeUnknownError, match="same ids is safe"):
             client.send(batch)
         assert proxy.cuts == 4
-        proxy.cut_after("register_2", times=0)
+        proxy.cut_after("register", times=0)
         client.send(batch)
         assert site.query("select count(*)::int from pynenc.invocation") == [(1,)]
         client.close()

@@ -62,6 +62,23 @@ _RULES: Final = {
             select from pynenc.status_transition t
             where t.from_status = h.before and t.to_status = h.status
               and (t.reason is null or t.reason = h.reason)) end""",
+    "ended more than once": """
+        select invocation_id, array_agg(status order by rev) from pynenc.invocation_history
+        where status in ('success', 'failed', 'concurrency_controlled_final')
+        group by invocation_id having count(*) > 1""",
+    "changed hands without a claim": """
+        select h.* from (
+            select invocation_id, rev, status, runner_id, lease, lag(status) over steps as before,
+                   lag(runner_id) over steps as by, lag(lease) over steps as under
+            from pynenc.invocation_history window steps as (partition by invocation_id order by rev)
+        ) h where h.status in ('running', 'paused', 'resumed', 'success')
+          and h.before in ('pending', 'running', 'paused', 'resumed')
+          and (h.runner_id, h.lease) is distinct from (h.by, h.under)""",
+    "woke though no child had ended": """
+        select h.invocation_id, h.rev, h.at from pynenc.invocation_history h
+        where h.status = 'resumed' and not exists (
+            select from pynenc.invocation i join pynenc.invocation_outcome o using (invocation_id)
+            where i.parent_id = h.invocation_id and o.finished_at <= h.at)""",
     "outcome is not that of the latest lease": """
         select o.invocation_id, o.lease, o.runner_id, l.lease, l.runner_id
         from pynenc.invocation_outcome o

@@ -59,6 +59,25 @@ CASES: list[tuple[Configure, dict[str, Any]]] = [
     (lambda b: b.thread_runner(min_threads=1, max_threads=5), {"runner.concurrency": 5}),
     (lambda b: b.async_runner(), {"runner_cls": "AsyncRunner", "runner.concurrency": 4}),
     (lambda b: b.async_runner(50), {"runner.concurrency": 50}),
+    (lambda b: b.process_runner(6), {"runner_cls": "ProcessRunner", "runner.concurrency": 6}),
+    (
+        lambda b: b.persistent_process_runner(3, max_tasks_per_child=9, max_memory_per_child=100),
+        {
+            "runner_cls": "PersistentProcessRunner",
+            "runner.concurrency": 3,
+            "runner.max_tasks_per_child": 9,
+            "runner.max_memory_per_child": 100,
+        },
+    ),
+    (
+        lambda b: b.multi_thread_runner(2, 5, threads=8),
+        {
+            "runner_cls": "MultiThreadRunner",
+            "runner.min_processes": 2,
+            "runner.max_processes": 5,
+            "runner.concurrency": 8,
+        },
+    ),
     (lambda b: b.dummy_runner(), {"runner_cls": "DummyRunner"}),
     (lambda b: b.runner_tuning(poll=9, sweep=1), {"runner.poll": 9, "runner.sweep": 1}),
     (lambda b: b.max_pending_seconds(7), {"runner.max_pending_seconds": 7}),

@@ -205,7 +205,7 @@ def test_the_runner_follows_the_configuration() -> None:
     assert app.runner is app.runner
     app.conf.runner_cls = "Nobody"
     with pytest.raises(
-        ConfigError, match=r"'Nobody': choose one of AsyncRunner, DummyRunner, ThreadRunner"
+        ConfigError, match=r"'Nobody': choose one of AsyncRunner, DummyRunner, MultiThreadRunner"
     ):
         _ = app.runner
 

@@ -16,6 +16,7 @@ from pynenc_pg import Pynenc, RetryError, exceptions
 from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Hold, NewInvocation, RecoveryPolicy, RunnerSpec
+from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.postgres import database, errors
 from pynenc_pg.postgres.database import PgDatabase
@@ -171,9 +172,10 @@ def _let_too_many_wait(_: World) -> object:
     executor = Threads(
         engine=app.engine,
         conf=RunnerConf(),
-        runner_id=ME,
+        runner=RunnerContext("Threads", ME),
         done=lambda _: None,
         freed=lambda: None,
+        crashed=lambda _: None,
     )
     executor._waiting = dict.fromkeys(map(InvocationId, map(str, range(1000))))  # type: ignore[assignment]
     executor.check_room_to_wait()

@@ -29,7 +29,7 @@ def test_the_runner_is_what_runner_cls_says_whenever_it_is_set() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("ThredRunner", "choose one of AsyncRunner, DummyRunner, ThreadRunner"),
+        ("ThredRunner", "choose one of AsyncRunner, DummyRunner, MultiThreadRunner"),
         ("no.such.Runner", "No module named 'no'"),
         ("pynenc_pg.runner.thread.Runner", "nothing of that name in pynenc_pg.runner.thread"),
         ("pynenc_pg.runner.thread.Threads", "no BaseRunner in pynenc_pg.runner.thread"),
@@ -39,6 +39,18 @@ def test_a_runner_that_is_none(name: str, why: str) -> None:
     """The message names the value, what is wrong, and what can be chosen."""
     with pytest.raises(ConfigError, match=f"{name}.*{why}"):
         _ = Pynenc("wrong", config_values={"runner_cls": name}).runner
+
+
+@pytest.mark.parametrize("name", ["ProcessRunner", "PersistentProcessRunner", "MultiThreadRunner"])
+def test_processes_need_a_store_they_can_see(name: str) -> None:
+    """A runner with processes on the store in memory is refused; the message has both names."""
+    values = {"runner_cls": name, "orchestrator_cls": "MemOrchestrator"}
+    with pytest.raises(ConfigError, match=f"{name}.*MemOrchestrator"):
+        Pynenc("named", config_values=values)
+    app = Pynenc("unnamed", config_values={"runner_cls": name})
+    with pytest.raises(ConfigError, match=f"{name}.*MemOrchestrator, for want of a DSN"):
+        _ = app.runner
+    app.close()
 
 
 def test_mixed_stores_are_refused_at_use() -> None:

@@ -1,0 +1,17 @@
+"""Who executes an invocation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pynenc_pg.domain.ids import RunnerId
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerContext:
+    """A runner, and the process of it that executes. A runner id is any text."""
+
+    runner_cls: str
+    runner_id: RunnerId
+    hostname: str = ""
+    pid: int = 0  # of a runner with processes: the one that the task runs in

@@ -1,0 +1,192 @@
+"""A process that executes invocations, one after the other; its runner is its parent.
+
+The parent claims, keeps the lease alive and writes the ends. Here are the task itself and its
+waits for others, which go to the store from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import threading
+from contextvars import Context
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from pynenc_pg.domain.records import Again, Claimed, Ending, Hold
+from pynenc_pg.domain.runner_context import RunnerContext
+from pynenc_pg.engine.execute import execute, uncarriable
+from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.exceptions import TooManyWaitingError
+from pynenc_pg.runner.child import Link, Scene, leave
+
+# --- what the two say to each other -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """To the child: execute this."""
+
+    claimed: Claimed
+    runner: RunnerContext
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """To the child: what it has asked for, unless there is a reason against it."""
+
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """To the parent: here is who."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class MayWait:
+    """To the parent: may one more wait? ``Granted`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To the parent: it waits for others, its place is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """To the parent: it wants a place again. ``Granted`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """To the parent: the attempt is over. ``memory``: bytes that the process occupies now."""
+
+    end: Ending | Again
+    memory: int
+
+
+# --- the child --------------------------------------------------------------------------------
+
+
+class _Place:
+    """Asks the parent for what a waiting task needs."""
+
+    abandoned = False  # who is given back is killed
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    def check(self) -> None:
+        """Refuse a wait that the runner has no room for."""
+        refusal = self._attempts.ask(MayWait()).refusal
+        if refusal:
+            raise TooManyWaitingError(refusal)
+
+    def may_block(self) -> None:
+        """Nobody else is here."""
+
+    def leave(self) -> None:
+        """Give the place to another process."""
+        self._attempts.tell(Leave())
+
+    def enter(self) -> None:
+        """Wait until there is a place."""
+        self._attempts.ask(Enter())
+
+    async def enter_async(self) -> None:
+        """Wait until there is a place; the task's loop goes on."""
+        await asyncio.to_thread(self.enter)
+
+
+class Attempts:
+    """What executes. Tasks run in the main thread, as they would in a program of their own."""
+
+    def __init__(self, app: Any) -> None:
+        """Take the app."""
+        self._engine = app.engine
+        self._inbox: SimpleQueue[Begin | None] = SimpleQueue()
+        self._answers: SimpleQueue[Granted] = SimpleQueue()
+        self._asking = threading.Lock()
+        self._telling = threading.Lock()
+
+    def run(self, link: Link) -> None:
+        """Execute what comes over the link, until it ends."""
+        self._link = link
+        threading.Thread(target=self._listen, name="pynenc-link", daemon=True).start()
+        self.tell(Ready(os.getpid()))
+        while (begin := self._inbox.get()) is not None:
+            self.tell(Done(self._execute(begin), memory_used()))
+        self._engine.close()
+
+    def tell(self, message: object) -> None:
+        """Say something to the parent; any thread."""
+        with self._telling:
+            self._link.send(message)
+
+    def ask(self, question: object) -> Granted:
+        """Ask the parent and wait for its answer; any thread."""
+        with self._asking:
+            self.tell(question)
+            return self._answers.get()
+
+    def _listen(self) -> None:
+        try:
+            while (message := self._link.recv()) is not None:
+                if isinstance(message, Begin):
+                    self._inbox.put(message)
+                else:
+                    self._answers.put(message)
+        except (EOFError, OSError):
+            os.kill(os.getpid(), signal.SIGKILL)  # the parent is gone: nobody wants the end
+        self._inbox.put(None)
+
+    def _execute(self, begin: Begin) -> Ending | Again:
+        claimed, engine = begin.claimed, self._engine
+        pauses = Pauses(
+            orchestrator=engine.store.orchestrator,
+            runner_id=begin.runner.runner_id,
+            hold=Hold(claimed.invocation_id, claimed.lease),
+            place=_Place(self),
+        )
+        try:
+            return Context().run(
+                execute,
+                claimed,
+                registry=engine.registry,
+                serializer=engine.serializer,
+                describe=engine.printing.describe,
+                pauses=pauses,
+                runner=replace(begin.runner, pid=os.getpid()),
+            )
+        except BaseException as error:  # noqa: BLE001 - the parent must be told something
+            return uncarriable(claimed, error, engine.serializer)
+
+
+@dataclass(frozen=True, slots=True)
+class Lone:
+    """The role of one that was not forked."""
+
+    scene: Scene
+
+    def run(self, link: Link) -> None:
+        """Import the app, then execute."""
+        Attempts(self.scene.load()).run(link)
+        leave()
+
+
+def memory_used() -> int:
+    """Return how many bytes of memory this process occupies; its greatest extent off Linux."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return pages * resource.getpagesize()

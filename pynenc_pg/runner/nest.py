@@ -1,0 +1,168 @@
+"""Where the processes of a runner come from: forked by a template, or fresh interpreters."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import subprocess
+import threading
+from collections.abc import Callable
+
+from pynenc_pg.runner.attempts import Lone
+from pynenc_pg.runner.backoff import Backoff
+from pynenc_pg.runner.child import Link, Scene, spawn
+from pynenc_pg.runner.forks import Template
+
+logger = logging.getLogger(__name__)
+
+
+class Nest:
+    """Used by one thread, which must live as long as the children."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        fork: bool,
+        selector: selectors.BaseSelector,
+        ended: Callable[[int, int], None],
+        renewed: Callable[[], None],
+    ) -> None:
+        """``ended`` is told pid and exit code of what was forked, ``renewed`` of new code."""
+        self.up = threading.Event()
+        self.failure = ""  # why it cannot be, once that is known
+        self._scene = scene
+        self._fork = fork
+        self._selector = selector
+        self._ended = ended
+        self._renewed = renewed
+        self._backoff = Backoff()
+        self._template: Template | None = None  # the one to fork from
+        self._coming: Template | None = None  # imports the app; the other one serves meanwhile
+        self._templates: set[Template] = set()  # those two, and former ones that have children
+        self._fresh: dict[Link, subprocess.Popen[bytes]] = {}
+        self._leaving: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Begin to import the app, anew if it was imported before."""
+        if not self._fork:
+            self.up.set()
+            self._renewed()
+        elif self._coming is None:
+            self._coming = Template(self._scene)
+            self._watch(self._coming)
+
+    def make(self) -> Link | None:
+        """Start a child; ``None``: not now, ``wait`` says when."""
+        if self._backoff.left():
+            return None
+        if not self._fork:
+            process, link = spawn(Lone(self._scene))
+            self._fresh[link] = process
+            return link
+        if self._template is None:
+            if self.up.is_set():
+                self.start()
+            return None
+        try:
+            return self._template.order()
+        except OSError:  # it has died: its end is about to be read
+            return None
+
+    def wait(self) -> float | None:
+        """Seconds until a child may be started; ``None``: one may be."""
+        return self._backoff.left() or None
+
+    def stillborn(self) -> None:
+        """A child has died before it could say a word."""
+        pause = self._backoff.failed()
+        logger.error("process.stillborn: another one is started in %.1f s", pause)
+
+    def alive(self) -> None:
+        """A child has said that it is there."""
+        self._backoff.fine()
+
+    def bury(self, link: Link) -> int | None:
+        """Return the exit code of a fresh interpreter whose link has ended; it is killed."""
+        process = self._fresh.pop(link, None)
+        if process is None:
+            return None
+        process.kill()
+        return process.wait()
+
+    def let_go(self, link: Link) -> None:
+        """A child ends by itself."""
+        process = self._fresh.pop(link, None)
+        self._leaving = [one for one in self._leaving if one.poll() is None]
+        if process is not None:
+            self._leaving.append(process)
+
+    def close(self) -> None:
+        """End what forks, and fresh interpreters."""
+        for template in list(self._templates):
+            self._drop(template)
+        self._template = self._coming = None
+        for process in (*self._fresh.values(), *self._leaving):
+            process.kill()
+            process.wait()
+
+    # --- the template -------------------------------------------------------------------------
+
+    def _watch(self, template: Template) -> None:
+        self._templates.add(template)
+        self._selector.register(template, selectors.EVENT_READ, lambda: self._heed(template))
+
+    def _drop(self, template: Template) -> int:
+        self._templates.discard(template)
+        self._selector.unregister(template)
+        return template.close()
+
+    def _heed(self, template: Template) -> None:
+        lines = template.read()
+        for word, *rest in lines or ():
+            if word == "ended":
+                self._ended(int(rest[0]), int(rest[1]))
+            elif word == "ready":
+                self._ready(template, threads=int(rest[0]))
+            else:
+                self.failure = " ".join(rest)
+        if lines is None:
+            self._lost(template)
+
+    def _ready(self, template: Template, *, threads: int) -> None:
+        former, self._template, self._coming = self._template, template, None
+        self.failure = ""
+        if threads:
+            logger.warning(
+                "process.threads: importing the app starts %d threads, which a fork would lose: "
+                "each process imports it anew instead, which is slow; start them in a task, or set "
+                "runner.start_method to spawn to make this line go away",
+                threads,
+            )
+            self._fork = False
+            self._drop(template)
+            self._template = None
+        if former is not None:
+            former.retire()
+            logger.info("process.renewed: new processes have the new code")
+        self.up.set()
+        self._renewed()
+
+    def _lost(self, template: Template) -> None:
+        code = self._drop(template)
+        if template is self._template:
+            self._template = None
+            pause = self._backoff.failed()
+            logger.error(
+                "process.template_died: exit code %d; another one is started in %.1f s", code, pause
+            )
+        elif template is self._coming:
+            self._coming = None
+            why = self.failure or f"exit code {code}"
+            if self._template is not None:
+                logger.error("reload.failed: %s; the former code goes on", why)
+            elif self.up.is_set():
+                pause = self._backoff.failed()
+                logger.error("process.template_failed: %s; again in %.1f s", why, pause)
+            self.failure = why
+            self.up.set()

@@ -1,0 +1,73 @@
+"""A network of a test's own, joined to ours by one cable, on which packets can be made to vanish.
+
+Needs root, ``ip`` and ``iptables``. What is made is removed at the end; nothing else is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+
+class Island:
+    """The other end of the cable; workers live there (``FAULTS_NETWORK``)."""
+
+    def __init__(self) -> None:
+        number = os.getpid()
+        self._name = f"pynenc-pg-{number}"
+        self._cable = f"pyn{number}"
+        third = f"10.{200 + number % 50}.{number // 50 % 250}"
+        self.network = f"{third}.0/30"
+        self.here, self._there = f"{third}.1", f"{third}.2"
+        self.entry = f"/var/run/netns/{self._name}"
+
+    def rise(self) -> None:
+        """Make it."""
+        far = f"{self._cable}b"
+        _run("ip", "netns", "add", self._name)
+        _run("ip", "link", "add", f"{self._cable}a", "type", "veth", "peer", "name", far)
+        _run("ip", "link", "set", far, "netns", self._name)
+        _run("ip", "address", "add", f"{self.here}/30", "dev", f"{self._cable}a")
+        _run("ip", "link", "set", f"{self._cable}a", "up")
+        self._inside("ip", "address", "add", f"{self._there}/30", "dev", far)
+        self._inside("ip", "link", "set", far, "up")
+
+    def cut(self) -> None:
+        """Let packets vanish, both ways; nobody is told."""
+        for chain in ("INPUT", "OUTPUT"):
+            self._inside("iptables", "-A", chain, "-j", "DROP")
+
+    def heal(self) -> None:
+        """Let them pass again."""
+        self._inside("iptables", "-F")
+
+    def sink(self) -> None:
+        """Remove it; the cable goes with it."""
+        subprocess.run(["ip", "netns", "delete", self._name], check=False, capture_output=True)
+        cable = ["ip", "link", "delete", f"{self._cable}a"]
+        subprocess.run(cable, check=False, capture_output=True)
+
+    def _inside(self, *command: str) -> None:
+        _run("ip", "netns", "exec", self._name, *command)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@contextmanager
+def island() -> Iterator[Island]:
+    """Yield one, where this machine lets us."""
+    made = Island()
+    try:
+        try:
+            made.rise()
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"no network of our own here: {error}")
+        yield made
+    finally:
+        made.sink()

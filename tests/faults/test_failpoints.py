@@ -1,0 +1,68 @@
+"""Harm at every statement: before the database hears of it, and after it has answered."""
+
+from __future__ import annotations
+
+import os
+from typing import get_args
+
+import pytest
+
+from tests.acceptance.workers import wait_for
+from tests.faults import failpoints
+from tests.faults.failpoints import Killer
+from tests.faults.proxy import Proxy, When
+from tests.faults.settings import KEEN
+from tests.faults.site import Site
+
+
+@pytest.mark.parametrize("harm", failpoints.HARMS)
+@pytest.mark.parametrize("when", get_args(When))
+def test_harm_at_every_statement(site: Site, when: When, harm: str) -> None:
+    """Killed, cut off or held up at any verb: all is done, nothing twice, survivors work on."""
+    failpoints.run(site, when, harm)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(int(os.environ.get("PYNENC_FAULT_SEEDS", "40"))))
+def test_harm_by_chance(site: Site, seed: int) -> None:
+    """Whatever happens to three workers at any of their statements: all is done, nothing twice."""
+    failpoints.by_chance(site, seed)
+
+
+@pytest.mark.parametrize(("when", "runs"), [("before", 2), ("after", 1)])
+def test_death_around_the_completing_statement(site: Site, when: When, runs: int) -> None:
+    """Killed before it the task runs once more, under a later lease; killed after it, never."""
+    with Proxy(site.dsn) as proxy:
+        killer = Killer()
+        proxy.arm("finish", when, killer)
+        victim = killer.aim(site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **KEEN))
+        [call] = site.work(1, 0)
+        wait_for(lambda: not victim.alive, victim.explain)
+        site.fleet.start(**KEEN)
+        site.wait_for_success([call])
+        leases = [fence for _, fence, *_ in site.runs([call])]
+        assert len(leases) == runs
+        assert leases == sorted(set(leases))
+        outcome = "select lease from pynenc.invocation_outcome where invocation_id = %s"
+        assert site.query(outcome, call) == [(leases[-1],)]
+        wait_for(lambda: len(site.query("select from pynenc.runner")) == 1, site.fleet.explain)
+        site.check()
+
+
+@pytest.mark.parametrize(("when", "end"), [("before", "success"), ("after", "failed")])
+def test_death_around_the_start_of_a_suspect(site: Site, when: When, end: str) -> None:
+    """At its last recovery, work that was not begun is not to blame for the death; begun, it is."""
+    once = KEEN | {"PYNENC__RUNNER__MAX_RECOVERIES": "1"}
+    first = site.fleet.start("--concurrency", "1", **once)
+    calls = site.hold(1)
+    site.wait_for_runs(calls, 1)
+    first.kill()
+    with Proxy(site.dsn) as proxy:
+        killer = Killer()
+        proxy.arm("start", when, killer)
+        second = killer.aim(site.fleet.launch(dsn=proxy.dsn, **once))
+        wait_for(lambda: not second.alive, second.explain)
+    site.open_gate()
+    site.fleet.start(**once)
+    wait_for(lambda: site.statuses(calls) == {end: 1}, site.fleet.explain)
+    site.check()

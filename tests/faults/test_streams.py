@@ -1,0 +1,77 @@
+"""Streams that come in pieces, break off anywhere, or stand still in the middle."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from tests.faults import tasks
+from tests.faults.load import load
+from tests.faults.proxy import Proxy
+from tests.faults.settings import KEEN
+from tests.faults.site import Client, Site
+
+SEED = 20_261_126
+
+
+def test_a_stream_that_comes_byte_by_byte(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it is chopped, work is taken and done, and results arrive whole."""
+    with Proxy(site.dsn) as proxy:
+        proxy.piece = 1
+        site.fleet.start(dsn=proxy.dsn, **KEEN)
+        client = Client(proxy.dsn, site.ledger)
+        calls = client.send(client.batch("work", *[{"number": n, "seconds": 0} for n in range(5)]))
+        client.close()
+        monkeypatch.setattr(tasks.app.conf.postgres, "dsn", proxy.dsn)
+        with tasks.app as app:
+            results = [app.get_invocation(call).result_or_raise(20) for call in calls]
+        assert results == list(range(5))
+        site.check()
+
+
+def test_connections_that_are_reset_at_random(site: Site) -> None:
+    """Wherever a stream breaks off: nothing is lost, no result is half there, no worker ends."""
+    chance = random.Random(SEED)
+    over = threading.Event()
+    with Proxy(site.dsn) as proxy:
+
+        def reset() -> None:
+            while not over.wait(chance.uniform(0.02, 0.2)):
+                for line in list(proxy.lines):
+                    if chance.random() < 1 / 3:
+                        line.reset()
+
+        workers = [site.fleet.start(dsn=proxy.dsn, **KEEN) for _ in range(2)]
+        resetting = threading.Thread(target=reset)
+        with load(site, clients=1, seconds=0.01) as clients:
+            resetting.start()
+            try:
+                clients.wait_for_more(90)
+            finally:
+                over.set()
+                resetting.join()
+        site.wait_for_success(site.ledger.acknowledged)
+        assert all(worker.alive for worker in workers)
+        site.check()
+
+
+def test_a_stream_that_stands_still(site: Site) -> None:
+    """A statement that is never answered, nor refused, has an end; and work goes on, once each."""
+    pytest.importorskip("pynenc_pg.postgres.deadlines", reason="calls of the pool have no end yet")
+    patience = {"FAULTS_PATCH": '{"pynenc_pg.postgres.deadlines.SECONDS": 0.5}'}
+    with Proxy(site.dsn) as proxy:
+        worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **KEEN, **patience)
+        site.wait_for_success(site.work(1, 0))
+        assert proxy.freeze("pynenc")
+        site.wait_for_success(site.work(2, 0), timeout=10)  # claimed over a new one
+        held = site.hold(1)
+        site.wait_for_runs(held, 1)
+        assert proxy.freeze("pynenc")
+        site.open_gate()
+        site.wait_for_success(held, timeout=10)  # and ended
+        assert len(site.runs(held)) == 1
+        assert "fenced" not in worker.said()
+        site.fleet.stop()
+    site.check()  # what the proxy held is gone now
