@@ -25,16 +25,22 @@ def of_tree(root: int | None, *, without: int | None = None) -> float | None:
     """
     if root is None or _stat(root) is None:
         return None
-    found = {pid: fields for pid in _pids() if (fields := _stat(pid)) is not None}
-    tree, seen = {root}, 0
-    while len(tree) > seen:
-        seen = len(tree)
-        tree |= {pid for pid, fields in found.items() if int(fields[_PARENT]) in tree}
+    found = {pid: fields for pid in tree(root) if (fields := _stat(pid)) is not None}
     return sum(
-        _sum(found[pid][_TIMES]) + _sum(found[pid][_TIMES_OF_ENDED])
-        for pid in tree
-        if pid in found and pid != without
+        _sum(fields[_TIMES]) + _sum(fields[_TIMES_OF_ENDED])
+        for pid, fields in found.items()
+        if pid != without
     )
+
+
+def tree(root: int) -> set[int]:
+    """Return a process and all below it."""
+    parents = {pid: int(fields[_PARENT]) for pid in _pids() if (fields := _stat(pid)) is not None}
+    found, seen = {root}, 0
+    while len(found) > seen:
+        seen = len(found)
+        found |= {pid for pid, parent in parents.items() if parent in found}
+    return found
 
 
 def parent(pid: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from benchmarks.ours import APP
@@ -37,3 +38,24 @@ def itself(n: int) -> int:
 def fan_out(count: int) -> int:
     """Wait for many others."""
     return sum(itself.parallelize([(n,) for n in range(count)]).results)
+
+
+@app.task
+def compute(seconds: float) -> int:
+    """Use so much processor time in Python."""
+    end, n = time.thread_time() + seconds, 0
+    while time.thread_time() < end:
+        n += 1
+    return n
+
+
+@app.task
+def wait(seconds: float) -> None:
+    """Wait, as for an answer over the network."""
+    time.sleep(seconds)
+
+
+@app.task
+async def wait_in_loop(seconds: float) -> None:
+    """Wait in the event loop."""
+    await asyncio.sleep(seconds)

@@ -6,13 +6,16 @@ import asyncio
 import contextvars
 import ctypes
 import os
+import random
 import signal
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 from pynenc_pg import ConcurrencyControlType, Pynenc, RetryError
+from pynenc_pg.domain.ids import new_invocation_id
 from pynenc_pg.runner.runner_context import current_runner_context
 
 app = Pynenc("runners")
@@ -209,6 +212,12 @@ def pid() -> int:
 
 
 @app.task
+def chances() -> tuple[str, str, float]:
+    """Return what must be different in each process."""
+    return str(new_invocation_id())[14:], uuid.uuid4().hex, random.random()
+
+
+@app.task
 def nap(seconds: float) -> None:
     """Take a while."""
     time.sleep(seconds)
@@ -218,3 +227,9 @@ def nap(seconds: float) -> None:
 async def doze(seconds: float) -> None:
     """Take a while in the loop."""
     await asyncio.sleep(seconds)
+
+
+@app.task
+async def doze_below(seconds: float) -> None:
+    """Await one that dozes."""
+    await (await doze.acall(seconds)).async_result()

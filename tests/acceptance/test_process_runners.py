@@ -98,6 +98,14 @@ def test_a_process_is_used_again_or_not(dsn: str, tmp_path: Path, runner: str) -
     assert len(set(pids)) == (12 if runner == "ProcessRunner" else 2) or len(set(pids)) == 1
 
 
+def test_chance_is_not_inherited(dsn: str, tmp_path: Path) -> None:
+    """Processes forked from the same one make different ids and random numbers."""
+    with worker(dsn, tmp_path, "ProcessRunner"):
+        found = list(tasks.chances.parallelize([()] * 10).results)
+    for kind in zip(*found, strict=True):
+        assert len(set(kind)) == 10
+
+
 def test_a_process_is_replaced_after_so_many(dsn: str, tmp_path: Path) -> None:
     """``max_tasks_per_child``: no process executes more, and nothing is lost by that."""
     with worker(dsn, tmp_path, "PersistentProcessRunner", max_tasks_per_child=3):
