@@ -231,6 +231,12 @@ class Brood:
                 os.kill(child.pid, signal.SIGKILL)
 
     def _ended(self, pid: int, code: int) -> None:
+        # The link of one that a task has forked goes on where its process has ended.
+        for child in [each for each in self._children.values() if each.pid == pid]:
+            while child.link.fileno() in self._children and child.link.poll(0):
+                self._hear(child)  # its last words
+            if pid not in self._dying:
+                self._hang_up(child)
         if pid in self._dying:
             self._bury(self._dying[pid], _how(code))
 

@@ -157,6 +157,8 @@ class Home:
         return self._renewed + self._conf.lease - self._conf.lease_margin - time.monotonic()
 
     def _fence(self, why: str) -> None:
+        if self._fenced.is_set():
+            return
         runner_id = self._spec.runner_id
         logger.error(
             "runner.fenced: %s; %s; its tasks are abandoned",

@@ -20,7 +20,7 @@ from pynenc_pg.runner.child import Link, Scene, spawn
 from pynenc_pg.runner.health import STUCK, Health, Pulse
 from pynenc_pg.runner.noise import Noise
 from pynenc_pg.runner.scale import Scale
-from pynenc_pg.runner.worker import Stop, Stopped, Worker
+from pynenc_pg.runner.worker import Failed, Stop, Stopped, Worker
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
@@ -88,6 +88,7 @@ class MultiThreadRunner(BaseRunner):
         self._scale = Scale(self.conf)
         self._backoff = Backoff()
         self._noise = Noise(logger)
+        self._served = False  # a process has been ready
         alarm, bell = socket.socketpair()
         alarm.settimeout(0)
         with alarm, bell, selectors.DefaultSelector() as self._selector:
@@ -222,10 +223,16 @@ class MultiThreadRunner(BaseRunner):
         except (EOFError, OSError):
             self._lost(member)
             return
+        if isinstance(said, Failed):
+            if not self._served:  # none of them can work: whoever starts us is told
+                raise said.error
+            logger.error("worker.failed: %d, %s", member.process.pid, said.error)
+            return
         if isinstance(said, Stopped):
             member.stopped = True
             self.gave_back += said.gave_back
             return
+        self._served = self._served or said.ready
         if said.running or said.waiting:
             member.idle_since = time.monotonic()
         member.health = said

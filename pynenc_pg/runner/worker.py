@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from pynenc_pg.exceptions import PynencError
 from pynenc_pg.runner.child import Link, Scene, leave
 from pynenc_pg.runner.health import Health
 
@@ -28,6 +29,13 @@ class Stopped:
     """To the parent: all is over."""
 
     gave_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """To the parent: it cannot work, for a reason that is no mishap."""
+
+    error: PynencError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,13 @@ class Worker:
         threads = [threading.Thread(target=each, daemon=True) for each in (listen, report)]
         for thread in threads:
             thread.start()
-        runner.run()
+        try:
+            runner.run()
+            last: Stopped | Failed = Stopped(runner.gave_back)
+        except PynencError as error:
+            last = Failed(error)
         over.set()
         threads[1].join()
-        link.send(Stopped(runner.gave_back))
+        link.send(last)
         app.close()
         leave()

@@ -196,6 +196,18 @@ def die(how: str) -> None:
 
 
 @app.task
+def fork_and_die_once(mark: str) -> str:
+    """In the first run, leave a process behind that has all our sockets, and die."""
+    if Path(mark).exists():
+        return "survived"
+    Path(mark).touch()
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    os._exit(1)
+
+
+@app.task
 def occupy(mebibytes: int) -> int:
     """Keep memory beyond its own end."""
     _kept.append(b"x" * (mebibytes * 2**20))

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tests.acceptance import runner_tasks as tasks
-from tests.acceptance.test_process_runners import descendants, worker
+from tests.acceptance.test_process_runners import APP, descendants, worker
 from tests.acceptance.workers import ROOT, Worker, wait_for
 
 RUNNER = "MultiThreadRunner"
@@ -112,3 +112,14 @@ def _run(dsn: str, folder: Path, module: Path, text: str, runner: str) -> None:
         assert one.process.poll() is None, one.explain()
     finally:
         assert one.stop() == 0, one.explain()
+
+
+def test_what_none_of_them_can_do_is_told(dsn: str, tmp_path: Path) -> None:
+    """Without its schema the daemon ends with 1 and one line, as every other one does."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("drop schema pynenc cascade")
+    one = Worker(dsn, tmp_path / "worker.log", "--runner", RUNNER, app=APP)
+    assert one.process.wait(PATIENCE) == 1, one.explain()
+    last = one.log.read_text().splitlines()[-1]
+    assert last.startswith("pynenc-pg: ")
+    assert "migrate" in last

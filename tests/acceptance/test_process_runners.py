@@ -160,6 +160,34 @@ def test_a_second_sigterm_kills_what_runs(dsn: str, tmp_path: Path, runner: str)
 
 
 @linux
+@pytest.mark.parametrize("runner", [*RUNNERS, "MultiThreadRunner"])
+def test_only_the_parent_obeys_signals(dsn: str, tmp_path: Path, runner: str) -> None:
+    """SIGINT to all processes, as from a terminal, lets what runs end where it runs."""
+    gate, begun = tmp_path / "gate", tmp_path / "begun"
+    begun.mkdir()
+    with worker(dsn, tmp_path, runner) as one:
+        held = tasks.hold(str(gate), str(begun))
+        wait_for(lambda: bool(list(begun.iterdir())), one.explain)
+        for pid in (*descendants(one.pid), one.pid):
+            os.kill(pid, signal.SIGINT)
+        wait_for(lambda: "runner.stopping" in one.log.read_text(), one.explain)
+        gate.touch()
+        assert one.process.wait(PATIENCE) == 0, one.explain()
+    assert held.result_or_raise(PATIENCE) == str(gate)
+    assert len(held.attempts) == 1
+
+
+@linux
+def test_a_death_is_noticed_though_the_task_has_forked(dsn: str, tmp_path: Path) -> None:
+    """A process of the task's own that goes on, with all its sockets, hides no death."""
+    mark = tmp_path / "mark"
+    with worker(dsn, tmp_path, "PersistentProcessRunner") as one:
+        began = time.monotonic()
+        assert tasks.fork_and_die_once(str(mark)).result_or_raise(PATIENCE) == "survived"
+        assert time.monotonic() - began < 10, one.explain()
+
+
+@linux
 def test_the_template_may_die(dsn: str, tmp_path: Path) -> None:
     """What forks is replaced when it is killed; what it had forked is begun anew."""
     with worker(dsn, tmp_path, "PersistentProcessRunner") as one:

@@ -37,8 +37,8 @@ def test_drain_lets_tasks_end_and_others_take_the_rest(site: Site) -> None:
 
 def test_workers_that_leave_under_load_spend_nothing(site: Site) -> None:
     """Asked to stop in the middle of a stream of work, each goes in time; all is done just once."""
-    workers = [site.fleet.start("--shutdown-timeout", "10", **KEEN) for _ in range(3)]
-    long = site.work(8, 0.8)
+    workers = [site.fleet.start("--shutdown-timeout", "10", **KEEN) for _ in range(2)]
+    long = site.work(6, 0.8)
     with load(site, clients=1, seconds=0.02, pause=0.06) as clients:
         for worker in workers:
             clients.wait_for_more(20)
