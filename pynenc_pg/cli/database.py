@@ -9,11 +9,14 @@ import click
 from pynenc_pg.cli.shell import shell
 from pynenc_pg.conf.load import load
 from pynenc_pg.exceptions import ConfigError
-from pynenc_pg.postgres import deploy, embedded
+from pynenc_pg.postgres import embedded
 from pynenc_pg.postgres.conninfo import read_dsn
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from pynenc_pg.cli.main import Context
+    from pynenc_pg.postgres.deploy import SchemaStatus
 
 
 @click.group(name="db")
@@ -51,7 +54,14 @@ class _Target:
         return self._server.start()
 
 
-def _show(found: deploy.SchemaStatus) -> None:
+def _deploy() -> ModuleType:
+    """Import it at need: with Alembic and SQLAlchemy it is a third of the start of a worker."""
+    from pynenc_pg.postgres import deploy  # noqa: PLC0415
+
+    return deploy
+
+
+def _show(found: SchemaStatus) -> None:
     if found.newer:
         state = f"newer than this code, which brings {found.head}"
     elif found.up_to_date:
@@ -69,7 +79,7 @@ def _show(found: deploy.SchemaStatus) -> None:
 @click.pass_obj
 def migrate(target: Any, revision: str) -> None:
     """Bring the schema up to date."""
-    _show(deploy.migrate(target.dsn, target.schema, revision))
+    _show(_deploy().migrate(target.dsn, target.schema, revision))
 
 
 @database.command()
@@ -77,7 +87,7 @@ def migrate(target: Any, revision: str) -> None:
 @click.pass_context
 def status(context: click.Context, target: Any) -> None:
     """Show the schema's revision; exit code 1 if there is something to migrate."""
-    found = deploy.status(target.dsn, target.schema)
+    found = _deploy().status(target.dsn, target.schema)
     _show(found)
     context.exit(0 if found.up_to_date else 1)
 
@@ -87,7 +97,7 @@ def status(context: click.Context, target: Any) -> None:
 @click.pass_obj
 def sql(target: Any, revision: str) -> None:
     """Print the SQL of a migration of an empty database instead of running it."""
-    click.echo(deploy.sql(target.schema, revision))
+    click.echo(_deploy().sql(target.schema, revision))
 
 
 @database.command()
@@ -97,7 +107,7 @@ def sql(target: Any, revision: str) -> None:
 def downgrade(target: Any, revision: str, *, yes: bool) -> None:
     """Go back to a revision; base removes everything of ours."""
     _confirm(target, yes=yes)
-    _show(deploy.downgrade(target.dsn, target.schema, revision))
+    _show(_deploy().downgrade(target.dsn, target.schema, revision))
 
 
 @database.command()
@@ -106,7 +116,7 @@ def downgrade(target: Any, revision: str, *, yes: bool) -> None:
 def reset(target: Any, *, yes: bool) -> None:
     """Drop the schema with all its data and build it anew."""
     _confirm(target, yes=yes)
-    _show(deploy.reset(target.dsn, target.schema))
+    _show(_deploy().reset(target.dsn, target.schema))
 
 
 def _confirm(target: Any, *, yes: bool) -> None:

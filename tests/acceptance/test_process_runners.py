@@ -194,7 +194,7 @@ def test_the_template_may_die(dsn: str, tmp_path: Path) -> None:
         first = tasks.pid().result_or_raise(PATIENCE)
         [template] = [pid for pid in descendants(one.pid) if first in descendants(pid)]
         os.kill(template, signal.SIGKILL)
-        assert tasks.pid().result_or_raise(PATIENCE) != first
+        wait_for(lambda: tasks.pid().result_or_raise(PATIENCE) != first, one.explain)
         assert tasks.fibonacci(4).result_or_raise(PATIENCE) == 3
 
 

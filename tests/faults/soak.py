@@ -19,7 +19,7 @@ from pynenc_pg.exceptions import OutcomeUnknownError, StoreUnavailableError
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Worker
 from tests.faults.server import OwnServer
-from tests.faults.settings import HASTY, LEASE
+from tests.faults.settings import HASTY
 from tests.faults.site import Client, Site
 
 #: Whoever dies often has bad luck here, and is not at fault.
@@ -27,6 +27,10 @@ SETTINGS: Final = HASTY | {
     "PYNENC__RUNNER__MAX_RECOVERIES": "1000",
     "PYNENC__RUNNER__SHUTDOWN_TIMEOUT": "1",
     "PYNENC__RUNNER__GRACE": "0.3",
+    # Long enough for a machine that has other things to do.
+    "PYNENC__RUNNER__LEASE": "2",
+    "PYNENC__RUNNER__HEARTBEAT": "0.5",
+    "PYNENC__RUNNER__LEASE_MARGIN": "0.5",
 }
 WORKERS: Final = 4  # at a time, beside the one that is left alone
 #: Calls that may wait; with more, clients hold back.
@@ -93,6 +97,7 @@ class Soak:
         for name in ("megabytes", "connections", "locks"):
             values = [round(getattr(sample, name), 1) for sample in self.samples]
             lines.append(f"{name}: first {values[0]}, most {max(values)}, last {values[-1]}")
+        lines.append(f"megabytes more, once warm: {self.growth():.1f}")
         return "\n".join(lines)
 
     def growth(self) -> float:
@@ -146,8 +151,9 @@ class Soak:
 
     def _freeze(self, worker: Worker, chance: random.Random) -> None:
         self.did["freeze"] += 1
+        self.site.ledger.frozen.add(worker.pid)
         worker.signal(signal.SIGSTOP)
-        time.sleep(chance.uniform(0.5, 1.5) * LEASE)
+        time.sleep(chance.uniform(1, 3))  # shorter and longer than a lease
         worker.signal(signal.SIGCONT)
 
     # --- work ---------------------------------------------------------------------------------

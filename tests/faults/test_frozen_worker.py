@@ -64,7 +64,7 @@ def test_a_coroutine_is_told_to_stop_when_its_worker_was_replaced(site: Site) ->
     zombie = site.fleet.start("--concurrency", "1", **loop)
     mark = site.folder / "mark"
     [call] = site.call("linger", {"mark": str(mark)})
-    site.wait_for_runs([call], 1)
+    wait_for(mark.exists, zombie.explain)
     zombie.signal(signal.SIGSTOP)
     site.fleet.start("--concurrency", "1", **loop)
     site.wait_for_success([call])

@@ -20,7 +20,7 @@ def test_a_worker_without_heartbeat_stops_before_others_begin(site: Site) -> Non
         silent = site.fleet.start("--concurrency", "2", dsn=proxy.dsn, **loop)
         mark = site.folder / "mark"
         [call] = site.call("linger", {"mark": str(mark)})
-        site.wait_for_runs([call], 1)
+        wait_for(mark.exists, silent.explain)
         site.fleet.start("--concurrency", "2", **loop)
         began = time.time()
         proxy.still.add("pynenc home")
@@ -88,7 +88,7 @@ def test_the_same_with_default_numbers(site: Site) -> None:
         silent = site.fleet.start(dsn=proxy.dsn, **loop)
         mark = site.folder / "mark"
         [call] = site.call("linger", {"mark": str(mark)})
-        site.wait_for_runs([call], 1)
+        wait_for(mark.exists, silent.explain)
         site.fleet.start(**loop)
         began = time.time()
         proxy.still.add("pynenc home")

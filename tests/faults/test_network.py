@@ -60,7 +60,7 @@ def test_a_worker_that_is_cut_off_is_replaced_and_stops(net: Island, net_site: S
     lost = site.fleet.start(dsn=dsn, FAULTS_NETWORK=net.entry, **CUT_OFF)
     mark = site.folder / "mark"
     [call] = site.call("linger", {"mark": str(mark)})
-    site.wait_for_runs([call], 1)
+    wait_for(mark.exists, lost.explain)
     site.fleet.start(**CUT_OFF)
     began = time.time()
     net.cut()

@@ -27,6 +27,7 @@ class Ledger:
     acknowledged: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     lanes: dict[str, tuple[str, int]] = field(default_factory=dict)  # id -> key, slots
+    frozen: set[int] = field(default_factory=set)  # processes that stood still for a while
 
 
 #: Each query yields what is wrong; its name says how.
@@ -126,7 +127,7 @@ def complaints(dsn: str, ledger: Ledger, bodies: str | None = None) -> list[str]
                 """select invocation_id::text, fence, began, ended, pid from body_run
                    order by began"""
             ).fetchall()
-        found += _unexplained(steps, runs)
+        found += _unexplained(steps, runs, ledger.frozen)
     return found
 
 
@@ -165,14 +166,19 @@ def _crowded(steps: Rows, ledger: Ledger) -> Iterator[str]:
             yield f"{key} has {slots} slots, and at {at} there were {sorted(those)}"
 
 
-def _unexplained(steps: Rows, runs: Rows) -> Iterator[str]:
-    """Each run of a body has its lease in the history; a second one, the end of the first."""
+def _unexplained(steps: Rows, runs: Rows, frozen: set[int]) -> Iterator[str]:
+    """Each run of a body has its lease in the history; a second one, the end of the first.
+
+    A process that stood still may begin late what was taken from it meanwhile.
+    """
     begun, stopped, ended = _leases(steps)
     seen: dict[str, list[int]] = {}
     for invocation, fence, began, _, pid in runs:
         run = f"run of {invocation} under lease {fence} in process {pid}"
         if fence not in begun:
             yield f"{run} has no RUNNING in the history"
+        if pid in frozen and fence in stopped and stopped[fence] <= began:
+            continue
         earlier = seen.setdefault(invocation, [])
         for other in earlier:
             if other == fence:
