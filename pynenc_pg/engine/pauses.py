@@ -78,7 +78,7 @@ class Pauses:
 
     __slots__ = (
         "_begun", "_changing", "_closed", "_forget", "_hold", "_in_turn", "_orchestrator",
-        "_paused", "_place", "_runner_id", "_waits",
+        "_paused", "_place", "_runner_id", "_unsure", "_waits",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +98,8 @@ class Pauses:
                 self._changing = threading.Lock()
                 self._in_turn = asyncio.Lock()
                 self._paused = False
+                # An answer was lost: the store may have it PAUSED, and we would not know.
+                self._unsure = False
                 self._closed = False
                 self._waits: set[Wait] = set()
                 # What it needed once, and does not any more.
@@ -154,7 +156,7 @@ class Pauses:
         if not self._begun:
             return
         self._waits.clear()
-        if self._paused:
+        if self._paused or self._unsure:
             with suppress(RunnerFencedError):  # its end is refused, which says the same
                 self._resume(None)
         self._closed = True
@@ -164,7 +166,7 @@ class Pauses:
         if not self._begun:
             return
         self._waits.clear()
-        if self._paused:
+        if self._paused or self._unsure:
             with suppress(RunnerFencedError):
                 await self._resume_async(None)
         self._closed = True
@@ -225,7 +227,8 @@ class Pauses:
         if wait is not None:
             self._waits.discard(wait)
             self._forget += [i for i in wait.waiting.needed if i not in wait.outcomes]
-        return not self._closed and not self._waits and (self._paused or bool(self._forget))
+        told = self._paused or self._unsure or bool(self._forget)
+        return told and not self._closed and not self._waits
 
     def _go_on(self) -> None:
         self._paused = False
@@ -233,6 +236,7 @@ class Pauses:
         answers = self._insist(
             lambda: self._orchestrator.resume(self._runner_id, [self._hold], forget)
         )
+        self._unsure = False
         if answers[self._hold.invocation_id] is Answer.LOST:
             raise RunnerFencedError(self._given_away())
 
@@ -243,6 +247,7 @@ class Pauses:
             try:
                 return verb()
             except StoreUnavailableError as error:
+                self._unsure = True
                 logger.warning("pause.delayed: %s", error)
                 if self._place.abandoned:
                     raise RunnerFencedError(self._given_away()) from error

@@ -175,8 +175,8 @@ class PgOrchestrator:
         self, runner_id: RunnerId, hold: Hold, waiting: Waiting
     ) -> Mapping[InvocationId, Outcome]:
         """RUNNING or RESUMED -> PAUSED until others end; those that have ended come back now."""
-        rows = self._call(
-            _PAUSE,
+        parameters = (
+            self._app,
             runner_id,
             hold.invocation_id,
             hold.lease,
@@ -184,6 +184,9 @@ class PgOrchestrator:
             waiting.any_of,
             waiting.listener,
         )
+        # Whoever repeats it must know that it did: the first try may have paused what the second
+        # finds no reason to pause.
+        rows = self._database.call(_PAUSE, parameters, repeatable=False)
         return {found.invocation_id: found for found in map(outcome, rows)}
 
     def resume(

@@ -151,19 +151,22 @@ def by_chance(site: Site, seed: int) -> None:
                 verb, when = chance.choice(VERBS), chance.choice(get_args(When))
                 each.arm(verb, when, harm, times=chance.randint(1, 2), skip=chance.randint(0, 4))
         workers: list[Worker | None] = [None] * len(proxies)
+        # Whoever is there when they die has bad luck, and is not at fault.
+        settings = HASTY | {"PYNENC__RUNNER__MAX_RECOVERIES": "1000"}
 
         def done() -> bool:
             for n, worker in enumerate(workers):
                 if worker is None or not worker.alive:
-                    workers[n] = killers[n].aim(site.fleet.launch(dsn=proxies[n].dsn, **HASTY))
+                    workers[n] = killers[n].aim(site.fleet.launch(dsn=proxies[n].dsn, **settings))
             return site.statuses(calls) == {"success": len(calls)}
 
-        wait_for(done, site.fleet.explain, 60)
-        wait_for(lambda: site.statuses(site.adopt()).keys() == {"success"}, site.fleet.explain)
+        wait_for(done, lambda: f"{site.stranded()}\n{site.fleet.explain()}", 60)
         for each in proxies:
             each.disarm()
-        site.fleet.start(**HASTY)
+        site.fleet.start(**settings)
+        time.sleep(_STALL)  # a run that was given up may yet call a child: what is held up comes
         wait_for(lambda: not _dead(site), site.fleet.explain)
+        wait_for(lambda: site.statuses(site.adopt()).keys() == {"success"}, site.fleet.explain)
         site.check()
 
 

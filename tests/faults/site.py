@@ -132,6 +132,15 @@ class Site:
                    where invocation_id = %s order by rev"""
         return [status for (status,) in self.query(query, invocation_id)]
 
+    def stranded(self) -> str:
+        """Return who has not ended, each with its way so far, for a failing test."""
+        query = """
+            select s.invocation_id, s.status, s.runner_id, s.lease, s.due_at, array_agg(
+                       concat_ws(' ', h.status, h.reason, h.changed_by, h.at::time) order by h.rev)
+            from pynenc.invocation_state s join pynenc.invocation_history h using (invocation_id)
+            group by s.invocation_id"""
+        return "\n".join(map(str, self.query(query)))
+
     def wait_for_runs(self, ids: Sequence[str], count: int, timeout: float = 30) -> None:
         """Wait until so many runs of these have begun."""
         wait_for(lambda: len(self.runs(ids)) >= count, self.fleet.explain, timeout)

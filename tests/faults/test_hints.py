@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -9,6 +10,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from pynenc_pg.engine import results
 from tests.acceptance.workers import wait_for
 from tests.faults import tasks
 from tests.faults.proxy import Proxy
@@ -19,8 +21,9 @@ from tests.faults.site import Site
 POLL = 1.0
 BEAT = 1.0
 DEAF = KEEN | {"PYNENC__RUNNER__POLL": str(POLL), "PYNENC__RUNNER__HEARTBEAT": str(BEAT)}
-#: Whoever waits for others looks this often, told or not.
-LOOK = 5.0
+#: Whoever waits for others looks this often, told or not: 5 s, without this.
+LOOK = 1.0
+EAGER = {"FAULTS_PATCH": json.dumps({"pynenc_pg.engine.results.POLL": LOOK})}
 
 
 def test_work_is_found_without_a_notification(site: Site) -> None:
@@ -43,7 +46,7 @@ def test_a_parent_wakes_without_a_notification(site: Site, task: str) -> None:
     runner = {"PYNENC__RUNNER_CLS": "AsyncRunner"} if task == "async_parent" else {}
     with Proxy(site.dsn) as proxy:
         proxy.deaf = True
-        deaf = site.fleet.start("--queues", "default", dsn=proxy.dsn, **DEAF, **runner)
+        deaf = site.fleet.start("--queues", "default", dsn=proxy.dsn, **DEAF, **EAGER, **runner)
         site.fleet.start("--queues", "children", **KEEN)
         calls = site.parents(task, 1)
         wait_for(lambda: "paused" in site.statuses(calls), deaf.explain)
@@ -57,6 +60,7 @@ def test_a_client_gets_its_result_without_a_notification(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits for a result has it in the end, though nothing was heard of it."""
+    monkeypatch.setattr(results, "POLL", LOOK)
     site.fleet.start(**KEEN)
     [held] = site.hold(1)
     site.wait_for_runs([held], 1)

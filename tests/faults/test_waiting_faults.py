@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.acceptance.workers import wait_for
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Line, Proxy, cut
 from tests.faults.site import Site
 
 #: The history of a task that has waited once.
@@ -64,6 +64,27 @@ def test_a_wait_survives_a_cut(site: Site, task: str, verb: str, times: int) -> 
         assert site.history(calls[0]) == WAITED
         assert len(site.runs(calls)) == 1
         assert len(site.adopt()) == len(site.runs(site.adopt())) == 1
+        site.check()
+
+
+@pytest.mark.parametrize("task", ["parent", "async_parent"])
+def test_a_wait_that_ends_while_its_beginning_is_asked_for_again(site: Site, task: str) -> None:
+    """Its answer is lost, and the child ends before the next try: the parent is not left PAUSED."""
+    runner = COROUTINES if task == "async_parent" else {}
+    with Proxy(site.dsn) as proxy:
+
+        def let_it_end(line: Line) -> bool:
+            site.open_gate()
+            site.wait_for_success(site.adopt(), timeout=10)
+            return cut(line)
+
+        proxy.arm("pause", "after", let_it_end)
+        worker = site.fleet.start("--queues", "default", dsn=proxy.dsn, **runner)
+        site.fleet.start("--queues", "children")
+        calls = site.parents(task, 1)
+        wait_for(lambda: proxy.cuts == 1, worker.explain)
+        site.wait_for_success(calls, timeout=10)
+        assert site.history(calls[0]) == WAITED
         site.check()
 
 
