@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -19,6 +20,10 @@ from psycopg.conninfo import make_conninfo
 
 from pynenc_pg.postgres import deploy
 from pynenc_pg.postgres.embedded import EmbeddedPostgres
+
+# What tests start is imported hundreds of times: without its bytecode that is a third of the time.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
 
 _numbers = count()
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())

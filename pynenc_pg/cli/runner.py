@@ -32,7 +32,8 @@ _EPILOG = """\
 \b
 Signals:
   SIGTERM, SIGINT  stop: what runs may end in its time; again: at once
-  SIGHUP           the same, then begin anew with new code, under the same pid
+  SIGHUP           take up new code: runners with processes exchange these, the others
+                   let what runs end in its time and begin anew, under the same pid
 
 \b
 Exit codes:

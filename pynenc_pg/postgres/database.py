@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pynenc_pg.exceptions import DataRejectedError, OutcomeUnknownError, StoreUnavailableError
 from pynenc_pg.postgres import embedded, errors, sessions
 from pynenc_pg.postgres.conninfo import read_dsn
+from pynenc_pg.postgres.deadlines import Deadlines
 from pynenc_pg.postgres.sockets import hung_up
 from pynenc_pg.postgres.templates import check_schema_name, render
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pynenc_pg.postgres.listener import PgSubscription
 
 logger = logging.getLogger(__name__)
+_Connection = psycopg.Connection[tuple[Any, ...]]
 
 _TRIES: Final = 4
 #: Seconds a call may spend on getting a connection and on repeating itself; how much of it each
@@ -60,7 +62,8 @@ class PgDatabase:
         self._direct = direct_dsn
         self._pool_size = pool_size
         self._server: embedded.EmbeddedPostgres | None = None
-        self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] | None = None
+        self._pool: ConnectionPool[_Connection] | None = None
+        self._deadlines = Deadlines()
         self._pid = 0
         self._lock = threading.Lock()
         self._statements: dict[str, bytes] = {}
@@ -76,7 +79,7 @@ class PgDatabase:
                 self._server = embedded.from_dsn(self._given)
         return self._server.start()
 
-    def connect(self, purpose: str) -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, purpose: str) -> _Connection:
         """Open a session of its own, in autocommit; ``purpose`` shows in ``pg_stat_activity``.
 
         It goes round a pooler where a way is known (``direct_dsn``).
@@ -120,7 +123,7 @@ class PgDatabase:
                         connection.close()  # the pool forgets it and we have sent nothing
                         continue
                     sent = True
-                    return connection.execute(query, parameters, prepare=True).fetchall()
+                    return self._run(connection, query, parameters)
             except UnicodeEncodeError as error:  # the driver's own: half a surrogate pair
                 message = f"the database holds Unicode text alone: {error}"
                 raise DataRejectedError(message) from error
@@ -144,8 +147,19 @@ class PgDatabase:
             server, self._server = self._server, None
             if pool is not None and self._pid == os.getpid():
                 pool.close()
+                self._deadlines.close()
             if server is not None:
                 server.close()
+
+    def _run(
+        self, connection: _Connection, query: bytes, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        deadlines = self._deadlines
+        deadlines.begin(connection)
+        try:
+            return connection.execute(query, parameters, prepare=True).fetchall()
+        finally:
+            deadlines.end(connection)
 
     def _rendered(self, statement: str) -> bytes:
         query = self._statements.get(statement)
@@ -186,13 +200,15 @@ class PgDatabase:
         known = conninfo_to_dict(self.dsn)
         return ", ".join(f"{k}={known[k]}" for k in ("host", "port", "dbname") if known.get(k))
 
-    def _connections(self) -> ConnectionPool[psycopg.Connection[tuple[Any, ...]]]:
+    def _connections(self) -> ConnectionPool[_Connection]:
         if self._pool is None or self._pid != os.getpid():
             dsn = self.dsn
             with self._lock:
                 if self._pool is None or self._pid != os.getpid():
                     # After a fork the parent's pool is left alone: its sockets are the parent's.
                     self._pid = os.getpid()
+                    self._deadlines.close()
+                    self._deadlines = Deadlines()
                     self._pool = ConnectionPool(
                         dsn,
                         min_size=0,

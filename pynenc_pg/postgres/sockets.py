@@ -40,7 +40,7 @@ def hung_up(connection: psycopg.Connection[Any]) -> bool:
 @contextlib.contextmanager
 def answered(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Cut the connection when what runs in the block is not answered in time."""
-    timer = threading.Timer(_ANSWER, _hang_up, (connection,))
+    timer = threading.Timer(_ANSWER, hang_up, (connection,))
     timer.daemon = True
     timer.start()
     try:
@@ -49,7 +49,7 @@ def answered(connection: psycopg.Connection[Any]) -> Iterator[None]:
         timer.cancel()
 
 
-def _hang_up(connection: psycopg.Connection[Any]) -> None:
+def hang_up(connection: psycopg.Connection[Any]) -> None:
     """End the socket under whoever waits for it; closing it is left to them."""
     with (
         contextlib.suppress(OSError, psycopg.Error),

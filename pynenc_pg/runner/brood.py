@@ -83,17 +83,26 @@ class Brood:
         self._children: dict[int, Child] = {}  # by the descriptor of the link
         self._dying: dict[int, Child] = {}  # by pid: the link has ended, the exit code is to come
         self._changing = threading.Lock()  # of these two
-        self._selector = selectors.DefaultSelector()
-        self._alarm, self._bell = socket.socketpair()
         self._orders: deque[Callable[[], None]] = deque()
+        self._bell: socket.socket | None = None
         self._closed = False
-        self._nest = Nest(
-            scene, fork=fork, selector=self._selector, ended=self._ended, renewed=self._renewed
-        )
+        self._scene = scene
+        self._fork = fork
         self._thread = threading.Thread(target=self._run, name="pynenc-processes", daemon=True)
 
     def start(self) -> str:
         """Import the app where children come from; return why that failed."""
+        self._selector = selectors.DefaultSelector()
+        self._alarm, self._bell = socket.socketpair()
+        self._alarm.settimeout(0)
+        self._bell.settimeout(0)
+        self._nest = Nest(
+            self._scene,
+            fork=self._fork,
+            selector=self._selector,
+            ended=self._ended,
+            renewed=self._renewed,
+        )
         self._thread.start()
         self._nest.up.wait()
         return self._nest.failure
@@ -101,8 +110,9 @@ class Brood:
     def order(self, what: Callable[[], None]) -> None:
         """Have something done by the thread. Any thread."""
         self._orders.append(what)
-        with suppress(OSError):
-            self._bell.send(b"!")
+        if self._bell is not None:
+            with suppress(OSError):
+                self._bell.send(b"!")
 
     def renew(self) -> None:
         """Import the app anew; what is executed goes on with the code it began with. Any thread."""
@@ -131,8 +141,6 @@ class Brood:
     # --- the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._alarm.settimeout(0)
-        self._bell.settimeout(0)
         self._selector.register(self._alarm, selectors.EVENT_READ, self._heed)
         self._nest.start()
         while not self._closed:
@@ -262,8 +270,9 @@ class Brood:
             child.link.close()
         self._nest.close()
         self._selector.close()
-        self._alarm.close()
-        self._bell.close()
+        for end in (self._alarm, self._bell):
+            if end is not None:
+                end.close()
 
 
 def _how(code: int) -> str:

@@ -148,6 +148,7 @@ class _Service:
             abandon=self._abandon,
         )
         self._turns = Turns(self._conf)
+        self._up = False
         self._looks = 0
         self._drained = False  # the last claim left nothing, and no hint has come since
         self._suspects = Suspects(
@@ -172,13 +173,14 @@ class _Service:
     def run(self) -> None:
         """Serve until stopped or fenced."""
         try:
-            self._executor.start()
             self._home.start()
+            self._executor.start()
         except BaseException:
             self._executor.close()
             self._home.stop()
             raise
         self._writer.start()
+        self._up = True
         logger.info(
             "runner.started: %s", self._spec.runner_id, extra={"runner_id": self._spec.runner_id}
         )
@@ -196,7 +198,7 @@ class _Service:
             runner_id=self._spec.runner_id,
             running=max(0, self._executor.held() - waiting),  # they change meanwhile
             waiting=waiting,
-            since_heartbeat=self._home.since_heartbeat,
+            since_heartbeat=self._home.since_heartbeat if self._up else None,
             answered=self._home.answered,
             fenced=self._fenced.is_set(),
         )
@@ -310,7 +312,8 @@ class _Service:
     def _settled(self, ids: Collection[InvocationId]) -> None:
         """These are no longer ours. Called by the writer's thread, too."""
         self._strays.let_go(ids)
-        if self._suspects.settled(ids):
+        # Of a concurrency slot that has become free here, no hint may tell us.
+        if self._suspects.settled(ids) or not self._home.subscription.healthy:
             self._wake.set()
 
     def _give_back(self) -> None:

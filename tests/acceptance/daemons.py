@@ -83,6 +83,7 @@ class Folder:
     def environment(self) -> dict[str, str]:
         """What a daemon of this folder gets."""
         ours = {k: v for k, v in os.environ.items() if not k.startswith("PYNENC_")}
+        # Without bytecode: a change within a second would not be noticed.
         return {**ours, "PYNENC__POSTGRES__DSN": self.dsn, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:

@@ -99,9 +99,13 @@ def test_code_that_cannot_be_imported_is_not_taken(dsn: str, tmp_path: Path) -> 
 def _run(dsn: str, folder: Path, module: Path, text: str, runner: str) -> None:
     options = ("--runner", runner)
     log = folder / f"{runner}.log"
-    one = Worker(dsn, log, *options, app=f"{module}:app", PYNENC__RUNNER__MAX_PROCESSES="1")
+    environment = {
+        "PYNENC__RUNNER__MAX_PROCESSES": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # a change within a second would not be noticed
+    }
+    one = Worker(dsn, log, *options, app=f"{module}:app", **environment)
     try:
-        one.wait_until_up(dsn)
+        wait_for(lambda: "runner.started" in log.read_text(), one.explain)
         module.write_text("this is no Python\n")
         one.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "reload.failed" in log.read_text(), one.explain)

@@ -59,7 +59,6 @@ def test_connections_that_are_reset_at_random(site: Site) -> None:
 
 def test_a_stream_that_stands_still(site: Site) -> None:
     """A statement that is never answered, nor refused, has an end; and work goes on, once each."""
-    pytest.importorskip("pynenc_pg.postgres.deadlines", reason="calls of the pool have no end yet")
     patience = {"FAULTS_PATCH": '{"pynenc_pg.postgres.deadlines.SECONDS": 0.5}'}
     with Proxy(site.dsn) as proxy:
         worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **KEEN, **patience)
