@@ -92,7 +92,7 @@ def _nothing(_number: int, _frame: object) -> None:
 def leave() -> NoReturn:
     """End at once, whatever threads a task has left behind.
 
-    What the interpreter does at its end is the template's where one was forked.
+    What the interpreter does at its end is the fork server's where one was forked.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

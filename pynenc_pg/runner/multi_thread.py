@@ -19,8 +19,8 @@ from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.child import Link, Scene, spawn
 from pynenc_pg.runner.health import STUCK, Health, Pulse
 from pynenc_pg.runner.noise import Noise
+from pynenc_pg.runner.runner_process import Failed, RunnerProcess, Stop, Stopped
 from pynenc_pg.runner.scale import Scale
-from pynenc_pg.runner.worker import Failed, Stop, Stopped, Worker
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
@@ -212,7 +212,7 @@ class MultiThreadRunner(BaseRunner):
     def _populate(self) -> None:
         missing = self._scale.wanted - sum(m.current for m in self._members)
         for _ in range(missing if not self._backoff.left() else 0):
-            member = _Member(*spawn(Worker(self._scene)))
+            member = _Member(*spawn(RunnerProcess(self._scene)))
             self._members.append(member)
             hear = partial(self._hear, member)
             self._selector.register(member.link, selectors.EVENT_READ, hear)

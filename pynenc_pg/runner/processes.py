@@ -16,10 +16,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pynenc_pg.exceptions import ConfigError
-from pynenc_pg.runner.attempts import Begin, Done, Enter, Granted, Leave, MayWait
-from pynenc_pg.runner.brood import Brood, Child
 from pynenc_pg.runner.child import Scene
 from pynenc_pg.runner.executor import Executor, Parts
+from pynenc_pg.runner.process_pool import Child, ProcessPool
+from pynenc_pg.runner.task_process import Begin, Done, Enter, Granted, Leave, MayWait
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import Claimed
@@ -46,7 +46,7 @@ class Processes(Executor):
         self._ready: list[tuple[int, int, Claimed]] = []  # a heap: deepest first, then as claimed
         self._returning: deque[Child] = deque()
         self._placed = 0
-        self._brood = Brood(
+        self._pool = ProcessPool(
             Scene.here(self.engine.address()),
             fork=conf.start_method == "fork",
             places=self.places,
@@ -60,7 +60,7 @@ class Processes(Executor):
         Raises:
             ConfigError: it cannot be imported.
         """
-        failure = self._brood.start()
+        failure = self._pool.start()
         if failure:
             message = f"a process for tasks cannot import the app: {failure}"
             raise ConfigError(message)
@@ -70,17 +70,17 @@ class Processes(Executor):
         with self._lock:
             for one in claimed:
                 heappush(self._ready, (-one.depth, next(self._numbers), one))
-        self._brood.order(self._fill)
+        self._pool.order(self._fill)
 
     def held(self) -> int:
         """How many were handed out and have not ended."""
         with self._lock:
-            return len(self._ready) + sum(c.claimed is not None for c in self._brood.all())
+            return len(self._ready) + sum(c.claimed is not None for c in self._pool.all())
 
     def waiting(self) -> int:
         """How many of them wait for others, without a place."""
         with self._lock:
-            return sum(child.waiting for child in self._brood.all())
+            return sum(child.waiting for child in self._pool.all())
 
     def only_waiting(self) -> bool:
         """Whether all that has not ended waits for others, and no wait is over."""
@@ -89,7 +89,7 @@ class Processes(Executor):
     def stuck_for(self) -> float:
         """Seconds for which every place has been taken by one task while others wait for one."""
         with self._lock:
-            since = [child.began for child in self._brood.all() if child.placed]
+            since = [child.began for child in self._pool.all() if child.placed]
             stuck = self._ready and len(since) >= self.places
             return time.monotonic() - max(since) if stuck else 0.0
 
@@ -102,18 +102,18 @@ class Processes(Executor):
 
     def reload(self) -> bool:
         """Import the app anew; what runs goes on with the code it began with."""
-        self._brood.renew()
+        self._pool.renew()
         return True
 
     def close(self) -> list[Claimed]:
         """End all processes, with what they execute, which is given back."""
         self.closed = True
         with self._lock:
-            held = [c.claimed for c in self._brood.all() if c.claimed is not None]
-        self._brood.close()
+            held = [c.claimed for c in self._pool.all() if c.claimed is not None]
+        self._pool.close()
         return held
 
-    # --- the thread of the brood --------------------------------------------------------------
+    # --- the thread of the pool --------------------------------------------------------------
 
     def _fill(self) -> None:
         """Give the free places away. Those that come back are served before new work."""
@@ -123,8 +123,8 @@ class Processes(Executor):
                     child = self._returning.popleft()
                     child.waited += time.monotonic() - child.left_at
                     self._place(child, Granted())
-                elif self._ready and self._brood.idle:
-                    child = self._brood.idle.pop()  # others may have rested long enough to go
+                elif self._ready and self._pool.idle:
+                    child = self._pool.idle.pop()  # others may have rested long enough to go
                     child.claimed = heappop(self._ready)[2]
                     child.began, child.waited = time.monotonic(), 0.0
                     self._place(child, Begin(child.claimed, self.runner))
@@ -164,7 +164,7 @@ class Processes(Executor):
             child.claimed = None
         child.count += 1
         grown = 0 < self._most_memory < memory
-        self._brood.rest(child, worn=grown or child.count == self._most_tasks)
+        self._pool.rest(child, worn=grown or child.count == self._most_tasks)
         if self.held() - self.waiting() <= self.low_water:
             self.freed()
 

@@ -181,7 +181,8 @@ def hold(gate: str, begun: str) -> str:
 
 @app.task
 def hold_below(gate: str, begun: str) -> str:
-    """Wait for one that holds."""
+    """Leave a mark, then wait for one that holds."""
+    (Path(begun) / f"waits-{os.getpid()}").touch()
     return hold(gate, begun).result
 
 

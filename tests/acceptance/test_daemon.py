@@ -14,10 +14,13 @@ from tests.acceptance.daemons import MODULE, PROGRAM, SCRIPT, Folder, Start
 from tests.acceptance.workers import wait_for
 
 
-def _holding(folder: Folder, daemon_tasks: ModuleType) -> list[object]:
-    """Two calls that run until the gate is open."""
-    calls = [daemon_tasks.hold(folder.dsn) for _ in range(2)]
-    wait_for(lambda: folder.execute("select count(*) from begun") == [(2,)])
+IN_PROCESSES = ("MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner")
+
+
+def _holding(folder: Folder, daemon_tasks: ModuleType, count: int = 2) -> list[object]:
+    """So many calls that run until the gate is open."""
+    calls = [daemon_tasks.hold(folder.dsn) for _ in range(count)]
+    wait_for(lambda: folder.execute("select count(*) from begun") == [(count,)])
     return calls
 
 
@@ -47,6 +50,24 @@ def test_sighup_brings_new_code(
     assert daemon.stop() == 0, daemon.log()
     assert len(daemon.events("runner.started")) == 2
     assert len(daemon.events("runner.connections")) == 2
+
+
+@pytest.mark.parametrize(
+    "runner", ["MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner"]
+)
+def test_sighup_exchanges_processes(
+    runner: str, folder: Folder, daemon_tasks: ModuleType, start: Start
+) -> None:
+    """Processes with the new code take the place of the former ones; what runs ends as it began."""
+    daemon = start("--runner", runner, "--concurrency", "2")
+    assert daemon_tasks.release().result_or_raise(20) == 1
+    running = _holding(folder, daemon_tasks, 1)
+    folder.write(2)
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: daemon_tasks.release().result_or_raise(20) == 2, daemon.log)
+    _open_gate(folder)
+    assert [call.result_or_raise(20) for call in running] == [1]  # type: ignore[attr-defined]
+    assert daemon.stop() == 0, daemon.log()
 
 
 def test_sighup_again_and_again(folder: Folder, daemon_tasks: ModuleType, start: Start) -> None:

@@ -187,13 +187,30 @@ def test_a_death_is_noticed_though_the_task_has_forked(dsn: str, tmp_path: Path)
         assert time.monotonic() - began < 10, one.explain()
 
 
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_waiting_process_may_die(dsn: str, tmp_path: Path, runner: str) -> None:
+    """Killed while its task waits for another one: that is begun anew, and the wait is gone."""
+    gate, begun = tmp_path / "gate", tmp_path / "begun"
+    begun.mkdir()
+    with worker(dsn, tmp_path, runner) as one:
+        parent = tasks.hold_below(str(gate), str(begun))
+        wait_for(lambda: len(list(begun.iterdir())) == 2, one.explain)
+        wait_for(lambda: parent.status == "paused", one.explain)
+        [victim] = (mark.name for mark in begun.iterdir() if mark.name.startswith("waits-"))
+        os.kill(int(victim.removeprefix("waits-")), signal.SIGKILL)
+        wait_for(lambda: len(parent.attempts) == 2, one.explain)
+        gate.touch()
+        assert parent.result_or_raise(PATIENCE) == str(gate)
+        assert "running_recovery" in {str(entry.status) for entry in parent.history}
+
+
 @linux
-def test_the_template_may_die(dsn: str, tmp_path: Path) -> None:
+def test_the_fork_server_may_die(dsn: str, tmp_path: Path) -> None:
     """What forks is replaced when it is killed; what it had forked is begun anew."""
     with worker(dsn, tmp_path, "PersistentProcessRunner") as one:
         first = tasks.pid().result_or_raise(PATIENCE)
-        [template] = [pid for pid in descendants(one.pid) if first in descendants(pid)]
-        os.kill(template, signal.SIGKILL)
+        [server] = [pid for pid in descendants(one.pid) if first in descendants(pid)]
+        os.kill(server, signal.SIGKILL)
         wait_for(lambda: tasks.pid().result_or_raise(PATIENCE) != first, one.explain)
         assert tasks.fibonacci(4).result_or_raise(PATIENCE) == 3
 

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -21,6 +22,7 @@ from tests.support.sql import (
     cancel,
     claim,
     connect,
+    crash,
     finish,
     one,
     recover,
@@ -117,7 +119,8 @@ def test_opposite_orders_do_not_deadlock(  # noqa: C901 - three actors, told tog
                     start(mine, held[::-1], runner)
                     retry(mine, held[:1], runner, reason="snoozed")
                     release(mine, held[1:2], runner)
-                    finish(mine, held[2:], runner)
+                    crash(mine, held[2:3], runner, max_recoveries=1000) if held[2:] else None
+                    finish(mine, held[3:], runner)
                     cancel(mine, held[-1][0]) if len(held) > 7 else None
                 except psycopg.Error as error:
                     said[error.sqlstate or "?"] += 1
@@ -298,6 +301,37 @@ def test_a_dead_runner_is_not_forgotten_while_it_claims(c: Connection, other: Co
     assert recover(c)[0] == 1
     assert status_of(c, which) == "rerouted"
     assert one(c, "select count(*) from pynenc.runner where runner_id = 'late'") == 0
+
+
+@pytest.mark.parametrize("first", ["crash", "recover"])
+def test_a_crash_and_a_recovery_at_once_count_once(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor, first: str
+) -> None:
+    """Told by its runner and found by others at one moment, a death counts one recovery."""
+    held = dead_runner(c, 2)
+    told: Callable[[Connection], object] = lambda session: crash(session, held, "dead")  # noqa: E731
+    found: Callable[[Connection], object] = recover
+    one_way, other_way = (told, found) if first == "crash" else (found, told)
+    answer = while_held(other, c, pool, lambda: one_way(other), lambda: other_way(c))
+    if first == "recover":
+        assert answer == {i: "lost" for i, _ in held}
+    for invocation_id, _ in held:
+        assert state(c, invocation_id)["recoveries"] == 1
+        assert [s for _, s in history(c, invocation_id)][-2:] == ["running_recovery", "rerouted"]
+    assert gaps(c) == []
+
+
+def test_a_crash_after_the_end_changes_nothing(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """An end that is being written when the process dies counts; the crash is `lost`."""
+    held = dead_runner(c, 1)
+    answer = while_held(
+        other, c, pool, lambda: finish(other, held, "dead"), lambda: crash(c, held, "dead")
+    )
+    assert answer == {held[0][0]: "lost"}
+    assert status_of(c, held[0][0]) == "success"
+    assert gaps(c) == []
 
 
 def test_two_recovers_at_once_do_it_once(c: Connection, other: Connection) -> None:

@@ -14,19 +14,19 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pynenc_pg.runner.attempts import Attempts
 from pynenc_pg.runner.child import Link, Scene, leave, spawn
 from pynenc_pg.runner.orphan import die_with_parent
+from pynenc_pg.runner.task_process import TaskProcess
 
 _ORDER = b"!"
 
 
-class Template:
+class ForkServer:
     """The parent's end. Belongs to one thread, which must live as long as it."""
 
     def __init__(self, scene: Scene) -> None:
         """Start it; ``read`` tells when it is ready."""
-        self._process, link = spawn(_Template(scene))
+        self._process, link = spawn(_Role(scene))
         self._socket = socket.socket(fileno=os.dup(link.fileno()))
         link.close()
         self._unread = b""
@@ -77,7 +77,7 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class _Template:
+class _Role:
     """Its role."""
 
     scene: Scene
@@ -98,12 +98,12 @@ class _Template:
         child = _serve(control)
         if child is not None:
             gc.unfreeze()
-            Attempts(app).run(child)
+            TaskProcess(app).run(child)
             leave()
 
 
 def _serve(control: socket.socket) -> Link | None:
-    """Fork at each order. Returns in each child, with its link, and in the template at its end."""
+    """Fork at each order. Returns in each child, with its link, and in the server at its end."""
     receive, send = os.pipe()
     os.set_blocking(send, False)
     signal.set_wakeup_fd(send, warn_on_full_buffer=False)

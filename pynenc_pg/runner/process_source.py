@@ -1,4 +1,4 @@
-"""Where the processes of a runner come from: forked by a template, or fresh interpreters."""
+"""Where the processes of a runner come from: forked by a server, or fresh interpreters."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import subprocess
 import threading
 from collections.abc import Callable
 
-from pynenc_pg.runner.attempts import Lone
 from pynenc_pg.runner.backoff import Backoff
 from pynenc_pg.runner.child import Link, Scene, spawn
-from pynenc_pg.runner.forks import Template
+from pynenc_pg.runner.fork_server import ForkServer
+from pynenc_pg.runner.task_process import Lone
 
 logger = logging.getLogger(__name__)
 
 
-class Nest:
+class ProcessSource:
     """Used by one thread, which must live as long as the children."""
 
     def __init__(
@@ -37,9 +37,9 @@ class Nest:
         self._ended = ended
         self._renewed = renewed
         self._backoff = Backoff()
-        self._template: Template | None = None  # the one to fork from
-        self._coming: Template | None = None  # imports the app; the other one serves meanwhile
-        self._templates: set[Template] = set()  # those two, and former ones that have children
+        self._server: ForkServer | None = None  # the one to fork from
+        self._coming: ForkServer | None = None  # imports the app; the other one serves meanwhile
+        self._servers: set[ForkServer] = set()  # those two, and former ones that have children
         self._fresh: dict[Link, subprocess.Popen[bytes]] = {}
         self._leaving: list[subprocess.Popen[bytes]] = []
 
@@ -49,7 +49,7 @@ class Nest:
             self.up.set()
             self._renewed()
         elif self._coming is None:
-            self._coming = Template(self._scene)
+            self._coming = ForkServer(self._scene)
             self._watch(self._coming)
 
     def make(self) -> Link | None:
@@ -60,12 +60,12 @@ class Nest:
             process, link = spawn(Lone(self._scene))
             self._fresh[link] = process
             return link
-        if self._template is None:
+        if self._server is None:
             if self.up.is_set():
                 self.start()
             return None
         try:
-            return self._template.order()
+            return self._server.order()
         except OSError:  # it has died: its end is about to be read
             return None
 
@@ -99,38 +99,38 @@ class Nest:
 
     def close(self) -> None:
         """End what forks, and fresh interpreters."""
-        for template in list(self._templates):
-            self._drop(template)
-        self._template = self._coming = None
+        for server in list(self._servers):
+            self._drop(server)
+        self._server = self._coming = None
         for process in (*self._fresh.values(), *self._leaving):
             process.kill()
             process.wait()
 
-    # --- the template -------------------------------------------------------------------------
+    # --- the server that forks ----------------------------------------------------------------
 
-    def _watch(self, template: Template) -> None:
-        self._templates.add(template)
-        self._selector.register(template, selectors.EVENT_READ, lambda: self._heed(template))
+    def _watch(self, server: ForkServer) -> None:
+        self._servers.add(server)
+        self._selector.register(server, selectors.EVENT_READ, lambda: self._heed(server))
 
-    def _drop(self, template: Template) -> int:
-        self._templates.discard(template)
-        self._selector.unregister(template)
-        return template.close()
+    def _drop(self, server: ForkServer) -> int:
+        self._servers.discard(server)
+        self._selector.unregister(server)
+        return server.close()
 
-    def _heed(self, template: Template) -> None:
-        lines = template.read()
+    def _heed(self, server: ForkServer) -> None:
+        lines = server.read()
         for word, *rest in lines or ():
             if word == "ended":
                 self._ended(int(rest[0]), int(rest[1]))
             elif word == "ready":
-                self._ready(template, threads=int(rest[0]))
+                self._ready(server, threads=int(rest[0]))
             else:
                 self.failure = " ".join(rest)
         if lines is None:
-            self._lost(template)
+            self._lost(server)
 
-    def _ready(self, template: Template, *, threads: int) -> None:
-        former, self._template, self._coming = self._template, template, None
+    def _ready(self, server: ForkServer, *, threads: int) -> None:
+        former, self._server, self._coming = self._server, server, None
         self.failure = ""
         if threads:
             logger.warning(
@@ -140,29 +140,31 @@ class Nest:
                 threads,
             )
             self._fork = False
-            self._drop(template)
-            self._template = None
+            self._drop(server)
+            self._server = None
         if former is not None:
             former.retire()
             logger.info("process.renewed: new processes have the new code")
         self.up.set()
         self._renewed()
 
-    def _lost(self, template: Template) -> None:
-        code = self._drop(template)
-        if template is self._template:
-            self._template = None
+    def _lost(self, server: ForkServer) -> None:
+        code = self._drop(server)
+        if server is self._server:
+            self._server = None
             pause = self._backoff.failed()
             logger.error(
-                "process.template_died: exit code %d; another one is started in %.1f s", code, pause
+                "process.fork_server_died: exit code %d; another one is started in %.1f s",
+                code,
+                pause,
             )
-        elif template is self._coming:
+        elif server is self._coming:
             self._coming = None
             why = self.failure or f"exit code {code}"
-            if self._template is not None:
+            if self._server is not None:
                 logger.error("reload.failed: %s; the former code goes on", why)
             elif self.up.is_set():
                 pause = self._backoff.failed()
-                logger.error("process.template_failed: %s; again in %.1f s", why, pause)
+                logger.error("process.fork_server_failed: %s; again in %.1f s", why, pause)
             self.failure = why
             self.up.set()

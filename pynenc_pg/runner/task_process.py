@@ -81,12 +81,12 @@ class _Place:
 
     abandoned = False  # who is given back is killed
 
-    def __init__(self, attempts: Attempts) -> None:
-        self._attempts = attempts
+    def __init__(self, process: TaskProcess) -> None:
+        self._process = process
 
     def check(self) -> None:
         """Refuse a wait that the runner has no room for."""
-        refusal = self._attempts.ask(MayWait()).refusal
+        refusal = self._process.ask(MayWait()).refusal
         if refusal:
             raise TooManyWaitingError(refusal)
 
@@ -95,18 +95,18 @@ class _Place:
 
     def leave(self) -> None:
         """Give the place to another process."""
-        self._attempts.tell(Leave())
+        self._process.tell(Leave())
 
     def enter(self) -> None:
         """Wait until there is a place."""
-        self._attempts.ask(Enter())
+        self._process.ask(Enter())
 
     async def enter_async(self) -> None:
         """Wait until there is a place; the task's loop goes on."""
         await asyncio.to_thread(self.enter)
 
 
-class Attempts:
+class TaskProcess:
     """What executes. Tasks run in the main thread, as they would in a program of their own."""
 
     def __init__(self, app: Any) -> None:
@@ -178,7 +178,7 @@ class Lone:
 
     def run(self, link: Link) -> None:
         """Import the app, then execute."""
-        Attempts(self.scene.load()).run(link)
+        TaskProcess(self.scene.load()).run(link)
         leave()
 
 

@@ -19,7 +19,7 @@ REPORT_EVERY: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To the worker: let what runs finish in its time, or give it back at once."""
+    """To the child: let what runs finish in its time, or give it back at once."""
 
     at_once: bool = False
 
@@ -39,7 +39,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class RunnerProcess:
     """The role: a ``ThreadRunner`` that its parent stops. It sends ``Health`` now and then."""
 
     scene: Scene

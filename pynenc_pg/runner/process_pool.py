@@ -18,9 +18,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pynenc_pg.runner.attempts import Ready
 from pynenc_pg.runner.child import Link, Scene
-from pynenc_pg.runner.nest import Nest
+from pynenc_pg.runner.process_source import ProcessSource
+from pynenc_pg.runner.task_process import Ready
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import Claimed
@@ -63,7 +63,7 @@ class Child:
             self.link.send(message)
 
 
-class Brood:
+class ProcessPool:
     """Keeps a process for each place, beside those that wait."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Brood:
         self._alarm, self._bell = socket.socketpair()
         self._alarm.settimeout(0)
         self._bell.settimeout(0)
-        self._nest = Nest(
+        self._source = ProcessSource(
             self._scene,
             fork=self._fork,
             selector=self._selector,
@@ -104,8 +104,8 @@ class Brood:
             renewed=self._renewed,
         )
         self._thread.start()
-        self._nest.up.wait()
-        return self._nest.failure
+        self._source.up.wait()
+        return self._source.failure
 
     def order(self, what: Callable[[], None]) -> None:
         """Have something done by the thread. Any thread."""
@@ -116,7 +116,7 @@ class Brood:
 
     def renew(self) -> None:
         """Import the app anew; what is executed goes on with the code it began with. Any thread."""
-        self.order(self._nest.start)
+        self.order(self._source.start)
 
     def all(self) -> list[Child]:
         """Return those there are, and those whose death was not yet reported. Any thread."""
@@ -142,10 +142,10 @@ class Brood:
 
     def _run(self) -> None:
         self._selector.register(self._alarm, selectors.EVENT_READ, self._heed)
-        self._nest.start()
+        self._source.start()
         while not self._closed:
             try:
-                waits = (self._nest.wait(), self._surplus(), self._overdue())
+                waits = (self._source.wait(), self._surplus(), self._overdue())
                 timeout = min((each for each in waits if each is not None), default=None)
                 for key, _ in self._selector.select(timeout):
                     key.data()
@@ -164,7 +164,7 @@ class Brood:
 
     def _populate(self) -> None:
         for _ in range(self._places - self._not_waiting()):
-            link = self._nest.make()
+            link = self._source.make()
             if link is None:
                 return
             child = Child(link)
@@ -183,7 +183,7 @@ class Brood:
             return
         if isinstance(message, Ready):
             child.pid = message.pid
-            self._nest.alive()
+            self._source.alive()
             self.rest(child)
         self._heard(child, message)
 
@@ -212,7 +212,7 @@ class Brood:
         self._forget(child)
         child.tell(None)
         child.link.close()
-        self._nest.let_go(child.link)
+        self._source.let_go(child.link)
 
     def _forget(self, child: Child) -> None:
         self._selector.unregister(child.link)
@@ -228,10 +228,10 @@ class Brood:
             with self._changing:
                 self._dying[child.pid] = child
         self._forget(child)
-        code = self._nest.bury(child.link)
+        code = self._source.bury(child.link)
         child.link.close()
         if not child.pid:
-            self._nest.stillborn()
+            self._source.stillborn()
         elif code is not None:
             self._bury(child, _how(code))
         else:
@@ -268,7 +268,7 @@ class Brood:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
             child.link.close()
-        self._nest.close()
+        self._source.close()
         self._selector.close()
         for end in (self._alarm, self._bell):
             if end is not None:
