@@ -13,7 +13,6 @@ import pytest
 from tests.acceptance.daemons import MODULE, PROGRAM, SCRIPT, Folder, Start
 from tests.acceptance.workers import wait_for
 
-
 IN_PROCESSES = ("MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner")
 
 
