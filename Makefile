@@ -31,7 +31,7 @@ test: $(DEV) ## run the tests, without the long ones (ARGS="-k guard", WORKERS=2
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 test-long: $(DEV) ## run the tests that take minutes
-	@PYNENC_LONG_TESTS=1 $(BIN)/python -m pytest -m long $(ARGS)
+	@$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(DEV) ## lint, formatting, types, layers: what CI checks before the tests
 	@echo "== ruff check"

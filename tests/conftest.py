@@ -92,6 +92,6 @@ def database_dsn(server_dsn: str, template: str) -> Iterator[str]:
 def _database(server_dsn: str, template: str) -> Iterator[str]:
     name = f"test_{_RUN[:8]}_{_WORKER}_{next(_numbers)}".replace("-", "_")
     with psycopg.connect(server_dsn, autocommit=True) as admin:
-        admin.execute(f"create database {name} template {template} strategy wal_log")
+        admin.execute(f"create database {name} template {template} strategy file_copy")
         yield make_conninfo(server_dsn, dbname=name)
         admin.execute(f"drop database if exists {name} with (force)")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import psycopg
-import sqlalchemy.exc
 
 from pynenc_pg import exceptions as ours
 
@@ -52,7 +52,9 @@ RETRIABLE: Final = frozenset({"40001", "40P01", "55P03"})
 
 def translate(error: BaseException) -> BaseException:
     """Return our error for one of the driver's; anything else comes back as it is."""
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
+    # Only migrations import SQLAlchemy: before they do, no error can be one of its.
+    alchemy = sys.modules.get("sqlalchemy.exc")
+    if alchemy is not None and isinstance(error, alchemy.DBAPIError) and error.orig is not None:
         error = error.orig
     if isinstance(error, UnicodeError):  # text that is not Unicode never leaves the driver
         return ours.DataRejectedError(f"the database holds Unicode text alone: {error}")
@@ -92,5 +94,7 @@ def translated() -> Iterator[None]:
     """Turn what the driver raises in the block into ours, chained to the original."""
     try:
         yield
-    except (psycopg.Error, sqlalchemy.exc.DBAPIError, UnicodeError) as error:
-        raise translate(error) from error
+    except Exception as error:
+        if (translation := translate(error)) is error:
+            raise
+        raise translation from error

@@ -46,11 +46,11 @@ class Worker:
             if "runner.started" in self.log.read_text():
                 return True
             assert self.process.poll() is None, self.explain()
-            with psycopg.connect(dsn, autocommit=True) as connection:
-                query = "select 1 from pynenc.runner where pid = %s and dead_at is null"
-                return connection.execute(query, (self.pid,)).fetchone() is not None
+            query = "select 1 from pynenc.runner where pid = %s and dead_at is null"
+            return connection.execute(query, (self.pid,)).fetchone() is not None
 
-        wait_for(registered, self.explain)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            wait_for(registered, self.explain)
 
     def kill(self) -> None:
         """``kill -9``."""
@@ -96,6 +96,8 @@ def wait_for(
 ) -> None:
     """Wait for something another process does."""
     deadline = time.monotonic() + timeout
+    pause = 0.005
     while not condition():
         assert time.monotonic() < deadline, explain()
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.05)

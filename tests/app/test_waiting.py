@@ -55,17 +55,18 @@ def statuses(invocation: Any) -> list[InvocationStatus]:
     return [entry.status for entry in invocation.history]
 
 
-def test_fibonacci_with_two_slots(run: Run) -> None:
+@pytest.mark.parametrize(("n", "result"), [(11, 89), pytest.param(15, 610, marks=pytest.mark.long)])
+def test_fibonacci_with_two_slots(run: Run, n: int, result: int) -> None:
     """The guide's example: each call waits for two others, and two slots are enough."""
     with run(concurrency=2):
-        assert tasks.fibonacci(15).result_or_raise(120) == 610
+        assert tasks.fibonacci(n).result_or_raise(120) == result
     assert tasks.threads[0] < 80
 
 
 def test_eager_fibonacci_with_two_slots(run: Run) -> None:
     """Also where both are called before the first is waited for."""
     with run(concurrency=2):
-        assert tasks.eager_fibonacci(11).result_or_raise(120) == 89
+        assert tasks.eager_fibonacci(9).result_or_raise(120) == 34
 
 
 def test_a_chain_200_deep(run: Run) -> None:

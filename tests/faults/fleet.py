@@ -61,11 +61,11 @@ class Worker:
         """Wait until it has registered, with its lock where it takes one."""
 
         def registered() -> bool:
-            with psycopg.connect(dsn, autocommit=True) as connection:
-                query = "select 1 from pynenc.runner where pid = %s and dead_at is null"
-                return connection.execute(query, (self.pid,)).fetchone() is not None
+            query = "select 1 from pynenc.runner where pid = %s and dead_at is null"
+            return connection.execute(query, (self.pid,)).fetchone() is not None
 
-        wait_for(registered, self.explain)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            wait_for(registered, self.explain)
         return self
 
     def explain(self) -> str:

@@ -1,6 +1,6 @@
 """The life of an embedded server: who starts it, who shares it, when it stops, what it survives.
 
-Real servers in throw-away folders. ``PYNENC_LONG_TESTS=1`` makes the kill loop longer.
+Real servers in throw-away folders.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REPOSITORY = Path(__file__).parents[2]
-ROUNDS = 50 if os.environ.get("PYNENC_LONG_TESTS") else 10
 
 HOLD = """
 import sys
@@ -427,11 +426,12 @@ def test_pid_file_that_lies(home: Path) -> None:
         assert answers(server.dsn)
 
 
-def test_killed_at_random_moments(home: Path) -> None:
+@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.long)])
+def test_killed_at_random_moments(home: Path, rounds: int) -> None:
     """However far a boot had come when its process was killed, the next one works, none leaks."""
     seed = random.randrange(1_000_000)
     chance = random.Random(seed)
-    for number in range(ROUNDS):
+    for number in range(rounds):
         cold = number % 4 == 0
         if cold:
             shutil.rmtree(home, ignore_errors=True)
