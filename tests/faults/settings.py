@@ -10,12 +10,14 @@ def _runner(**values: float) -> dict[str, str]:
 
 
 #: The death of a process is noticed soon, by its lock; the lease is as it is.
-KEEN: Final = _runner(grace=0.2, sweep=0.1, poll=0.2, poll_without_listen=0.2)
+SWEEP: Final = 0.2
+POLL: Final = 0.4
+KEEN: Final = _runner(grace=0.2, sweep=SWEEP, poll=POLL, poll_without_listen=POLL)
 #: The lease is short, too: who stands still or is cut off is replaced soon.
 LEASE: Final = 1.0
 MARGIN: Final = 0.2
 HASTY: Final = KEEN | _runner(heartbeat=0.2, lease=LEASE, lease_margin=MARGIN)
 #: Seconds from the last beat to the second beginning, by the promise: lease, sweep and poll.
-HASTY_BOUND: Final = LEASE + 0.1 + 0.2
+HASTY_BOUND: Final = LEASE + SWEEP + POLL
 #: What a test adds to a promise for a machine of two cores that does other things, too.
 SLACK: Final = 1.5

@@ -15,10 +15,10 @@ from tests.faults.site import Site
 from tests.support.limits import most_at_once, most_begun, most_overlapping, spans_of_runs
 
 SEED = 20_261_126
-WORKERS = 8
-KEYS = 40
+WORKERS = 5
+KEYS = 24
 CALLS = 14  # of each key
-KILLS = 14
+KILLS = 9
 #: Seconds between two deaths.
 PACE = 0.3
 SETTINGS = {
@@ -31,7 +31,7 @@ SETTINGS = {
 
 
 def test_no_key_has_more_at_work_than_slots_while_workers_die(site: Site) -> None:
-    """Of 40 keys with one to three slots none is ever exceeded, and all that was accepted ends."""
+    """Of 24 keys with one to three slots none is ever exceeded, and all that was accepted ends."""
     chance = random.Random(SEED)
     started = [site.fleet.launch(**SETTINGS) for _ in range(WORKERS)]
     for worker in started:

@@ -45,7 +45,7 @@ def test_workers_that_leave_under_load_spend_nothing(site: Site) -> None:
             began = time.monotonic()
             assert worker.stop() == 0, worker.explain()
             assert time.monotonic() - began < 10
-            site.fleet.launch(**KEEN)
+            site.fleet.start(**KEEN)
     every = site.ledger.acknowledged
     assert set(long) < set(every)
     site.wait_for_success(every)
