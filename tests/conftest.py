@@ -55,7 +55,7 @@ def server_dsn() -> Iterator[str]:
             yield container.get_connection_url()
     else:
         _HOME.mkdir(mode=0o755, exist_ok=True)
-        with EmbeddedPostgres(_HOME, durable=False) as server:
+        with EmbeddedPostgres(_HOME / _WORKER, durable=False) as server:
             yield server.dsn
 
 
