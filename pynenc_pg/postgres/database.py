@@ -205,10 +205,11 @@ class PgDatabase:
             dsn = self.dsn
             with self._lock:
                 if self._pool is None or self._pid != os.getpid():
-                    # After a fork the parent's pool is left alone: its sockets are the parent's.
-                    self._pid = os.getpid()
-                    self._deadlines.close()
-                    self._deadlines = Deadlines()
+                    # After a fork the parent's pool is left alone: its sockets are the parent's,
+                    # and so is what runs over them.
+                    if self._pid != os.getpid():
+                        self._pid = os.getpid()
+                        self._deadlines = Deadlines()
                     self._pool = ConnectionPool(
                         dsn,
                         min_size=0,

@@ -18,36 +18,39 @@ class Deadlines:
     """Cuts connections whose statements take too long. One thread looks, now and then."""
 
     def __init__(self) -> None:
-        """The thread is started with the first statement."""
+        """The thread comes with a statement, and goes when it finds none."""
         self._running: dict[psycopg.Connection[Any], float] = {}
-        self._over = threading.Event()
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
+        self._look = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self, connection: psycopg.Connection[Any]) -> None:
         """A statement is sent."""
-        if self._thread is None:
-            self._start()
-        self._running[connection] = time.monotonic()
-
-    def end(self, connection: psycopg.Connection[Any]) -> None:
-        """It was answered, or refused."""
-        self._running.pop(connection, None)
-
-    def close(self) -> None:
-        """End the thread."""
-        self._over.set()
-
-    def _start(self) -> None:
-        with self._starting:
+        with self._changing:
+            self._running[connection] = time.monotonic()
             if self._thread is None:
                 name = "pynenc-deadlines"
                 self._thread = threading.Thread(target=self._watch, name=name, daemon=True)
                 self._thread.start()
 
+    def end(self, connection: psycopg.Connection[Any]) -> None:
+        """It was answered, or refused."""
+        with self._changing:
+            del self._running[connection]
+
+    def close(self) -> None:
+        """Let the thread go now. What is under way keeps its end."""
+        self._look.set()
+
     def _watch(self) -> None:
-        while not self._over.wait(SECONDS / 4):
-            late = time.monotonic() - SECONDS
-            for connection, since in list(self._running.items()):
-                if since < late:
-                    hang_up(connection)
+        while True:
+            self._look.wait(SECONDS / 4)
+            self._look.clear()
+            with self._changing:
+                if not self._running:
+                    self._thread = None
+                    return
+                latest = time.monotonic() - SECONDS
+                late = [one for one, since in self._running.items() if since < latest]
+            for connection in late:
+                hang_up(connection)

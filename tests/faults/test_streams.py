@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pynenc_pg.postgres import deadlines
+from pynenc_pg.postgres.database import PgDatabase
+from tests.acceptance.workers import wait_for
 from tests.faults import tasks
 from tests.faults.load import load
 from tests.faults.proxy import Proxy
@@ -74,3 +78,20 @@ def test_a_stream_that_stands_still(site: Site) -> None:
         assert "fenced" not in worker.said()
         site.fleet.stop()
     site.check()  # what the proxy held is gone now
+
+
+def test_a_call_that_hangs_when_the_others_move_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that stands still has an end, also when its sessions were given up meanwhile."""
+    monkeypatch.setattr(deadlines, "SECONDS", 0.5)
+    with Proxy(site.dsn) as proxy, ThreadPoolExecutor(1) as pool:
+        database = PgDatabase(proxy.dsn, app_id="any")
+        assert database.call("select 1") == [(1,)]
+        assert proxy.freeze("pynenc")
+        hanging = pool.submit(database.call, "select 2")
+        wait_for(lambda: bool(database._deadlines._running))
+        database._empty()  # as after a failover
+        assert database.call("select 3") == [(3,)]
+        assert hanging.result(10) == [(2,)]
+        database.close()
