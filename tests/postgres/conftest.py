@@ -1,13 +1,19 @@
-"""Sessions for races: our own, the other side's, and threads for what has to wait."""
+"""Sessions for races and for the guard, threads for what has to wait, a folder for a server."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.support.sql import Connection, connect, register_runner
+from tests.postgres.embedded_users import eventually, running
+from tests.support.plain_sql import undone
+from tests.support.sql import Connection, connect, register_runner, temporary_database
 
 
 @pytest.fixture
@@ -30,3 +36,31 @@ def pool() -> Iterator[ThreadPoolExecutor]:
     """Threads for what has to wait."""
     with ThreadPoolExecutor(16) as pool:
         yield pool
+
+
+@pytest.fixture(scope="module")
+def session(server_dsn: str, template: str) -> Iterator[Connection]:
+    """One session on one database: each test undoes what it did."""
+    with temporary_database(server_dsn, template) as dsn, connect(dsn) as connection:
+        yield connection
+
+
+@pytest.fixture
+def connection(session: Connection) -> Iterator[Connection]:
+    """A transaction that is rolled back."""
+    with undone(session):
+        yield session
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Name a folder for a server; as root it lies where the server's account can go."""
+    if os.geteuid():
+        folder = tmp_path / "home"
+    else:
+        outer = Path(tempfile.mkdtemp(prefix="pynenc_pg-test-", dir="/var/tmp"))
+        outer.chmod(0o711)
+        folder = outer / "home"
+    yield folder
+    eventually(lambda: not running(folder), 10)
+    shutil.rmtree(folder if os.geteuid() else folder.parent, ignore_errors=True)

@@ -6,135 +6,28 @@ Real servers in throw-away folders.
 from __future__ import annotations
 
 import os
-import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from pynenc_pg.exceptions import EmbeddedServerError
 from pynenc_pg.postgres.embedded import EmbeddedPostgres, locks, server
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-REPOSITORY = Path(__file__).parents[2]
-
-HOLD = """
-import sys
-from pynenc_pg.postgres.embedded import EmbeddedPostgres
-server = EmbeddedPostgres(sys.argv[1], durable=False)
-print("ready to start", flush=True)
-print(server.start(), flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """Name a folder for a server; as root it lies where the server's account can go."""
-    if os.geteuid():
-        folder = tmp_path / "home"
-    else:
-        outer = Path(tempfile.mkdtemp(prefix="pynenc_pg-test-", dir="/var/tmp"))
-        outer.chmod(0o711)
-        folder = outer / "home"
-    yield folder
-    eventually(lambda: not running(folder), 10)
-    shutil.rmtree(folder if os.geteuid() else folder.parent, ignore_errors=True)
-
-
-def eventually(holds: Callable[[], bool], seconds: float) -> float:
-    """Wait until *holds*, and tell how long it took; fail after *seconds*."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s"
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
-def running(home: Path) -> dict[int, str]:
-    """List supervisors, servers and initdbs on *home*, by their command lines."""
-    lines: dict[int, str] = {}
-    if Path("/proc/self").exists():
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            lines[int(entry.name)] = os.fsdecode(command.replace(b"\0", b" "))
-    else:
-        listing = subprocess.check_output(["ps", "-ww", "-axo", "pid=,args="], text=True)
-        for line in listing.splitlines():
-            pid, _, words = line.strip().partition(" ")
-            lines[int(pid)] = words
-    marks = (f"{home.resolve()}/data-", f"{home.resolve()}/init-")
-    return {pid: words for pid, words in lines.items() if any(mark in words for mark in marks)}
-
-
-def supervisor_pid(home: Path) -> int:
-    """Return the pid of the one supervisor."""
-    (pid,) = [pid for pid, words in running(home).items() if "supervisor.py" in words]
-    return pid
-
-
-def postmaster_pid(home: Path) -> int:
-    """Return the pid of the one server."""
-    (pid,) = [pid for pid, words in running(home).items() if "supervisor.py" not in words]
-    return pid
-
-
-@contextmanager
-def user(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that uses the server until its standard input is closed."""
-    with starting_user(home) as process:
-        assert process.stdout
-        assert process.stdout.readline().startswith("postgresql://")
-        yield process
-
-
-@contextmanager
-def starting_user(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that is about to start the server."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(home)],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "ready to start\n"
-            yield process
-        finally:
-            process.kill()
-
-
-def ask(dsn: str, sql: str) -> object:
-    """Run one statement in a connection of its own; return its first value, if any."""
-    with psycopg.connect(dsn) as connection:
-        cursor = connection.execute(sql.encode())
-        row = cursor.fetchone() if cursor.description else None
-    return row[0] if row else None
-
-
-def answers(dsn: str) -> bool:
-    """Whether a new client is served."""
-    try:
-        return ask(dsn, "SELECT 1") == 1
-    except psycopg.OperationalError:
-        return False
-
+from tests.postgres.embedded_users import (
+    HOLD,
+    REPOSITORY,
+    answers,
+    ask,
+    eventually,
+    postmaster_pid,
+    running,
+    supervisor_pid,
+    user,
+)
 
 # --- start and stop ---------------------------------------------------------------------------
 
@@ -333,114 +226,3 @@ def test_forked_child_can_be_a_user(home: Path) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         time.sleep(0.5)
         assert answers(server.dsn)
-
-
-# --- faults -----------------------------------------------------------------------------------
-
-
-def test_killed_server_comes_back(home: Path) -> None:
-    """After kill -9 of PostgreSQL its users are served again within two seconds, nothing lost."""
-    with EmbeddedPostgres(home) as server:
-        ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
-        killed = postmaster_pid(home)
-        os.kill(killed, signal.SIGKILL)
-        eventually(lambda: killed not in running(home), 5)
-        assert eventually(lambda: answers(server.dsn), 10) < 2
-        assert ask(server.dsn, "SELECT n FROM kept") == 42
-        assert postmaster_pid(home) != killed
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found on Linux")
-def test_busy_session_of_a_killed_server(home: Path) -> None:
-    """A session that never looks up from its work does not keep a killed server down."""
-    with EmbeddedPostgres(home, durable=False) as server:
-        with psycopg.connect(server.dsn) as busy:
-            busy.pgconn.send_query(b"DO 'BEGIN LOOP END LOOP; END'")
-            working = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %LOOP%'"
-            eventually(lambda: ask(server.dsn, working) == 1, 5)
-            os.kill(postmaster_pid(home), signal.SIGKILL)
-            busy.close()
-        assert eventually(lambda: answers(server.dsn), 10) < 2
-
-
-def test_threads_share_one_object(home: Path) -> None:
-    """Threads that start the same object at once all get its DSN."""
-    server = EmbeddedPostgres(home, durable=False)
-    with ThreadPoolExecutor(4) as pool:
-        assert {*pool.map(lambda _: server.start(), range(4))} == {server.dsn}
-    assert answers(server.dsn)
-    server.close()
-    assert eventually(lambda: not running(home), 5) < 1
-
-
-def test_killed_supervisor(home: Path) -> None:
-    """After kill -9 of the supervisor start works again at once, and nothing is left in the end."""
-    with EmbeddedPostgres(home) as server:
-        ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
-        killed = supervisor_pid(home)
-        os.kill(killed, signal.SIGKILL)
-        eventually(lambda: killed not in running(home), 5)
-        began = time.monotonic()
-        server.start()
-        assert time.monotonic() - began < 2
-        assert ask(server.dsn, "SELECT n FROM kept") == 42
-        assert supervisor_pid(home) != killed
-    assert eventually(lambda: not running(home), 5) < 1
-
-
-def test_supervisor_told_to_stop(home: Path) -> None:
-    """SIGTERM to the supervisor (a machine shutting down) stops the server in order."""
-    with EmbeddedPostgres(home, durable=False) as server:
-        os.kill(supervisor_pid(home), signal.SIGTERM)
-        eventually(lambda: not running(home), 5)
-        assert "database system is shut down" in (home / "server.log").read_text()
-        assert answers(server.start())
-
-
-def test_killed_in_the_middle_of_initdb(home: Path) -> None:
-    """A half-made database is never taken for one; what is left of it goes away."""
-    with starting_user(home) as process:
-        eventually(lambda: bool(list(home.glob("init-*/base"))), 10)
-        process.kill()
-        process.wait()
-    assert not list(home.glob("data-*"))
-    with EmbeddedPostgres(home, durable=False) as server:
-        assert answers(server.dsn)
-    eventually(lambda: not running(home), 5)
-    with EmbeddedPostgres(home, durable=False):
-        assert not list(home.glob("init-*"))
-
-
-def test_pid_file_that_lies(home: Path) -> None:
-    """Pid files whose number now belongs to another program do not stop a start."""
-    with EmbeddedPostgres(home, durable=False) as server:
-        data, sockets = home / f"data-{server.binaries.version}", home / "socket"
-        files = {
-            file: file.read_text()
-            for file in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock")
-        }
-    eventually(lambda: not running(home), 5)
-    for file, text in files.items():
-        file.write_text(text.replace(text.split("\n", 1)[0], str(os.getpid()), 1))
-    with EmbeddedPostgres(home, durable=False) as server:
-        assert answers(server.dsn)
-
-
-@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.long)])
-def test_killed_at_random_moments(home: Path, rounds: int) -> None:
-    """However far a boot had come when its process was killed, the next one works, none leaks."""
-    seed = random.randrange(1_000_000)
-    chance = random.Random(seed)
-    for number in range(rounds):
-        cold = number % 4 == 0
-        if cold:
-            shutil.rmtree(home, ignore_errors=True)
-        with starting_user(home) as process:
-            time.sleep(chance.uniform(0, 0.7 if cold else 0.15))
-            process.kill()
-            process.wait()
-        if number % 2:
-            eventually(lambda: not running(home), 5)
-        with EmbeddedPostgres(home, durable=False) as server:
-            assert answers(server.dsn), f"round {number}, seed {seed}"
-        eventually(lambda: not running(home), 5)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
 from pynenc_pg.domain.ids import new_invocation_id
-from pynenc_pg.invocation.status import TRANSITIONS, InvocationStatus, Reason, is_legal
+from pynenc_pg.invocation.status import TRANSITIONS, InvocationStatus
+from tests.support.pairs import LEGAL, REASONS, a_reason, legal, refused
 from tests.support.plain_sql import (
     end,
     history,
@@ -17,67 +17,17 @@ from tests.support.plain_sql import (
     refusal,
     state,
     step,
-    take_slot,
-    undone,
     write,
 )
 from tests.support.sql import (
     APP,
-    AVAILABLE,
     FINAL,
     LIVE,
     OWNED,
     STATUSES,
     Connection,
-    connect,
     register,
-    temporary_database,
 )
-
-REASONS = (None, "nonsense", *(str(reason) for reason in Reason))
-
-
-@pytest.fixture(scope="module")
-def session(server_dsn: str, template: str) -> Iterator[Connection]:
-    """One session on one database for all pairs: each test undoes what it did."""
-    with temporary_database(server_dsn, template) as dsn, connect(dsn) as connection:
-        yield connection
-
-
-@pytest.fixture
-def connection(session: Connection) -> Iterator[Connection]:
-    """A transaction that is rolled back."""
-    with undone(session):
-        yield session
-
-
-def legal(before: str, after: str, reason: str | None) -> bool:
-    """Ask the Python table."""
-    return is_legal(InvocationStatus(before), InvocationStatus(after), reason)
-
-
-def a_reason(before: str, after: str) -> str | None:
-    """Return a reason that makes a legal pair legal."""
-    wanted = TRANSITIONS[InvocationStatus(before)][InvocationStatus(after)]
-    return str(min(wanted)) if wanted else None
-
-
-LEGAL = [
-    (b, a)
-    for b in LIVE
-    for a in STATUSES
-    if InvocationStatus(b).can_transition_to(InvocationStatus(a))
-]
-
-
-def refused(error: psycopg.Error | None, before: str, after: str, *codes: str) -> None:
-    """Assert a refusal with one of these SQLSTATEs (any PN if none is given), naming both."""
-    said = f"{before} -> {after}"
-    assert error is not None, f"{said} passed"
-    assert error.sqlstate is not None
-    assert error.sqlstate.startswith("PN"), f"{said}: {error.sqlstate} {error}"
-    assert not codes or error.sqlstate in codes, f"{said}: {error.sqlstate} {error}"
-    assert said in str(error), f"{said}: {error}"
 
 
 @pytest.mark.parametrize("before", LIVE)
@@ -305,113 +255,6 @@ def test_owner_and_lease_change_with_a_claim_or_an_end_alone(
     for columns in wrong:
         error = refusal(connection, lambda c=columns: write(connection, invocation_id, right | c))
         refused(error, before, after, "PN002", "PN003")
-
-
-@pytest.mark.parametrize(("before", "after"), [(b, a) for b, a in LEGAL if a not in FINAL])
-def test_what_goes_with_a_step_must_agree(connection: Connection, before: str, after: str) -> None:
-    """A wrong revision, previous status, counter, time, id, app or lane is refused."""
-    [laned] = register(connection, lanes=["k"], slots=1)
-    lane = state(connection, laned)["lane"]
-    invocation_id, *_ = put_into(connection, before)
-    row = state(connection, invocation_id)
-    right = step(row, after, a_reason(before, after))
-    proof = {"proof": right["proof"] + 1} if "proof" in right else {}
-    code = "PN003"
-    for wrong in (
-        {"rev": right["rev"] + 1} | proof,
-        {"previous_status": None},
-        {"previous_status": "killed" if before != "killed" else "retry"},
-        {"retries": right["retries"] + 1},
-        {"recoveries": right["recoveries"] + 1},
-        {"app_id": "other"},
-        {"lane": lane},
-        {"invocation_id": "01890000-0000-7000-8000-000000000000"},
-    ):
-        error = refusal(connection, lambda w=wrong: write(connection, invocation_id, right | w))
-        refused(
-            error, before, after, "PN007" if {"lane"} == set(wrong) and after == "pending" else code
-        )
-
-    def back_in_time() -> None:
-        connection.execute("set constraints all immediate")
-        names = ", ".join(f"{name} = %({name})s" for name in right if name != "lease")
-        lease = ", lease = nextval('lease_seq')" if "lease" in right else ""
-        connection.execute(
-            f"update invocation_state set {names}{lease}, "
-            "status_at = status_at - interval '1 us' where invocation_id = %(id)s",
-            {k: v for k, v in right.items() if k != "lease"} | {"id": invocation_id},
-        )
-
-    refused(refusal(connection, back_in_time), before, after, "PN003")
-
-
-@pytest.mark.parametrize("before", LIVE)
-def test_a_change_without_a_status_change_leaves_rev_and_history_alone(
-    connection: Connection, before: str
-) -> None:
-    """Ranks, awaited, requests to cancel may change; owner, lease, rev, counters, times may not."""
-    invocation_id, lease, rev = put_into(connection, before)
-    told = history(connection, invocation_id)
-    same = {"previous_status": before}
-
-    def change(columns: dict[str, Any]) -> None:
-        names = ", ".join(f"{name} = %({name})s" for name in columns)
-        connection.execute(
-            f"update invocation_state set {names} where invocation_id = %(this)s",
-            columns | {"this": invocation_id},
-        )
-
-    change(same | {"awaited": 1, "rank": 3.0, "cancel_requested_at": "2030-01-01"})
-    change(same | {"registration_key": None})
-    after = state(connection, invocation_id)
-    assert (after["rev"], after["lease"], after["awaited"]) == (rev, lease, 1)
-    assert history(connection, invocation_id) == told
-    for wrong in (
-        {"rev": rev + 1},
-        {"runner_id": "thief"},
-        {"lease": 10**9},
-        {"proof": 10**9},
-        {"retries": 7},
-        {"recoveries": 7},
-        {"status_at": "2030-01-01"},
-        {"app_id": "other"},
-        {"registration_key": "late"},
-        {"registration_key": ""},
-        {"previous_status": None},
-    ):
-        refused(
-            refusal(connection, lambda w=wrong: change(same | w)), before, before, "PN002", "PN003"
-        )
-
-
-@pytest.mark.parametrize("before", AVAILABLE)
-def test_keyed_work_is_claimed_with_a_slot_of_its_own_lane_only(
-    connection: Connection, before: str
-) -> None:
-    """Without a slot, or with one of another lane, the claim is refused."""
-    invocation_id, *_ = put_into(connection, before, lane="k")
-    connection.execute("delete from slot")
-    right = step(state(connection, invocation_id), "pending")
-    claim = lambda: write(connection, invocation_id, right)  # noqa: E731 - one expression, used thrice
-    refused(refusal(connection, claim), before, "pending", "PN007")
-    register(connection, lanes=["other"], slots=5)
-    with connection.transaction(force_rollback=True):
-        connection.execute(
-            "insert into slot select lane_id, 1, %s from lane where key = 'other'", (invocation_id,)
-        )
-        refused(refusal(connection, claim), before, "pending", "PN007")
-    take_slot(connection, invocation_id)
-    assert refusal(connection, claim) is None
-
-
-@pytest.mark.parametrize("before", OWNED)
-def test_an_owned_invocation_keeps_its_slot(connection: Connection, before: str) -> None:
-    """The slot of owned work cannot be deleted; that of others can."""
-    invocation_id, *_ = put_into(connection, before, lane="k")
-    error = refusal(connection, lambda: connection.execute("delete from slot"))
-    assert error is not None
-    assert error.sqlstate == "PN007"
-    assert invocation_id in str(error)
 
 
 def test_python_sql_and_rows_say_the_same(connection: Connection) -> None:

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
 
-from tests.support.plain_sql import gaps, history, put_into, refusal, state, step, undone, write
+from tests.support.plain_sql import (
+    code,
+    history,
+    put_into,
+    refusal,
+    run,
+    state,
+    step,
+    undone,
+    write,
+)
 from tests.support.sql import (
     Connection,
     claim,
-    connect,
     finish,
     one,
     register,
     register_runner,
     retry,
     start,
-    temporary_database,
 )
 
 KEPT = ("invocation", "invocation_outcome", "invocation_error", "invocation_history")
-
-
-@pytest.fixture(scope="module")
-def session(server_dsn: str, template: str) -> Iterator[Connection]:
-    """One session on one database: each test undoes what it did."""
-    with temporary_database(server_dsn, template) as dsn, connect(dsn) as connection:
-        yield connection
-
-
-@pytest.fixture
-def connection(session: Connection) -> Iterator[Connection]:
-    """A transaction that is rolled back."""
-    with undone(session):
-        yield session
 
 
 @pytest.fixture
@@ -53,19 +44,9 @@ def ended(connection: Connection) -> str:
     return invocation_id
 
 
-def code(error: psycopg.Error | None) -> str | None:
-    """Return the SQLSTATE of a refusal; None if there was none."""
-    return error.sqlstate if error else None
-
-
 def partition_of(connection: Connection, table: str) -> str:
     """Return the partition that holds a table's only rows."""
     return str(one(connection, f"select tableoid::regclass from {table} limit 1"))
-
-
-def run(connection: Connection, statement: str) -> str | None:
-    """Return the SQLSTATE a statement is refused with; it is undone."""
-    return code(refusal(connection, lambda: connection.execute(statement.encode())))
 
 
 @pytest.mark.parametrize("table", KEPT)
@@ -366,78 +347,6 @@ def test_purge_leaves_nothing_of_the_app_and_all_of_the_others(connection: Conne
     assert one(connection, "select purge('test')") == 0
     assert run(connection, "delete from invocation_history") == "PN004"
     assert run(connection, "delete from invocation_state") == "PN006"
-
-
-def test_a_pass_of_another_transaction_opens_nothing(database_dsn: str) -> None:
-    """The pass that purge writes for itself names its transaction and ends with it."""
-    with connect(database_dsn) as connection:
-        put_into(connection, "running")
-        with connection.transaction():
-            connection.execute("select purge('nobody')")
-            mine = one(connection, "select pg_current_xact_id()::text")
-            assert one(connection, "select current_setting('pynenc.purge', true)") == ""
-            assert run(connection, "delete from invocation_history") == "PN004"
-        connection.execute("select set_config('pynenc.purge', %s, false)", (mine,))
-        assert run(connection, "delete from invocation_history") == "PN004"
-        assert run(connection, "delete from invocation_state") == "PN006"
-        assert run(connection, "truncate invocation_outcome") == "PN004"
-
-
-def test_a_verb_writes_history_whatever_the_caller_has_set(database_dsn: str) -> None:
-    """A caller who writes itself the pass of purge gets no way past the guard through a verb."""
-    with connect(database_dsn) as connection:
-        register_runner(connection)
-        [invocation_id] = register(connection)
-        with connection.transaction():
-            connection.execute(
-                "select set_config('pynenc.purge', pg_current_xact_id()::text, false)"
-            )
-            held = claim(connection)
-            start(connection, held)
-            finish(connection, held)
-        assert [entry for _, entry in history(connection, invocation_id)] == [
-            "registered",
-            "pending",
-            "running",
-            "success",
-        ]
-        assert gaps(connection) == []
-
-
-def test_the_documented_limit_is_the_superuser(database_dsn: str) -> None:
-    """Triggers can be switched off for a session by a superuser alone; without, it is refused."""
-    with connect(database_dsn) as connection:
-        put_into(connection, "running")
-        connection.execute("create role plain_owner_of_test")
-        try:
-            connection.execute("set role plain_owner_of_test")
-            assert run(connection, "set session_replication_role = replica") == "42501"
-            connection.execute("reset role")
-        finally:
-            connection.execute("drop role plain_owner_of_test")
-        with undone(connection):
-            connection.execute("set session_replication_role = replica")
-            assert connection.execute("delete from invocation_state").rowcount == 1
-
-
-def test_the_other_documented_limit_is_the_owners_own_trigger(connection: Connection) -> None:
-    """History believes any trigger: an owner who makes one can write it (see Honest limit)."""
-    [invocation_id] = register(connection)
-    connection.execute(
-        """create temporary table trick (i int);
-           create function pg_temp.trick() returns trigger language plpgsql as $$
-           begin
-               insert into pynenc.invocation_history (invocation_id, app_id, rev, status,
-                   changed_by, at)
-               select invocation_id, app_id, 99, 'failed', 'me', clock_timestamp()
-               from pynenc.invocation_state;
-               return new;
-           end $$;
-           create trigger trick before insert on trick for each row
-               execute function pg_temp.trick()"""
-    )
-    connection.execute("insert into trick values (1)")
-    assert gaps(connection) == [(invocation_id, [0, 99])]
 
 
 def test_ends_of_many_are_judged_row_by_row(connection: Connection) -> None:

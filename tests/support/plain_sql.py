@@ -181,3 +181,13 @@ def gaps(connection: Connection) -> list[tuple[str, list[int]]]:
            left join pynenc.invocation_outcome o using (invocation_id)
            where h.revs <> array(select generate_series(0, coalesce(o.rev, s.rev, -1)))"""
     ).fetchall()
+
+
+def code(error: psycopg.Error | None) -> str | None:
+    """Return the SQLSTATE of a refusal; None if there was none."""
+    return error.sqlstate if error else None
+
+
+def run(connection: Connection, statement: str) -> str | None:
+    """Return the SQLSTATE a statement is refused with; it is undone."""
+    return code(refusal(connection, lambda: connection.execute(statement.encode())))

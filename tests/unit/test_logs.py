@@ -2,94 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
 import contextvars
 import io
-import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-import pynenc_pg
-from pynenc_pg.domain.arguments import ArgumentPrintMode, Arguments
-from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.engine.context import Running, running
 from pynenc_pg.engine.logs import IdsFilter, TaskLogger, configure_logging, ids, is_configured
 from pynenc_pg.exceptions import ConfigError
+from tests.unit.log_lines import ID, LINE, as_json, ours, records, run, text, theirs
 
-PACKAGE = Path(pynenc_pg.__file__).parent
-HOWTO = PACKAGE.parent / "docs" / "howto" / "logging.md"
-PAGE = PACKAGE.parent / "docs" / "reference" / "log-events.md"
-ID = "0197f3c2-1c5e-7a3b-8e21-5d3f9d0c6a1f"
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]+ +")
-
-ours = logging.getLogger("pynenc_pg.tests")
-theirs = logging.getLogger("shop.mail")
-
-
-@contextmanager
-def run(
-    invocation_id: str = ID, task_id: str = "shop.tasks.add", retries: int = 0
-) -> Iterator[None]:
-    """Be an invocation for the length of a block."""
-    token = running.set(Running(InvocationId(invocation_id), task_id, 0, retries, 1))
-    try:
-        yield
-    finally:
-        running.reset(token)
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Leave logging as it was found."""
-    root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in ("psycopg", "alembic"))]
-    levels, handlers = [logger.level for logger in loggers], root.handlers[:]
-    yield
-    root.handlers[:] = handlers
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
-
-
-def text(level: str = "debug", *, colors: bool | None = None) -> io.StringIO:
-    """Log as text from now on; return where it goes."""
-    stream = io.StringIO()
-    configure_logging(level=level, format="text", colors=colors, stream=stream)
-    return stream
-
-
-def as_json() -> Callable[[], list[dict[str, Any]]]:
-    """Log as JSON from now on; return what reads it, and accepts nothing that is no JSON."""
-    stream = io.StringIO()
-    configure_logging(level="debug", format="json", stream=stream)
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    return lambda: [
-        json.loads(line, parse_constant=refuse) for line in stream.getvalue().split("\n")[:-1]
-    ]
-
-
-def records(stream: io.StringIO) -> list[str]:
-    """Return the lines that begin a record, without time and level; the others are indented."""
-    lines = stream.getvalue().split("\n")
-    assert lines.pop() == ""
-    first = [line for line in lines if not line.startswith("    ")]
-    assert all(LINE.match(line) for line in first), first
-    return [LINE.sub("", line) for line in first]
-
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 # --- ids on records ---------------------------------------------------------------------------
 
@@ -352,114 +282,6 @@ def test_colours_are_for_terminals(
         assert "\x1b[33mWARNING \x1b[0m" in stream.getvalue()
 
 
-# --- JSON -------------------------------------------------------------------------------------
-
-
-def test_json_is_an_object_a_line() -> None:
-    """All fields of ours are always there; those of ``extra`` follow under their names."""
-    read = as_json()
-    before = datetime.now(UTC)
-    with run(retries=1):
-        ours.warning("runner.dead: %s", "r1", extra={"runner_id": "r1"})
-    try:
-        1 / 0  # noqa: B018 - it is to fail
-    except ZeroDivisionError:
-        theirs.exception("Two\nlines", extra={"event": "mail.lost"}, stack_info=True)
-    first, second = read()
-    assert list(first) == [
-        *("timestamp", "level", "logger", "event", "message"),
-        *("invocation_id", "task_id", "retries", "exception", "runner_id"),
-    ]
-    at = datetime.fromisoformat(first.pop("timestamp"))
-    assert at.utcoffset() == datetime.now(UTC).utcoffset()
-    assert abs((at - before).total_seconds()) < 5
-    assert first == {
-        "level": "warning",
-        "logger": "pynenc_pg.tests",
-        "event": "runner.dead",
-        "message": "runner.dead: r1",
-        "invocation_id": ID,
-        "task_id": "shop.tasks.add",
-        "retries": 1,
-        "exception": None,
-        "runner_id": "r1",
-    }
-    assert (second["event"], second["message"]) == ("mail.lost", "Two\nlines")
-    assert (second["invocation_id"], second["task_id"], second["retries"]) == (None, None, None)
-    assert second["exception"].startswith("Traceback")
-    assert second["exception"].endswith("ZeroDivisionError: division by zero")
-    assert "test_json_is_an_object_a_line" in second["stack_info"]
-
-
-def test_json_carries_whatever_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What JSON does not know is shown somehow, and nothing takes the place of a field of ours."""
-
-    class Hostile:
-        def __str__(self) -> str:
-            raise ValueError
-
-        __repr__ = __str__
-
-    cycle: list[object] = []
-    cycle.append(cycle)
-    # Not for pytest's ears: its report of half a pair could not be sent.
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    read = as_json()
-    extras: list[dict[str, Any]] = [
-        {"odd": float("nan")},
-        {"odd": [float("inf")]},
-        {"odd": {(1, 2): 3}},
-        {"odd": cycle},
-        {"odd": Hostile()},
-        {"odd": 10**5000},
-        {"odd": "\ud800"},
-        {"odd": datetime(2026, 1, 1, tzinfo=UTC)},
-        {"level": "forged", "timestamp": "forged", "logger": "forged", "exception": "forged"},
-        {"invocation_id": {1}, "event": 7},
-    ]
-    for extra in extras:
-        theirs.info("half \ud800 a pair", extra=extra)
-    said = read()
-    assert len(said) == len(extras)
-    assert {record["message"] for record in said} == {r"half \ud800 a pair"}
-    assert {record["level"] for record in said} == {"info"}
-    assert [record["odd"] for record in said[:4]] == ["nan", "[inf]", "{(1, 2): 3}", said[3]["odd"]]
-    assert said[7]["odd"] == "2026-01-01T00:00:00+00:00"
-    assert said[8]["extra_level"] == said[8]["extra_timestamp"] == "forged"
-    assert (said[8]["logger"], said[8]["exception"]) == ("shop.mail", None)
-    assert said[9]["event"] == "7"
-
-
-@pytest.mark.parametrize("format", ["text", "json"])
-def test_arguments_are_printed_by_their_mode(format: Any) -> None:  # noqa: A002
-    """In a message or as a field, hidden arguments stay hidden."""
-    stream = io.StringIO()
-    configure_logging(level="debug", format=format, stream=stream)
-    arguments = Arguments({"x": "unseen"}, print_mode=ArgumentPrintMode.HIDDEN)
-    theirs.info("called with %s, %r", arguments, arguments, extra={"arguments": arguments})
-    theirs.info("called with", extra={"nested": [arguments], "nan": float("nan")})
-    assert "<arguments hidden>" in stream.getvalue()
-    assert "unseen" not in stream.getvalue()
-
-
-def test_an_event_is_what_a_message_of_ours_begins_with() -> None:
-    """Events come from this library or from ``extra``; a user's sentence is none."""
-    read = as_json()
-    ours.info("runner.home_failed: it goes on")
-    ours.info("sweep.failed: over")
-    ours.info("Sentences. Without an event")
-    theirs.info("example.org: no answer")
-    with run(task_id="pynenc_pg.demo.tasks.parse"):
-        TaskLogger("pynenc_pg.demo.tasks.parse").info("example.org: no answer")
-    assert [record["event"] for record in read()] == [
-        "runner.home_failed",
-        "sweep.failed",
-        None,
-        None,
-        None,
-    ]
-
-
 # --- set-up -----------------------------------------------------------------------------------
 
 
@@ -524,75 +346,3 @@ def test_the_stream_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert records(other) == ["shop.mail: there"]
     theirs.info("here")
     assert capsys.readouterr().err.endswith("shop.mail: here\n")
-
-
-# --- the documents ---------------------------------------------------------------------------
-
-
-def test_the_examples_of_the_guide_run(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the how-to page tells to write works as it stands, and does what it says."""
-    blocks = re.findall(
-        r"^```python\n(.*?)^```$", HOWTO.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-    task, event, set_up, dictionary = blocks
-    assert "Adding {x} + {y}" in task  # runs in the tests of the usage guide
-    exec(set_up)  # noqa: S102 - it is ours
-    exec(event)  # noqa: S102
-    said = json.loads(capsys.readouterr().err)
-    assert (said["event"], said["message"], said["order"]) == ("order.paid", "Order 7 is paid", 7)
-    exec(dictionary)  # noqa: S102
-    theirs.warning("outside")
-    with run():
-        theirs.warning("inside")
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].endswith(" WARNING [-] outside")
-    assert lines[1].endswith(f" WARNING [{ID}] inside")
-
-
-# --- the list of events -----------------------------------------------------------------------
-
-LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
-NAME = re.compile(r"[a-z_*]+(\.[a-z_*]+)+(?=[:,\s]|$)")
-
-
-def logged() -> Iterator[tuple[str, str]]:
-    """Find what the library logs: the place, and the beginning of the message."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.name == "noise.py":  # says what others tell it
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-                continue
-            owner, verb = ast.unparse(node.func.value).rpartition(".")[2], node.func.attr
-            if (owner in {"logger", "_logger"} and verb in LEVELS) or (
-                owner == "_noise" and verb == "warn"
-            ):
-                message = node.args[1 if verb == "log" else 0]
-                place = f"{path.relative_to(PACKAGE)}:{node.lineno}"
-                yield place, _constant(message)
-
-
-def _constant(node: ast.expr) -> str:
-    """Return the text of a message; ``*`` stands for what is filled in."""
-    if isinstance(node, ast.Constant):
-        return str(node.value).replace("%s", "*")
-    assert isinstance(node, ast.JoinedStr), ast.unparse(node)
-    return "".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in node.values)
-
-
-def test_every_log_call_begins_with_an_event() -> None:
-    """Messages are events: a stable name of words and dots, then a short sentence."""
-    nameless = [f"{place}: {message}" for place, message in logged() if not NAME.match(message)]
-    assert nameless == []
-
-
-def test_the_page_lists_exactly_the_events_that_are_logged() -> None:
-    """No event without a row, no row without an event."""
-    rows = re.findall(r"^\| `([a-z_.]+)` \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(rows) == len(set(rows))
-    found = {match[0] for _, message in logged() if (match := NAME.match(message))}
-    patterns = [re.compile(name.replace(".", r"\.").replace("*", "[a-z_]+")) for name in found]
-    assert len(found) > 20
-    unknown = [row for row in rows if not any(pattern.fullmatch(row) for pattern in patterns)]
-    missing = [p.pattern for p in patterns if not any(p.fullmatch(row) for row in rows)]
-    assert (missing, unknown) == ([], [])
