@@ -32,7 +32,7 @@ assert orphan.die_with_parent()
 print(os.getpid(), orphan.VARIABLE in os.environ, flush=True)
 time.sleep(60)
 """
-LATE = "os.write(1, b'here\\n'); parent = os.getppid()\n"
+LATE = "parent = os.getppid(); os.write(1, b'here\\n')\n"
 LATE += "while os.getppid() == parent: time.sleep(0.01)"
 
 
