@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,14 @@ from pynenc_pg.postgres.embedded import EmbeddedPostgres
 # What tests start is imported hundreds of times: without its bytecode that is a third of the time.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     sys.dont_write_bytecode = False
+
+# Under nohup, or in the background of a script, these are ignored, and by all that tests start.
+for _number, _usual in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 _numbers = count()
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())

@@ -80,6 +80,10 @@ class Soak:
         live = "select count(*)::int from pynenc.invocation_state"
         wait_for(lambda: self.site.query(live) == [(0,)], self.site.fleet.explain, 60)
         self._sample(veteran)
+        # One that was fenced leaves its registration to the others, which are about to stop.
+        registered = "select count(*)::int from pynenc.runner"
+        living = sum(worker.alive for worker in self.site.fleet.workers)
+        wait_for(lambda: self.site.query(registered)[0][0] <= living, self.site.fleet.explain)
         self.site.adopt()
 
     def figures(self) -> str:
