@@ -9,7 +9,7 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
 # Test processes side by side, and more for pytest: make test ARGS="-k guard -x"
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 # Stamps: installed for running; installed for working on the code.
@@ -27,7 +27,7 @@ help: ## show this list
 demo: $(RUN) ## parse Python's standard library, one task a file, on a PostgreSQL of its own
 	@$(BIN)/pynenc-pg demo
 
-test: $(DEV) ## run the tests, without the long ones (ARGS="-k guard", WORKERS=2)
+test: $(DEV) ## run the tests, without the long ones (ARGS="-k guard", WORKERS=3)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 test-long: $(DEV) ## run the tests that take minutes

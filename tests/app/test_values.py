@@ -69,8 +69,9 @@ def test_sizes(runner: Runner, size: int) -> None:
     assert caught.value.args == (1, text)
 
 
-def test_fifty_megabytes(app: Pynenc, runner: Runner) -> None:
+@pytest.mark.parametrize("megabytes", [10, pytest.param(50, marks=pytest.mark.long)])
+def test_megabytes(app: Pynenc, runner: Runner, megabytes: int) -> None:
     """A string of that size goes there and comes back."""
     with runner():
-        text = "0123456789" * 5_000_000
+        text = "0123456789" * (megabytes * 100_000)
         assert tasks.echo_json(text).result_or_raise(100) == text

@@ -190,10 +190,8 @@ def _check(site: Site, case: Case) -> None:
         lambda: site.statuses(case.calls) == wanted,
         lambda: f"{case.explain()}\n{site.fleet.explain()}",
     )
-    if case.verb in _AT_THE_END:
-        case.worker.wait()
-    elif case.harm == "crash":  # it may be about to: after the answer, which takes its time
-        case.worker.wait()
+    if case.harm == "crash" or case.verb in _AT_THE_END:
+        case.worker.wait()  # after the answer, which takes its time
     else:
         assert case.worker.alive, case.explain()
 

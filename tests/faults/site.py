@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,30 @@ class Client:
         self.store.close()
 
 
+class Eye:
+    """Looks at a database again and again, over one connection while that lasts."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return what it sees; a connection that has gone with its server is replaced."""
+        with self._lock:
+            if self._connection is not None:
+                with suppress(psycopg.OperationalError):
+                    return self._connection.execute(query.encode(), parameters or None).fetchall()
+                self._connection.close()
+            self._connection = psycopg.connect(self._dsn, autocommit=True)
+            return self._connection.execute(query.encode(), parameters or None).fetchall()
+
+    def close(self) -> None:
+        """Close it."""
+        if self._connection is not None:
+            self._connection.close()
+
+
 class Site:
     """All of it for one test."""
 
@@ -72,6 +98,8 @@ class Site:
         self.fleet = Fleet(nursery, folder, dsn, bodies)
         self.ledger = checker.Ledger()
         self.client = Client(dsn, self.ledger)
+        self._queue = Eye(dsn)
+        self._side = Eye(bodies)
 
     def call(self, task: str, *calls: dict[str, Any], **options: Any) -> list[InvocationId]:
         """Register calls of one task."""
@@ -103,18 +131,16 @@ class Site:
         (self.folder / gate).touch()
 
     def query(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Look at the database, over a connection of its own."""
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            return connection.execute(query.encode(), parameters or None).fetchall()
+        """Look at the database."""
+        return self._queue.ask(query, parameters)
 
     def runs(self, ids: Sequence[str]) -> list[Run]:
         """Return the runs of these, oldest first."""
-        with psycopg.connect(self.bodies, autocommit=True) as side:
-            return side.execute(
-                """select pid, fence, began, ended from body_run
-                   where invocation_id = any (%s::uuid[]) order by began""",
-                (list(ids),),
-            ).fetchall()
+        return self._side.ask(
+            """select pid, fence, began, ended from body_run
+               where invocation_id = any (%s::uuid[]) order by began""",
+            (list(ids),),
+        )
 
     def statuses(self, ids: Sequence[str]) -> dict[str, int]:
         """Count these by status."""
@@ -165,3 +191,5 @@ class Site:
         """End what is left of it."""
         self.fleet.close()
         self.client.close()
+        self._queue.close()
+        self._side.close()

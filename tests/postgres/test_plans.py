@@ -43,7 +43,7 @@ pytestmark = pytest.mark.timeout(600)
 
 SMALL: Final = 10
 LARGE: Final = 20_000
-LONG: Final = 1_000_000
+LONG: Final = (100_000, 1_000_000)
 #: How far the tables grow under a session that keeps its plans.
 KEPT: Final = 5_000
 Claimed = tuple[str, int, float]
@@ -119,7 +119,10 @@ def small(empty: str, copy: Copy) -> dict[str, str]:
 
 @pytest.fixture(
     scope="session",
-    params=[LARGE, pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+    params=[
+        LARGE,
+        *(pytest.param(n, marks=[pytest.mark.long, pytest.mark.timeout(3600)]) for n in LONG),
+    ],
 )
 def size(request: pytest.FixtureRequest) -> int:
     """How many rows are many."""
