@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import random
 from typing import TYPE_CHECKING
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.exceptions import RetryError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def retry_delay(conf: TaskConf, attempt: int, error: BaseException) -> float:
     except OverflowError:
         grown = math.inf
     delay = min(grown, conf.retry_max_delay, LONGEST)
-    return delay * random.uniform(0.5, 1) if conf.retry_jitter else delay  # noqa: S311 - jitter
+    return delay * chance.uniform(0.5, 1) if conf.retry_jitter else delay
 
 
 def _checked(delay: object) -> float:

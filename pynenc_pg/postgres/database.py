@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.exceptions import DataRejectedError, OutcomeUnknownError, StoreUnavailableError
 from pynenc_pg.postgres import embedded, errors, sessions
 from pynenc_pg.postgres.conninfo import read_dsn
@@ -138,7 +138,7 @@ class PgDatabase:
                 again = repeatable or not _is_lost(error)
                 if not (again and left and _is_passing(error)):
                     raise self._ours(error, sent=sent) from error
-                time.sleep(random.uniform(0.5, 1.0) * 0.05 * 4**failures)  # noqa: S311 - jitter
+                time.sleep(chance.uniform(0.5, 1.0) * 0.05 * 4**failures)
 
     def close(self) -> None:
         """Close the pool and let go of the embedded server. The next use opens them again."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import random
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import uuid_utils
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Wakeup
 from pynenc_pg.exceptions import PynencError, StoreError, StoreUnavailableError
@@ -199,7 +199,7 @@ class PgSubscription:
             self._connect()
         except PynencError:
             self._failures = min(self._failures + 1, 6)
-            self._retry_at = time.monotonic() + 0.05 * 2**self._failures * random.uniform(0.5, 1)  # noqa: S311
+            self._retry_at = time.monotonic() + 0.05 * 2**self._failures * chance.uniform(0.5, 1)
             return []
         kinds = [_LOOK_AT_ALL]
         return [*kinds, Wakeup("session"), Wakeup("work")] if self._work else kinds
@@ -210,7 +210,7 @@ class PgSubscription:
                 with contextlib.suppress(psycopg.Error):
                     self._connection.close()
                 self._connection = None
-                self._retry_at = time.monotonic() + random.uniform(0, 0.05)  # noqa: S311
+                self._retry_at = time.monotonic() + chance.uniform(0, 0.05)
 
     def _drain_alarm(self) -> None:
         with contextlib.suppress(BlockingIOError, OSError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 import uuid_utils
 from alembic.util import CommandError
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.exceptions import ConfigError, StoreUnavailableError
 from pynenc_pg.postgres import errors, pooler
 from pynenc_pg.postgres.conninfo import read_dsn
@@ -170,7 +170,7 @@ def in_one_transaction(
             tries += 1
             logger.info("deploy.locked: schema %s is in use, trying again (%d)", schema, tries)
         # Workers that stood behind us go first.
-        time.sleep(random.uniform(0.5, 1) * min(2.0, 0.1 * 2**tries))  # noqa: S311 - jitter
+        time.sleep(chance.uniform(0.5, 1) * min(2.0, 0.1 * 2**tries))
 
 
 def _connect(dsn: str) -> Session:

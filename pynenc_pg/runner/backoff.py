@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
+
+from pynenc_pg.domain.chance import chance
 
 
 class Backoff:
@@ -19,7 +20,7 @@ class Backoff:
     def failed(self) -> float:
         """Take note of a failure; return the seconds until the next try."""
         pause = min(self._most, self._first * 2.0 ** min(self._failures, 30))
-        pause *= random.uniform(0.5, 1)  # noqa: S311 - jitter
+        pause *= chance.uniform(0.5, 1)
         self._failures += 1
         self._due = time.monotonic() + pause
         return pause

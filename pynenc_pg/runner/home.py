@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.domain.records import RunnerSpec, Wakeup
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.runner.duties import Duties
@@ -137,7 +137,7 @@ class Home:
             self._next_beat = now
         elif hint.kind == "runner":
             # Not all of them in the same moment, and once for many that come or go together.
-            soon = now + random.uniform(0, self._conf.sweep)  # noqa: S311 - jitter
+            soon = now + chance.uniform(0, self._conf.sweep)
             self._next_beat = min(self._next_beat, soon)
 
     def _report(self, now: float) -> None:

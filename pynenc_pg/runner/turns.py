@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
+
+from pynenc_pg.domain.chance import chance
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
@@ -31,7 +32,7 @@ class Turns:
         if self._order == "ordered":
             return self._named
         if self._order == "random":
-            random.shuffle(self._turns)
+            chance.shuffle(self._turns)
         return list(self._turns)
 
     def served(self, queues: Iterable[str]) -> None:

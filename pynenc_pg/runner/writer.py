@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.domain.records import Again, Answer, Ending, Hold
 from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
@@ -115,7 +115,7 @@ class CompletionWriter:
                 self._noise.over()
                 self._written([i for i, answer in answers.items() if answer is not Answer.REFUSED])
                 return answers
-            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            time.sleep(pause * chance.uniform(0.5, 1))
             pause = min(pause * 2, 2.0)
         return {}
 

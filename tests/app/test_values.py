@@ -27,6 +27,8 @@ def round_trip(task: Task[..., Any], value: object) -> None:
     assert difference(value, invocation.arguments.kwargs["value"]) is None
 
 
+# The pool's threads take from ``random`` while values are drawn here.
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")
 @pytest.mark.parametrize(
     ("task", "values"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,14 @@ def test_jitter_takes_up_to_half(delay: float, backoff: float, longest: float, n
     plain = retry_delay(TaskConf(retry_jitter=False, **numbers), n, ERROR)  # type: ignore[arg-type]
     assert 0 <= plain <= min(longest, LONGEST)
     assert plain / 2 <= retry_delay(TaskConf(**numbers), n, ERROR) <= plain  # type: ignore[arg-type]
+
+
+def test_jitter_takes_nothing_from_a_seeded_random() -> None:
+    """Its state is the user's."""
+    random.seed(7)
+    before = random.getstate()
+    assert len({retry_delay(TaskConf(retry_delay=10), 1, ERROR) for _ in range(20)}) > 1
+    assert random.getstate() == before
 
 
 def test_an_error_decides_before_the_options() -> None:
