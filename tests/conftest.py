@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -71,7 +72,10 @@ def server_dsn() -> Iterator[str]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the embedded server's folder, once, by the process that leads the run."""
     if not hasattr(session.config, "workerinput"):
-        shutil.rmtree(_HOME, ignore_errors=True)
+        patience = time.monotonic() + 10
+        while _HOME.exists() and time.monotonic() < patience:  # a server may be about to end
+            shutil.rmtree(_HOME, ignore_errors=True)
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
