@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -67,15 +68,12 @@ def server_dsn() -> Iterator[str]:
         _HOME.mkdir(mode=0o755, exist_ok=True)
         with EmbeddedPostgres(_HOME / _WORKER, durable=False) as server:
             yield server.dsn
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove the embedded server's folder, once, by the process that leads the run."""
-    if not hasattr(session.config, "workerinput"):
         patience = time.monotonic() + 10
-        while _HOME.exists() and time.monotonic() < patience:  # a server may be about to end
-            shutil.rmtree(_HOME, ignore_errors=True)
+        while (_HOME / _WORKER).exists() and time.monotonic() < patience:  # it is about to end
+            shutil.rmtree(_HOME / _WORKER, ignore_errors=True)
             time.sleep(0.1)
+        with suppress(OSError):  # of another process of this run
+            _HOME.rmdir()
 
 
 @pytest.fixture(scope="session")
