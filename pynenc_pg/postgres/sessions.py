@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 
+from pynenc_pg.postgres.sockets import answered
+
 if TYPE_CHECKING:
     import psycopg
     from psycopg.abc import Buffer
 
+#: Seconds a new session may take to be set up: as long as it may take to connect.
+SECONDS: Final = 5.0
 #: Every wait has an end, on both sides of the wire. Milliseconds where no unit stands.
 _SERVER: Final = {
     "statement_timeout": "60s",
@@ -62,7 +66,8 @@ def set_up(connection: psycopg.Connection[Any]) -> bool:
     """
     connection.adapters.register_loader("uuid", _TextUuid)
     query = _SET_UNLESS_POOLED.format(pid=connection.info.backend_pid)
-    if connection.execute(query.encode()).fetchall():
-        return False
+    with answered(connection, SECONDS):  # nothing else is opened while the pool waits for this
+        if connection.execute(query.encode()).fetchall():
+            return False
     connection.prepare_threshold = None
     return True

@@ -38,9 +38,9 @@ def hung_up(connection: psycopg.Connection[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def answered(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def answered(connection: psycopg.Connection[Any], seconds: float = _ANSWER) -> Iterator[None]:
     """Cut the connection when what runs in the block is not answered in time."""
-    timer = threading.Timer(_ANSWER, hang_up, (connection,))
+    timer = threading.Timer(seconds, hang_up, (connection,))
     timer.daemon = True
     timer.start()
     try:

@@ -61,6 +61,12 @@ def cut(line: Line) -> bool:
     return False
 
 
+def stand_still(line: Line) -> bool:
+    """Have the line carry nothing any more."""
+    line.still = True
+    return True
+
+
 @dataclass(slots=True)
 class _Failpoint:
     """Strikes at the next calls of a verb: before the server hears of them, or after its answer."""
@@ -236,7 +242,7 @@ class Proxy:
 
 def _called(verb: str) -> re.Pattern[bytes]:
     """Find the call of a verb, whichever version of its function it is."""
-    return re.compile(rf"\.{verb}(_\d+)?\(".encode())
+    return re.compile(rf"\b{verb}(_\d+)?\(".encode())
 
 
 def hang_up(end: socket.socket) -> None:

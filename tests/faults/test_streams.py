@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pynenc_pg.postgres import deadlines
+from pynenc_pg.exceptions import StoreUnavailableError
+from pynenc_pg.postgres import deadlines, sessions
 from pynenc_pg.postgres.database import PgDatabase
 from tests.acceptance.workers import wait_for
 from tests.faults import tasks
 from tests.faults.load import load
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxy, stand_still
 from tests.faults.settings import KEEN
 from tests.faults.site import Client, Site
 
 SEED = 20_261_126
+#: How long a statement may hang, and a session that is set up.
+SECONDS = ("pynenc_pg.postgres.deadlines.SECONDS", "pynenc_pg.postgres.sessions.SECONDS")
 
 
 def test_a_stream_that_comes_byte_by_byte(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +67,7 @@ def test_connections_that_are_reset_at_random(site: Site) -> None:
 
 def test_a_stream_that_stands_still(site: Site) -> None:
     """A statement that is never answered, nor refused, has an end; and work goes on, once each."""
-    patience = {"FAULTS_PATCH": '{"pynenc_pg.postgres.deadlines.SECONDS": 0.5}'}
+    patience = {"FAULTS_PATCH": json.dumps(dict.fromkeys(SECONDS, 0.5))}
     with Proxy(site.dsn) as proxy:
         worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **KEEN, **patience)
         site.wait_for_success(site.work(1, 0))
@@ -95,3 +99,20 @@ def test_a_call_that_hangs_when_the_others_move_on(
         assert database.call("select 3") == [(3,)]
         assert hanging.result(10) == [(2,)]
         database.close()
+
+
+def test_a_session_that_hangs_while_it_is_set_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not keep others from being opened: of the pool, or a runner's home."""
+    monkeypatch.setattr(sessions, "SECONDS", 0.5)
+    with Proxy(site.dsn) as proxy:
+        database = PgDatabase(proxy.dsn, app_id="any")
+        proxy.arm("set_config", "before", stand_still)
+        assert database.call("select 1") == [(1,)]
+        proxy.arm("set_config", "before", stand_still)
+        with pytest.raises(StoreUnavailableError):
+            database.connect("home")
+        database.connect("home").close()
+        database.close()
+        assert proxy.cuts == 2
