@@ -87,8 +87,7 @@ _STATE: Final = "invocation_state_pkey"
 _LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx"
 _REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
 _CLAIM: Final = {
-    "offer_lanes": _LANES,
-    "claim": f"{_STATE} state_ready_idx state_awaited_idx invocation_pkey",
+    "claim": f"{_STATE} state_ready_idx state_awaited_idx invocation_pkey lane_queue_idx",
 }
 _CLAIM_SLOTS: Final = {
     "offer_lanes": _LANES,
@@ -99,7 +98,7 @@ _CLAIM_SLOTS: Final = {
     "settle_slots": f"{_STATE} lane_pkey slot_invocation slot_pkey state_must_not_wait_idx"
     " state_lane_idx",
     "require_slot": "slot_invocation",
-    "claim": f"{_STATE} state_awaited_idx invocation_pkey",
+    "claim": f"{_STATE} state_awaited_idx invocation_pkey lane_queue_idx",
 }
 _GUARDS: Final = {
     "guard_delete": "invocation_outcome_pkey",

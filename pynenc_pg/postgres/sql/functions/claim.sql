@@ -24,8 +24,8 @@ declare
     v_queues  text[];
     v_queue   text;
     v_left    integer := p_limit;
-    v_lanes   bigint[];
-    v_keyed   uuid[];
+    v_lanes   bigint[] := '{}';
+    v_keyed   uuid[] := '{}';
     v_turns   double precision[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
@@ -45,8 +45,17 @@ begin
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
     v_queues := open_queues(p_app, p_queues);
-    select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
-    from take_slots(p_app, v_queues, p_limit, v_now) t;
+    -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
+    if exists (select from unnest(v_queues) q (name) cross join lateral (
+                   select from lane l where l.app_id = p_app and l.queue = q.name
+                   order by l.served, l.key limit 1) x)
+       or exists (select from (
+                   select from lane l where l.queue is null and l.app_id is not distinct from p_app
+                   order by l.served, l.key limit 1) x)
+    then
+        select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
+        from take_slots(p_app, v_queues, p_limit, v_now) t;
+    end if;
     -- After the lanes were locked: by the history, too, a slot is taken after it was freed.
     v_now := clock_timestamp();
 

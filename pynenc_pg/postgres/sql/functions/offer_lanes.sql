@@ -1,5 +1,5 @@
 -- Locks lanes that have room and ready work, or work that must not wait, in the order of their turn;
--- answers them. Internal to take_slots. Costs one look at the lane table where no lane is in use.
+-- answers them. Internal to take_slots.
 create or replace function {schema}.offer_lanes(
     p_app text, p_queues text[], p_limit integer, p_now timestamptz
 ) returns bigint[] language plpgsql as $$
