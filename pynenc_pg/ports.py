@@ -53,6 +53,19 @@ class Orchestrator(Protocol):
         """
         ...
 
+    def register_within(self, session: object, batch: Batch) -> list[Registered]:
+        """Like ``register``, in the caller's own transaction: nothing is there unless it commits.
+
+        Raises:
+            TypeError: nothing of that type can be used.
+            StoreError: this store has no transactions.
+        """
+        ...
+
+    async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
+        """Like ``register_within``, for a session that is awaited."""
+        ...
+
     def claim(
         self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
     ) -> list[Claimed]:

@@ -6,30 +6,29 @@ import asyncio
 import functools
 import importlib
 import inspect
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
+from pynenc_pg.calls import Calls
 from pynenc_pg.domain.arguments import Arguments
+from pynenc_pg.engine.binding import Params
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.logs import TaskLogger
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import TaskNotFoundError
 from pynenc_pg.invocation.group import InvocationGroup
-from pynenc_pg.invocation.handle import Invocation, ReusedInvocation
+from pynenc_pg.invocation.handle import Invocation
+from pynenc_pg.transaction import InAsyncTransaction, InTransaction, is_awaited
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_task import TaskConf
     from pynenc_pg.engine.core import Engine
-    from pynenc_pg.serializer.wire import SharedArguments
+    from pynenc_pg.transaction import AsyncSession, Session
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-#: The arguments of one call: positional, named, or bound by ``task.args``.
-Params = tuple[Any, ...] | Mapping[str, Any] | Arguments
 
 
 class Task(Generic[P, R_co]):
@@ -57,8 +56,7 @@ class Task(Generic[P, R_co]):
         self.task_id = task_id_of(func)
         self.logger = TaskLogger(self.task_id)
         self.definition = TaskDefinition(self.task_id, func, inspect.signature(func), conf)
-        self._engine = engine
-        self._sync_engine = sync_engine
+        self._calls = Calls(self, self.definition, engine=engine, sync_engine=sync_engine)
         functools.update_wrapper(self, func)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Invocation[R_co]:
@@ -68,10 +66,7 @@ class Task(Generic[P, R_co]):
             TypeError: the arguments do not fit the function, or one cannot be carried; nothing
                 is written.
         """
-        call = self._bind(*args, **kwargs)
-        engine = self._engine_now()
-        registered = engine().submit(self.definition, [call])[0]
-        return self._handle(registered.invocation_id, engine, reused=registered.reused)
+        return self._calls.call(args, kwargs)
 
     async def acall(self, *args: P.args, **kwargs: P.kwargs) -> Invocation[R_co]:
         """Register a call from a coroutine: the event loop goes on meanwhile.
@@ -91,7 +86,7 @@ class Task(Generic[P, R_co]):
         Raises:
             TypeError: the arguments do not fit the function.
         """
-        return Arguments(self._bind(*args, **kwargs))
+        return Arguments(self._calls.binding.bind(*args, **kwargs))
 
     def parallelize(
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
@@ -111,31 +106,32 @@ class Task(Generic[P, R_co]):
                 of the error, whatever its type, and a note says so.
             ValueError: an argument stands in an element and in ``common_args``.
         """
-        engine, common = self._engine_now(), dict(common_args or {})
-        shared = self._share(engine(), common)
-        invocations: list[Invocation[R_co]] = []
-        numbered = enumerate(params)
-        try:
-            while chunk := list(islice(numbered, self.conf.parallel_batch_size)):
-                calls = [self._element(number, element, common) for number, element in chunk]
-                invocations += [
-                    self._handle(one.invocation_id, engine, reused=one.reused)
-                    for one in engine().submit(self.definition, calls, shared=shared)
-                ]
-        except Exception as error:
-            if invocations:
-                note = f"the first {len(invocations)} calls are registered: see error.registered"
-                error.add_note(note)
-                group = InvocationGroup(invocations, task_id=self.task_id, engine=engine)
-                error.registered = group  # type: ignore[attr-defined]
-            raise
-        return InvocationGroup(invocations, task_id=self.task_id, engine=engine)
+        return self._calls.parallelize(params, common_args)
 
     async def aparallelize(
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
     ) -> InvocationGroup[R_co]:
         """Like ``parallelize``, from a coroutine: the event loop goes on meanwhile."""
         return await asyncio.to_thread(self.parallelize, params, common_args)
+
+    @overload
+    def using(self, session: Session) -> InTransaction[P, R_co]: ...
+    @overload
+    def using(self, session: AsyncSession) -> InAsyncTransaction[P, R_co]: ...
+    def using(self, session: Any) -> Any:
+        """Make calls part of the caller's own transaction: they are there if that commits.
+
+        ``session`` is a connection of psycopg, or a connection or session of SQLAlchemy or Django;
+        of psycopg's and SQLAlchemy's asynchronous ones, and asyncpg's, the call is awaited. It is
+        neither committed nor rolled back here, and savepoints are heeded. It must be connected to
+        the database of the queue, as a role that may call tasks (``pynenc_producer``).
+
+        >>> with engine.begin() as connection:  # doctest: +SKIP
+        ...     connection.execute(insert(orders).values(number=7))
+        ...     send_invoice.using(connection)(order=7)
+        """
+        kind = InAsyncTransaction if is_awaited(session) else InTransaction
+        return kind(self._calls, session)
 
     @property
     def invocation(self) -> Invocation[R_co]:
@@ -151,11 +147,11 @@ class Task(Generic[P, R_co]):
                 "the call returned, or use app.get_invocation(id)"
             )
             raise RuntimeError(message)
-        return self._handle(now.invocation_id, self._engine_now())
+        return self._calls.handle(now.invocation_id, self._calls.engine_now())
 
     def get_invocation(self, invocation_id: str, *, reused: bool = False) -> Invocation[R_co]:
         """Return the handle of an invocation of this task, without asking the store."""
-        return self._handle(invocation_id, self._engine_now(), reused=reused)
+        return self._calls.handle(invocation_id, self._calls.engine_now(), reused=reused)
 
     def __repr__(self) -> str:
         """Name the task."""
@@ -164,77 +160,6 @@ class Task(Generic[P, R_co]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by module and name."""
         return _find, (self.func.__module__, self.func.__qualname__)
-
-    def _engine_now(self) -> Callable[[], Engine]:
-        """Who gets this call. A handle of a synchronous one stays with the engine that has it."""
-        sync = self._sync_engine()
-        return self._engine if sync is None else lambda: sync
-
-    def _handle(
-        self, invocation_id: str, engine: Callable[[], Engine], *, reused: bool = False
-    ) -> Invocation[R_co]:
-        kind = ReusedInvocation if reused else Invocation
-        return kind(
-            invocation_id, task_id=self.task_id, engine=engine, task=lambda: self, reused=reused
-        )
-
-    def _share(self, engine: Engine, common: Mapping[str, Any]) -> SharedArguments | None:
-        """Encode what stands for itself in every call; what goes into a ``**`` does not."""
-        parameters = self.definition.signature.parameters
-        shared = {n: v for n, v in common.items() if n in parameters and _has_a_name(parameters[n])}
-        return engine.share(self.definition, shared) if shared else None
-
-    def _element(self, number: int, element: Params, common: Mapping[str, Any]) -> dict[str, Any]:
-        """Bind one element of what is to be called in parallel."""
-        positional: tuple[Any, ...] = ()
-        named: Mapping[str, Any] = {}
-        taken: set[str] = set()
-        try:
-            match element:
-                case Arguments():
-                    positional, named = self._unbound(element.kwargs)
-                    parameters = self.definition.signature.parameters
-                    taken = {n for n in element.kwargs if _has_a_name(parameters[n])} | {*named}
-                case Mapping():
-                    named, taken = element, set(element)
-                case tuple() if not common:
-                    positional = element
-                case tuple():
-                    message = "it is a tuple, and common_args are named: give dicts with the others"
-                    raise TypeError(message)  # noqa: TRY301 - they all get their number below
-                case _:
-                    message = (
-                        f"it is of type {type(element).__qualname__}: give a tuple (one argument "
-                        f"x is (x,)), a dict of named arguments, or {self.task_id}.args(…)"
-                    )
-                    raise TypeError(message)  # noqa: TRY301
-            if twice := sorted(taken & common.keys()):
-                message = f"{twice[0]!r} stands there and in common_args: leave it in one of them"
-                raise ValueError(message)  # noqa: TRY301
-            return self._bind(*positional, **{**common, **named})
-        except (TypeError, ValueError) as error:
-            message = f"element {number} of params: {error}"
-            raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
-
-    def _unbound(self, bound: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-        """Take apart what ``args`` has bound, be it of this task or of another one."""
-        signature = self.definition.signature
-        if unknown := sorted(bound.keys() - signature.parameters.keys()):
-            message = f"{self.task_id}{signature} has no parameter {unknown[0]!r}"
-            raise TypeError(message)
-        call = inspect.BoundArguments(signature, OrderedDict(bound))
-        return call.args, call.kwargs
-
-    def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        try:
-            bound = dict(self.definition.signature.bind(*args, **kwargs).arguments)
-        except TypeError as error:
-            message = f"{self.task_id}{self.definition.signature}: {error}"
-            raise TypeError(message) from None
-        for name, parameter in self.definition.signature.parameters.items():
-            if parameter.kind is parameter.VAR_POSITIONAL and name in bound:
-                bound[name] = list(bound[name])
-        return bound
 
 
 class TaskDecorator(Protocol):
@@ -295,10 +220,6 @@ def direct(
     functools.update_wrapper(chosen, task.func)
     chosen.task = task  # how it is found, by whoever unpickles it
     return chosen  # type: ignore[no-any-return]
-
-
-def _has_a_name(parameter: inspect.Parameter) -> bool:
-    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
 
 
 def _find(module: str, name: str) -> Task[..., Any]:

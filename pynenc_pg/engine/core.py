@@ -6,20 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Outcome, Registered
+from pynenc_pg.domain.records import Batch, Outcome, Registered
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.attempts import Attempt, attempts
 from pynenc_pg.engine.context import running
+from pynenc_pg.engine.different import explained
 from pynenc_pg.engine.failures import failure_of
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
-from pynenc_pg.engine.submit import submit
+from pynenc_pg.engine.submit import new_batch
 from pynenc_pg.exceptions import ConfigError, ResultTimeoutError, StoreError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
@@ -91,21 +93,31 @@ class Engine:
         *,
         queue: str | None = None,
         shared: SharedArguments | None = None,
+        session: object = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
-        ``queue`` replaces the task's own; ``shared`` are arguments that all of them have.
+        ``queue`` replaces the task's own; ``shared`` are arguments that all of them have;
+        ``session`` is a transaction of the caller's, with which they come to be or not.
         """
-        return submit(
-            calls,
-            task=task,
-            store=self.store,
-            serializer=self.registry.serializer(task, self.serializer),
-            clock_offset=self._clock_offset(),
-            ageing=self._ageing(),
-            queue=queue,
-            shared=shared,
-        )
+        batch = self._new_batch(task, calls, queue, shared)
+        with self._explained(batch, calls, task):
+            if session is None:
+                return self.store.orchestrator.register(batch)
+            return self.store.orchestrator.register_within(session, batch)
+
+    async def submit_async(
+        self,
+        task: TaskDefinition,
+        calls: Sequence[Mapping[str, Any]],
+        *,
+        shared: SharedArguments | None = None,
+        session: object,
+    ) -> list[Registered]:
+        """Like ``submit``, in the transaction of a session that is awaited."""
+        batch = self._new_batch(task, calls, None, shared)
+        with self._explained(batch, calls, task):
+            return await self.store.orchestrator.register_within_async(session, batch)
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
@@ -200,6 +212,34 @@ class Engine:
         """End the waiting thread and close the store."""
         self.results.close()
         self.store.close()
+
+    def _new_batch(
+        self,
+        task: TaskDefinition,
+        calls: Sequence[Mapping[str, Any]],
+        queue: str | None,
+        shared: SharedArguments | None,
+    ) -> Batch:
+        return new_batch(
+            calls,
+            task=task,
+            serializer=self.registry.serializer(task, self.serializer),
+            clock_offset=self._clock_offset(),
+            ageing=self._ageing(),
+            queue=queue,
+            shared=shared,
+        )
+
+    def _explained(
+        self, batch: Batch, calls: Sequence[Mapping[str, Any]], task: TaskDefinition
+    ) -> AbstractContextManager[None]:
+        return explained(
+            batch,
+            calls,
+            task,
+            backend=self.store.state_backend,
+            serializer=self.registry.serializer(task, self.serializer),
+        )
 
     def _result(
         self,

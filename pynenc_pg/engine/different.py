@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pynenc_pg.domain.ids import InvocationId
@@ -19,9 +20,24 @@ from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.wire import decode_arguments
 
 
+@contextmanager
 def explained(
-    error: InvocationConcurrencyWithDifferentArgumentsError,
+    batch: Batch,
+    calls: Sequence[Mapping[str, Any]],
+    task: TaskDefinition,
     *,
+    backend: StateBackend,
+    serializer: BaseSerializer,
+) -> Iterator[None]:
+    """Name the arguments in which two calls differ, where the block registers and is refused."""
+    try:
+        yield
+    except InvocationConcurrencyWithDifferentArgumentsError as error:
+        raise _explained(error, batch, calls, task, backend, serializer) from None
+
+
+def _explained(  # noqa: PLR0917 - the parts of one sentence
+    error: InvocationConcurrencyWithDifferentArgumentsError,
     batch: Batch,
     calls: Sequence[Mapping[str, Any]],
     task: TaskDefinition,

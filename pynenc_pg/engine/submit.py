@@ -1,4 +1,4 @@
-"""From a call to an invocation: bind, encode, register."""
+"""From calls to what is registered: ids, encoded arguments, keys."""
 
 from __future__ import annotations
 
@@ -7,40 +7,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
-from pynenc_pg.domain.records import Batch, NewInvocation, Registered
+from pynenc_pg.domain.records import Batch, NewInvocation
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.registry import TaskDefinition
-from pynenc_pg.exceptions import (
-    InvocationConcurrencyWithDifferentArgumentsError,
-    SerializationError,
-)
-from pynenc_pg.ports import Store
+from pynenc_pg.exceptions import SerializationError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.wire import SharedArguments, encode_arguments
 
 
-def submit(
+def new_batch(
     calls: Sequence[Mapping[str, Any]],
     *,
     task: TaskDefinition,
-    store: Store,
     serializer: BaseSerializer,
     clock_offset: float,
     ageing: float,
     queue: str | None = None,
     shared: SharedArguments | None = None,
-) -> list[Registered]:
-    """Register calls of one task, given as arguments by name. All or none are written.
+) -> Batch:
+    """Encode calls of one task, given as arguments by name.
 
     ``ageing``: the seconds of waiting that a point of priority is worth. ``queue`` replaces the
     task's own; ``shared`` are arguments that all of them have.
     """
     parent, conf = running.get(), task.conf
-    new = _all_new(task, calls, serializer, offset=clock_offset, shared=shared)
-    batch = Batch(
+    return Batch(
         task_id=task.task_id,
-        invocations=new,
+        invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
         queue=queue or conf.queue,
         priority=conf.priority,
         ageing=ageing,
@@ -52,19 +46,6 @@ def submit(
         must_not_wait=conf.must_not_wait,
         refuse_different=conf.refuses_different,
     )
-    try:
-        return store.orchestrator.register(batch)
-    except InvocationConcurrencyWithDifferentArgumentsError as error:
-        from pynenc_pg.engine.different import explained  # noqa: PLC0415 - rare
-
-        raise explained(
-            error,
-            batch=batch,
-            calls=calls,
-            task=task,
-            backend=store.state_backend,
-            serializer=serializer,
-        ) from None
 
 
 def _all_new(

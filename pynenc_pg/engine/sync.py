@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,6 +54,7 @@ class SyncEngine(Engine):
         *,
         queue: str | None = None,
         shared: SharedArguments | None = None,
+        session: object = None,  # noqa: ARG002 - nothing of it stands in a database
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
@@ -62,6 +64,17 @@ class SyncEngine(Engine):
         registered = super().submit(task, calls, queue=queue, shared=shared)
         self._inline.run([queue])
         return registered
+
+    async def submit_async(
+        self,
+        task: TaskDefinition,
+        calls: Sequence[Mapping[str, Any]],
+        *,
+        shared: SharedArguments | None = None,
+        session: object,  # noqa: ARG002 - as above
+    ) -> list[Registered]:
+        """Like ``submit``; the event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.submit, task, calls, shared=shared)
 
 
 def _nobody_else() -> None:

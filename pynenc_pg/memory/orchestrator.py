@@ -36,13 +36,14 @@ from pynenc_pg.memory.registration import register
 from pynenc_pg.memory.rows import Lane, Queue, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
 from pynenc_pg.memory.timed import expire, promote
+from pynenc_pg.memory.transactions import NoTransactions
 from pynenc_pg.memory.waits import pause
 
 S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
 
 
-class MemOrchestrator:
+class MemOrchestrator(NoTransactions):
     """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
 
     def __init__(self, database: MemDatabase) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import psycopg
@@ -46,21 +46,52 @@ _WITH_IDS: Final = (
     ours.InvocationCycleError,
     ours.InvocationConcurrencyWithDifferentArgumentsError,
 )
+#: What raises errors of its own from the driver's.
+_WRAPPERS: Final = frozenset({"django", "sqlalchemy"})
 #: Nobody is to blame: the same call again will do.
 RETRIABLE: Final = frozenset({"40001", "40P01", "55P03"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the server, or the driver, has said."""
+
+    state: str
+    primary: str
+    hint: str
+    detail: str
+
+
 def translate(error: BaseException) -> BaseException:
-    """Return our error for one of the driver's; anything else comes back as it is."""
-    # Only migrations import SQLAlchemy: before they do, no error can be one of its.
-    alchemy = sys.modules.get("sqlalchemy.exc")
-    if alchemy is not None and isinstance(error, alchemy.DBAPIError) and error.orig is not None:
-        error = error.orig
-    if isinstance(error, UnicodeError):  # text that is not Unicode never leaves the driver
-        return ours.DataRejectedError(f"the database holds Unicode text alone: {error}")
-    if not isinstance(error, psycopg.Error):
+    """Return our error for one of a driver's; anything else comes back as it is."""
+    found = error
+    while type(found).__module__.partition(".")[0] in _WRAPPERS and found.__cause__ is not None:
+        found = found.__cause__
+    if isinstance(found, UnicodeError):  # text that is not Unicode never leaves the driver
+        return ours.DataRejectedError(f"the database holds Unicode text alone: {found}")
+    said = _said(found)
+    if said is None:
         return error
-    state = error.sqlstate or ""
+    kind = _kind(found, said.state)
+    if issubclass(kind, _WITH_IDS):
+        return kind(_sentence(said), said.detail.split())
+    return kind(_sentence(said))
+
+
+def _said(error: BaseException) -> _Said | None:
+    if isinstance(error, psycopg.Error):
+        diag = error.diag
+        primary, hint, detail = diag.message_primary, diag.message_hint, diag.message_detail
+    elif type(error).__module__.partition(".")[0] == "asyncpg":  # of a session that is a user's own
+        primary, hint, detail = (getattr(error, n, None) for n in ("message", "hint", "detail"))
+    else:
+        return None
+    state = getattr(error, "sqlstate", None) or ""
+    words = " ".join((primary or str(error)).split()) or type(error).__name__
+    return _Said(state, words, hint or "", detail or "")
+
+
+def _kind(error: BaseException, state: str) -> type[ours.PynencError]:
     kind = _BY_SQLSTATE.get(state) or _BY_CLASS.get(state[:2])
     if kind is None:
         kind = ours.StoreError
@@ -68,25 +99,22 @@ def translate(error: BaseException) -> BaseException:
             kind = ours.StoreUnavailableError
         elif not state and isinstance(error, psycopg.DataError):  # the driver's own refusal: NUL
             kind = ours.DataRejectedError
-    if issubclass(kind, _WITH_IDS):
-        return kind(_sentence(error, state), (error.diag.message_detail or "").split())
-    return kind(_sentence(error, state))
+    return kind
 
 
-def _sentence(error: psycopg.Error, state: str) -> str:
-    said = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
-    parts = [said]
-    if error.diag.message_hint:
-        parts.append(error.diag.message_hint)
-    if state in {"3F000", "42883", "42P01"}:
+def _sentence(said: _Said) -> str:
+    parts = [said.primary]
+    if said.hint:
+        parts.append(said.hint)
+    if said.state in {"3F000", "42883", "42P01"}:
         parts.append("Run: pynenc-pg db migrate")
-    elif state == "42501":
+    elif said.state == "42501":
         parts.append(
             "Grant the role that fits: pynenc_producer to call, pynenc_worker to run tasks, "
             "pynenc_operator to look after them"
         )
     sentence = ". ".join(part.rstrip(".") for part in parts)
-    return f"{sentence} [{state}]" if state else sentence
+    return f"{sentence} [{said.state}]" if said.state else sentence
 
 
 @contextmanager

@@ -24,8 +24,10 @@ from pynenc_pg.domain.records import (
     Waiting,
 )
 from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
+from pynenc_pg.postgres import borrowed
 from pynenc_pg.postgres.floor import RankFloor
 from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
+from pynenc_pg.postgres.templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +38,11 @@ T = TypeVar("T", Ending, Again)
 
 # Lists go in binary: as text psycopg escapes them in Python, at 20 us a value and more, and the
 # backslashes of a long string took a second per 100 kB.
-_REGISTER = """select {schema}.register_2(
-    %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true,
-    %b::text[]::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %s, %s, %s, %s)"""
+# By CAST, which SQLAlchemy does not take for a parameter as it may with "::".
+_REGISTER = """select cast({schema}.register_2(
+    %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
+    cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
+    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s) as text[])"""
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
@@ -77,11 +81,31 @@ class PgOrchestrator:
 
     def register(self, batch: Batch) -> list[Registered]:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
+        rows = self._database.call(_REGISTER, self._registration(batch, own=True))
+        return _registered(batch, rows)
+
+    def register_within(self, session: object, batch: Batch) -> list[Registered]:
+        """Like ``register``, in the caller's own transaction."""
+        statement = render(_REGISTER, self._database.schema)
+        return _registered(
+            batch, borrowed.run(session, statement, self._registration(batch, own=False))
+        )
+
+    async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
+        """Like ``register_within``, for a session that is awaited."""
+        statement = render(_REGISTER, self._database.schema)
+        return _registered(
+            batch,
+            await borrowed.run_async(session, statement, self._registration(batch, own=False)),
+        )
+
+    def _registration(self, batch: Batch, *, own: bool) -> tuple[object, ...]:
+        """Return the parameters; ``own``: the transaction is ours, and over at once."""
         calls, limit = batch.invocations, batch.rate_limit
         keyed = any(c.registration_key is not None for c in calls)
         laned = any(c.lane_key is not None for c in calls)
-        became = self._call(
-            _REGISTER,
+        return (
+            self._app,
             batch.task_id,
             batch.queue,
             batch.priority,
@@ -93,6 +117,7 @@ class PgOrchestrator:
             batch.depth,
             batch.options,
             batch.changed_by,
+            own,
             [c.invocation_id for c in calls],
             [c.call_id for c in calls],
             [c.arguments for c in calls],
@@ -102,11 +127,7 @@ class PgOrchestrator:
             batch.ageing,
             limit and limit.count,
             limit and limit.period,
-        )[0][0]
-        return [
-            Registered(InvocationId(now), reused=now != call.invocation_id)
-            for call, now in zip(calls, became, strict=True)
-        ]
+        )
 
     def claim(
         self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
@@ -306,6 +327,13 @@ class PgOrchestrator:
         return {h.invocation_id: Answer.DONE for h in holds} | {
             InvocationId(i): Answer(a) for i, a in rows
         }
+
+
+def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:
+    return [
+        Registered(InvocationId(now), reused=now != call.invocation_id)
+        for call, now in zip(batch.invocations, rows[0][0], strict=True)
+    ]
 
 
 def _bisected(

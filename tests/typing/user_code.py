@@ -5,6 +5,10 @@ Each line that ends in `# error` must be refused, and no other.
 
 from typing import assert_type
 
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
 from pynenc_pg import (
     ConcurrencyControlType,
     InvocationStatus,
@@ -93,6 +97,25 @@ assert_type([call.result for call in add.parallelize([]).progress().as_completed
 assert_type(square(3), float)
 assert_type(square.task.parallelize([(n,) for n in range(3)])[0].status, InvocationStatus)
 any_task: Task[..., object] = greet
+
+
+async def in_transactions(
+    connection: psycopg.Connection[tuple[object, ...]],
+    session: Session,
+    awaited: psycopg.AsyncConnection[dict[str, object]],
+    awaited_session: AsyncSession,
+) -> None:
+    """Make calls part of one's own transaction."""
+    assert_type(add.using(connection)(1), Invocation[int])
+    assert_type(greet.using(session)("ann", loud=True).result, str)
+    assert_type(add.using(session).parallelize([(1,)]), InvocationGroup[int])
+    assert_type(await add.using(awaited)(1, y=2), Invocation[int])
+    assert_type(await greet.using(awaited_session).parallelize([("ann",)]), InvocationGroup[str])
+    add.using(connection)("1")  # error
+    await add.using(awaited)("1")  # error
+    add.using("dsn")  # error
+
+
 covariant: Invocation[int | str] = add(1)
 with app as entered:
     assert_type(entered, Pynenc)

@@ -1,0 +1,27 @@
+"""What needs a transaction of the caller's own: there is none in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pynenc_pg.exceptions import StoreError
+
+if TYPE_CHECKING:
+    from pynenc_pg.domain.records import Batch, Registered
+
+
+class NoTransactions:
+    """Refuses it, rather than pretend."""
+
+    def register_within(self, session: object, batch: Batch) -> list[Registered]:
+        """Refuse it."""
+        del session, batch
+        message = (
+            "the store in memory has no transactions, so nothing can be part of yours: call the "
+            "task itself, or set PYNENC__POSTGRES__DSN (to 'embedded', for a private server)"
+        )
+        raise StoreError(message)
+
+    async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
+        """Refuse it."""
+        return self.register_within(session, batch)

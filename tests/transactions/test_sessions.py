@@ -1,0 +1,154 @@
+"""What ``using`` takes, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from pathlib import Path
+
+import asyncpg
+import psycopg
+import pytest
+import sqlalchemy
+from psycopg.conninfo import conninfo_to_dict
+
+from pynenc_pg import Pynenc
+from pynenc_pg.exceptions import (
+    InvocationConcurrencyWithDifferentArgumentsError,
+    SchemaVersionError,
+    StoreError,
+    StoreUnavailableError,
+)
+from pynenc_pg.postgres import sessions
+from pynenc_pg.testing import in_memory
+from tests.app import tasks
+from tests.app.concurrency_tasks import once, once_strictly
+from tests.unit.test_docs import BLOCK, DOCS, PRINTED
+
+PAGE = DOCS / "howto/transactions.md"
+
+
+def test_the_page(
+    app: Pynenc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its examples run, and print what stands beside them."""
+    first, *blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    (tmp_path / "shop.py").write_text(first, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    shop = importlib.import_module("shop")
+    shop.app.conf.postgres.dsn = app.conf.postgres.dsn
+    with shop.app:
+        names: dict[str, object] = {}
+        for block in blocks:
+            exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102 - our own page
+            assert capsys.readouterr().out.splitlines() == PRINTED.findall(block)
+
+
+def test_the_page_names_the_kinds(app: Pynenc) -> None:
+    """Whatever else comes is refused with all that would do."""
+    with pytest.raises(TypeError, match=r"builtins\.str cannot carry a call.*psycopg\.Connection"):
+        tasks.add.using("a string")(1, 2)  # type: ignore[call-overload]
+    assert app.state_backend.count_ready() == 0
+
+
+def test_another_database(app: Pynenc) -> None:
+    """A database that is no PostgreSQL is named; so is one without the schema."""
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(TypeError, match="is to sqlite"):
+        tasks.add.using(connection)(1, 2)
+    engine.dispose()
+    elsewhere = psycopg.connect(str(app.conf.postgres.dsn), dbname="postgres")
+    with elsewhere, pytest.raises(SchemaVersionError, match="pynenc-pg db migrate"):
+        tasks.add.using(elsewhere)(1, 2)
+
+
+def test_a_connection_of_asyncpg_without_a_pool(app: Pynenc) -> None:
+    """It is awaited, too."""
+    known = conninfo_to_dict(str(app.conf.postgres.dsn))
+
+    async def call() -> None:
+        connection = await asyncpg.connect(
+            host=known["host"], port=known.get("port"), user=known["user"], database=known["dbname"]
+        )
+        async with connection.transaction():
+            await tasks.add.using(connection)(1, 2)
+            assert app.state_backend.count_ready() == 0
+        assert app.state_backend.count_ready() == 1
+        await connection.close()
+
+    asyncio.run(call())
+
+
+def test_in_autocommit_a_call_stands_for_itself(app: Pynenc) -> None:
+    """There is no transaction that it could be part of."""
+    with psycopg.connect(str(app.conf.postgres.dsn), autocommit=True) as connection:
+        tasks.add.using(connection)(1, 2)
+        assert app.state_backend.count_ready() == 1
+
+
+def test_a_closed_connection(app: Pynenc) -> None:
+    """It cannot be reached, and nothing is written."""
+    connection = psycopg.connect(str(app.conf.postgres.dsn))
+    connection.close()
+    with pytest.raises(StoreUnavailableError):
+        tasks.add.using(connection)(1, 2)
+    assert app.state_backend.count_ready() == 0
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_sent(app: Pynenc) -> None:
+    """The transaction is as it was, and goes on."""
+    with psycopg.connect(str(app.conf.postgres.dsn)) as connection:
+        connection.execute("select 1")
+        with pytest.raises(TypeError):
+            tasks.add.using(connection)(nothing=1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="element 1 of params"):
+            tasks.add.using(connection).parallelize([(1, 2), (3, 4, 5, 6)])
+        tasks.add.using(connection)(1, 2)
+    assert app.state_backend.count_ready() == 1
+
+
+def test_a_call_with_other_arguments_is_explained(keyed: Pynenc) -> None:
+    """As without a transaction; a savepoint lets the user's own go on."""
+    once_strictly("ann", "first")
+    with psycopg.connect(str(keyed.conf.postgres.dsn)) as connection:
+        with (
+            pytest.raises(InvocationConcurrencyWithDifferentArgumentsError, match="note"),
+            connection.transaction(),
+        ):
+            once_strictly.using(connection)("ann", "second")
+        once.using(connection)(1)
+    assert keyed.state_backend.count_ready() == 2
+
+
+def test_a_key_that_is_held_for_long(keyed: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for it is told in the end that somebody stands in the way."""
+    monkeypatch.setattr("pynenc_pg.postgres.database._PATIENCE", 0.5)
+    setting = sessions._SET_UNLESS_POOLED.replace("'10s'", "'300ms'")
+    monkeypatch.setattr(sessions, "_SET_UNLESS_POOLED", setting)
+    with psycopg.connect(str(keyed.conf.postgres.dsn)) as connection:
+        once.using(connection)(1)
+        with pytest.raises(StoreUnavailableError, match=r"others stood in the way.*lock timeout"):
+            once(1)
+    assert keyed.state_backend.count_ready() == 1
+
+
+class _Awaited:
+    async def execute(self) -> None:
+        """Be awaited."""
+
+
+def test_memory_refuses_it() -> None:
+    """It has no transactions, for whatever session."""
+    with in_memory(tasks.app):
+        with pytest.raises(StoreError, match="PYNENC__POSTGRES__DSN"):
+            tasks.add.using(object()).parallelize([(1, 2)])  # type: ignore[call-overload]
+        with pytest.raises(StoreError, match="PYNENC__POSTGRES__DSN"):
+            asyncio.run(tasks.add.using(_Awaited())(1, 2))  # type: ignore[call-overload]
+
+
+def test_in_synchronous_mode_the_session_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call is executed at once, whatever becomes of the transaction."""
+    monkeypatch.setattr(tasks.app.conf, "dev_mode_force_sync_tasks", True)
+    assert tasks.add.using(object())(1, 2).result == 3  # type: ignore[call-overload]
+    awaited = asyncio.run(tasks.add.using(_Awaited())(1, 2))  # type: ignore[call-overload]
+    assert awaited.result == 3
