@@ -90,6 +90,10 @@ _RULES: Final = {
                            order by h.rev desc limit 1) l on true
         where o.lease is distinct from l.lease or o.status <> e.status or o.rev <> e.rev
            or o.runner_id is not null and o.runner_id is distinct from l.runner_id""",
+    "a key open or shut to claims against its slots": """
+        select l.key from pynenc.lane l
+        where l.open <> (l.impatient or l.slots > (select count(*) from pynenc.slot x
+                                                   where x.lane = l.lane_id))""",
     "left behind: live row, slot or wait edge": """
         select 'state', invocation_id::text from pynenc.invocation_state
         union all select 'slot', invocation_id::text from pynenc.slot

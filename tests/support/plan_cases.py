@@ -94,6 +94,7 @@ _CLAIM_SLOTS: Final = {
     "pick_by_turn": "lane_pkey slot_pkey state_lane_idx",
     "take_slots": f"lane_pkey slot_pkey {_STATE}",
     "guard_slot": "lane_pkey",
+    "open_lanes": "lane_pkey slot_pkey",
     "choose": f"{_STATE} state_ready_idx",
     "settle_slots": f"{_STATE} lane_pkey slot_invocation slot_pkey state_must_not_wait_idx"
     " state_lane_idx",
@@ -110,6 +111,7 @@ _CANCEL: Final = {**_END_UNOWNED, "cancel": _STATE}
 _FREE: Final = {
     "lock_lanes": f"{_STATE} lane_pkey",
     "guard_slot": _STATE,
+    "open_lanes": "lane_pkey slot_pkey",
     "free_slots": "slot_invocation state_lane_idx lane_pkey",
     "reroute_parked": f"{_STATE} lane_pkey slot_pkey state_lane_idx",
     "forget_lanes": "lane_pkey slot_pkey state_lane_idx",

@@ -76,10 +76,11 @@ begin
     v_queues := open_queues(p_app, p_queues);
     -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
     if exists (select from unnest(v_queues) q (name) cross join lateral (
-                   select from lane l where l.app_id = p_app and l.queue = q.name
+                   select from lane l where l.app_id = p_app and l.queue = q.name and l.open
                    order by l.served, l.key limit 1) x)
        or exists (select from (
                    select from lane l where l.queue is null and l.app_id is not distinct from p_app
+                   and l.open
                    order by l.served, l.key limit 1) x)
     then
         select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
@@ -397,7 +398,7 @@ begin
         select t.lane_id from (
             select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
                 select l.lane_id, l.served, l.key from lane l
-                where l.app_id = p_app and l.queue = q.name
+                where l.app_id = p_app and l.queue = q.name and l.open
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
@@ -411,7 +412,7 @@ begin
             union all
             select 1, y.* from (
                 select l.lane_id, l.served, l.key from lane l
-                where l.queue is null and l.app_id is not distinct from p_app
+                where l.queue is null and l.app_id is not distinct from p_app and l.open
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
@@ -423,6 +424,18 @@ begin
                                       offset 0))
                 order by l.served, l.key limit p_limit for no key update skip locked) y
         ) t order by t.n, t.served, t.key limit p_limit);
+end $$;
+
+-- Trigger of slot: a lane whose slots are all taken is shut, so that claims do not walk over it, and open
+-- again with the first that is free. One with calls that must not wait stays open: a claim ends them.
+-- The lanes are locked by whoever takes or frees slots.
+create or replace function {schema}.open_lanes() returns trigger language plpgsql as $$
+begin
+    update {schema}.lane l set open = not l.open
+    where l.lane_id = any (array(select distinct c.lane from changed c))
+      and l.open <> (l.impatient or l.slots > (select count(*) from {schema}.slot x
+                                               where x.lane = l.lane_id));
+    return null;
 end $$;
 
 -- Of the queues asked for, in order, those that are not paused. None asked for means all of the app,
@@ -751,7 +764,7 @@ begin
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
         v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
-                               p_priority * p_ageing, v_now, p_changed_by);
+                               p_priority * p_ageing, p_must_not_wait, v_now, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -1006,15 +1019,15 @@ end $$;
 -- Internal; answers in order.
 create or replace function {schema}.share_lanes(
     p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer,
-    p_rate_period double precision, p_ahead double precision, p_now timestamptz,
-    p_changed_by text
+    p_rate_period double precision, p_ahead double precision, p_must_not_wait boolean,
+    p_now timestamptz, p_changed_by text
 ) returns bigint[] language plpgsql as $$
 declare
     v_lanes bigint[];
 begin
     loop
-        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
-        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead,
+        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, impatient, served)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, p_must_not_wait,
                p_now - make_interval(secs => p_ahead)
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
@@ -1032,16 +1045,21 @@ begin
 
     if exists (select from lane l where l.lane_id = any (v_lanes)
                and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+                    or l.impatient < p_must_not_wait
                     or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period))) then
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
         -- Another rate limit: the next claim finds out how long the lane is shut.
         update lane l
         set slots = p_slots, queue = case when l.queue = p_queue then l.queue end,
             ahead = p_ahead, rate = p_rate, rate_period = p_rate_period,
+            impatient = l.impatient or p_must_not_wait,
+            open = l.impatient or p_must_not_wait
+                   or p_slots > (select count(*) from slot x where x.lane = l.lane_id),
             next_at = case when (l.rate, l.rate_period) is not distinct from (p_rate, p_rate_period)
                            then l.next_at end
         where l.lane_id = any (v_lanes)
           and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+               or l.impatient < p_must_not_wait
                or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period));
         -- More slots than before: who was parked need not wait for the next end.
         if reroute_parked(v_lanes, p_changed_by) then

@@ -139,6 +139,8 @@ create table pynenc.lane (
     started timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
     started_count integer[] default '{}'::integer[] not null,
     ahead double precision default 0 not null,
+    impatient boolean default false not null,
+    open boolean default true not null,
     constraint lane_key UNIQUE (app_id, key),
     constraint lane_pkey PRIMARY KEY (lane_id),
     constraint lane_rate_check CHECK ((rate >= 1)),
@@ -268,7 +270,7 @@ CREATE INDEX state_owned_idx ON pynenc.invocation_state USING btree (runner_id) 
 CREATE INDEX state_ready_idx ON pynenc.invocation_state USING btree (app_id, queue, rank, invocation_id) WHERE (available AND (due_at IS NULL) AND (lane IS NULL));
 CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING btree (app_id, registration_key) WHERE (registration_key IS NOT NULL);
 CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (next_at IS NOT NULL);
-CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key);
+CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
 CREATE INDEX payload_ref_invocation_idx ON pynenc.payload_ref USING btree (invocation_id);
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
@@ -391,10 +393,11 @@ begin
     v_queues := open_queues(p_app, p_queues);
     -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
     if exists (select from unnest(v_queues) q (name) cross join lateral (
-                   select from lane l where l.app_id = p_app and l.queue = q.name
+                   select from lane l where l.app_id = p_app and l.queue = q.name and l.open
                    order by l.served, l.key limit 1) x)
        or exists (select from (
                    select from lane l where l.queue is null and l.app_id is not distinct from p_app
+                   and l.open
                    order by l.served, l.key limit 1) x)
     then
         select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns
@@ -1274,7 +1277,7 @@ begin
         select t.lane_id from (
             select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
                 select l.lane_id, l.served, l.key from lane l
-                where l.app_id = p_app and l.queue = q.name
+                where l.app_id = p_app and l.queue = q.name and l.open
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
@@ -1288,7 +1291,7 @@ begin
             union all
             select 1, y.* from (
                 select l.lane_id, l.served, l.key from lane l
-                where l.queue is null and l.app_id is not distinct from p_app
+                where l.queue is null and l.app_id is not distinct from p_app and l.open
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
@@ -1300,6 +1303,18 @@ begin
                                       offset 0))
                 order by l.served, l.key limit p_limit for no key update skip locked) y
         ) t order by t.n, t.served, t.key limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.open_lanes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+    update "pynenc".lane l set open = not l.open
+    where l.lane_id = any (array(select distinct c.lane from changed c))
+      and l.open <> (l.impatient or l.slots > (select count(*) from "pynenc".slot x
+                                               where x.lane = l.lane_id));
+    return null;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.open_queues(p_app text, p_queues text[])
@@ -1875,7 +1890,7 @@ begin
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
         v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
-                               p_priority * p_ageing, v_now, p_changed_by);
+                               p_priority * p_ageing, p_must_not_wait, v_now, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
@@ -2283,7 +2298,7 @@ begin
     where s.invocation_id = any (v_ids);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer, p_rate_period double precision, p_ahead double precision, p_now timestamp with time zone, p_changed_by text)
+CREATE OR REPLACE FUNCTION pynenc.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer, p_rate_period double precision, p_ahead double precision, p_must_not_wait boolean, p_now timestamp with time zone, p_changed_by text)
  RETURNS bigint[]
  LANGUAGE plpgsql
 AS $function$
@@ -2291,8 +2306,8 @@ declare
     v_lanes bigint[];
 begin
     loop
-        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, served)
-        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead,
+        insert into lane (app_id, queue, key, slots, rate, rate_period, ahead, impatient, served)
+        select p_app, p_queue, k.key, p_slots, p_rate, p_rate_period, p_ahead, p_must_not_wait,
                p_now - make_interval(secs => p_ahead)
         from (select distinct key from unnest(p_keys) key where key is not null order by key) k
         on conflict (app_id, key) do nothing;
@@ -2310,16 +2325,21 @@ begin
 
     if exists (select from lane l where l.lane_id = any (v_lanes)
                and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+                    or l.impatient < p_must_not_wait
                     or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period))) then
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
         -- Another rate limit: the next claim finds out how long the lane is shut.
         update lane l
         set slots = p_slots, queue = case when l.queue = p_queue then l.queue end,
             ahead = p_ahead, rate = p_rate, rate_period = p_rate_period,
+            impatient = l.impatient or p_must_not_wait,
+            open = l.impatient or p_must_not_wait
+                   or p_slots > (select count(*) from slot x where x.lane = l.lane_id),
             next_at = case when (l.rate, l.rate_period) is not distinct from (p_rate, p_rate_period)
                            then l.next_at end
         where l.lane_id = any (v_lanes)
           and (l.slots <> p_slots or l.queue <> p_queue or l.ahead <> p_ahead
+               or l.impatient < p_must_not_wait
                or (l.rate, l.rate_period) is distinct from (p_rate, p_rate_period));
         -- More slots than before: who was parked need not wait for the next end.
         if reroute_parked(v_lanes, p_changed_by) then
@@ -2556,6 +2576,8 @@ CREATE TRIGGER history_of_insert AFTER INSERT ON pynenc.invocation_state REFEREN
 CREATE TRIGGER history_of_update AFTER UPDATE ON pynenc.invocation_state REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.history_of_update();
 CREATE TRIGGER guard_slot BEFORE INSERT OR DELETE OR UPDATE ON pynenc.slot FOR EACH ROW EXECUTE FUNCTION pynenc.guard_slot();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.slot FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER open_lanes_freed AFTER DELETE ON pynenc.slot REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION pynenc.open_lanes();
+CREATE TRIGGER open_lanes_taken AFTER INSERT ON pynenc.slot REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION pynenc.open_lanes();
 
 -- views
 

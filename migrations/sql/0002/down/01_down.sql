@@ -4,7 +4,7 @@ drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, 
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
 
-drop function {schema}.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer, p_rate_period double precision, p_ahead double precision, p_now timestamptz, p_changed_by text);
+drop function {schema}.share_lanes(p_app text, p_queue text, p_keys text[], p_slots integer, p_rate integer, p_rate_period double precision, p_ahead double precision, p_must_not_wait boolean, p_now timestamptz, p_changed_by text);
 
 drop function {schema}.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamptz);
 
@@ -23,6 +23,8 @@ drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit i
 drop function {schema}.pause(p_app text, p_runner text, p_id uuid, p_lease bigint, p_awaited uuid[], p_any boolean, p_listener text);
 
 drop function {schema}.own_children(p_id uuid, p_ids uuid[]);
+
+drop function {schema}.open_lanes();
 
 drop function {schema}.offer_lanes(p_app text, p_queues text[], p_limit integer, p_now timestamptz);
 

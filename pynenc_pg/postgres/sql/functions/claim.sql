@@ -47,10 +47,11 @@ begin
     v_queues := open_queues(p_app, p_queues);
     -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
     if exists (select from unnest(v_queues) q (name) cross join lateral (
-                   select from lane l where l.app_id = p_app and l.queue = q.name
+                   select from lane l where l.app_id = p_app and l.queue = q.name and l.open
                    order by l.served, l.key limit 1) x)
        or exists (select from (
                    select from lane l where l.queue is null and l.app_id is not distinct from p_app
+                   and l.open
                    order by l.served, l.key limit 1) x)
     then
         select t.lanes, t.candidates, t.turns into v_lanes, v_keyed, v_turns

@@ -8,7 +8,7 @@ begin
         select t.lane_id from (
             select q.n, x.* from unnest(p_queues) with ordinality q (name, n) cross join lateral (
                 select l.lane_id, l.served, l.key from lane l
-                where l.app_id = p_app and l.queue = q.name
+                where l.app_id = p_app and l.queue = q.name and l.open
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)
@@ -22,7 +22,7 @@ begin
             union all
             select 1, y.* from (
                 select l.lane_id, l.served, l.key from lane l
-                where l.queue is null and l.app_id is not distinct from p_app
+                where l.queue is null and l.app_id is not distinct from p_app and l.open
                   and (exists (select from invocation_state s
                                where s.lane = l.lane_id and s.must_not_wait and s.due_at is null
                                  and s.available and not s.parked)

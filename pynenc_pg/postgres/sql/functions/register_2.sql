@@ -24,7 +24,7 @@ begin
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
     if p_lane_keys is not null then
         v_lanes := share_lanes(p_app, p_queue, p_lane_keys, p_slots, p_rate, p_rate_period,
-                               p_priority * p_ageing, v_now, p_changed_by);
+                               p_priority * p_ageing, p_must_not_wait, v_now, p_changed_by);
     end if;
     if p_registration_keys is not null then
         v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
