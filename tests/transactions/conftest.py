@@ -9,33 +9,46 @@ import pytest
 
 from pynenc_pg import Pynenc
 from tests.app import concurrency_tasks, tasks
+from tests.support.sql import temporary_database
 from tests.transactions.sessions import CREATE, KINDS, Session, configure_django
 
 
+@pytest.fixture(scope="module")
+def shared_dsn(server_dsn: str, template: str) -> Iterator[str]:
+    """One database for all: each test finds it empty."""
+    with temporary_database(server_dsn, template) as dsn:
+        with psycopg.connect(dsn) as connection:
+            connection.execute(CREATE)
+        yield dsn
+
+
 @pytest.fixture
-def app(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
+def app(shared_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
     """The app of ``tests.app.tasks``."""
-    monkeypatch.setattr(tasks.app.conf.postgres, "dsn", database_dsn)
     monkeypatch.setattr(tasks.app.conf, "runner_cls", "ThreadRunner")
-    yield tasks.app
-    tasks.app.close()
+    yield from _on(shared_dsn, tasks.app, monkeypatch)
 
 
 @pytest.fixture
-def keyed(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
+def keyed(shared_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
     """The app of ``tests.app.concurrency_tasks``, on the same database."""
-    monkeypatch.setattr(concurrency_tasks.app.conf.postgres, "dsn", database_dsn)
-    yield concurrency_tasks.app
-    concurrency_tasks.app.close()
+    yield from _on(shared_dsn, concurrency_tasks.app, monkeypatch)
+
+
+def _on(dsn: str, app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
+    monkeypatch.setattr(app.conf.postgres, "dsn", dsn)
+    yield app
+    app.purge()
+    app.close()
 
 
 @pytest.fixture
-def dsn(app: Pynenc, database_dsn: str) -> str:
-    """Its database, with the user's table."""
-    assert app.conf.postgres.dsn == database_dsn
-    with psycopg.connect(database_dsn) as connection:
-        connection.execute(CREATE)
-    return database_dsn
+def dsn(app: Pynenc, shared_dsn: str) -> Iterator[str]:
+    """The database of the app, with the user's table."""
+    assert app.conf.postgres.dsn == shared_dsn
+    yield shared_dsn
+    with psycopg.connect(shared_dsn) as connection:
+        connection.execute("truncate orders")
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)

@@ -29,14 +29,17 @@ PAGE = DOCS / "howto/transactions.md"
 
 
 def test_the_page(
-    app: Pynenc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database_dsn: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its examples run, and print what stands beside them."""
     first, *blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     (tmp_path / "shop.py").write_text(first, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     shop = importlib.import_module("shop")
-    shop.app.conf.postgres.dsn = app.conf.postgres.dsn
+    shop.app.conf.postgres.dsn = database_dsn
     with shop.app:
         names: dict[str, object] = {}
         for block in blocks:
