@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.engine.binding import Binding, Params
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation, ReusedInvocation
@@ -43,13 +44,25 @@ class Calls(Generic[R_co]):
         *,
         engine: Callable[[], Engine],
         sync_engine: Callable[[], Engine | None],
+        options: CallOptions = UNTUNED,
     ) -> None:
         """``sync_engine`` returns one while calls execute at once."""
+        self.options = options
         self.definition = definition
         self.binding = Binding(definition.task_id, definition.signature)
         self._task = task
         self._engine = engine
         self._sync_engine = sync_engine
+
+    def tuned(self, options: CallOptions) -> Calls[R_co]:
+        """Return the same for calls with options of their own."""
+        return Calls(
+            self._task,
+            self.definition,
+            engine=self._engine,
+            sync_engine=self._sync_engine,
+            options=options,
+        )
 
     def call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], session: object = None
@@ -57,7 +70,9 @@ class Calls(Generic[R_co]):
         """Register one call, in the transaction of ``session`` if there is one."""
         call = self.binding.bind(*args, **kwargs)
         engine = self.engine_now()
-        [registered] = engine().submit(self.definition, [call], session=session)
+        [registered] = engine().submit(
+            self.definition, [call], options=self.options, session=session
+        )
         return self.handle(registered.invocation_id, engine, reused=registered.reused)
 
     async def call_async(
@@ -66,7 +81,9 @@ class Calls(Generic[R_co]):
         """Register one call in the transaction of an asynchronous session."""
         call = self.binding.bind(*args, **kwargs)
         engine = self.engine_now()
-        [registered] = await engine().submit_async(self.definition, [call], session=session)
+        [registered] = await engine().submit_async(
+            self.definition, [call], options=self.options, session=session
+        )
         return self.handle(registered.invocation_id, engine, reused=registered.reused)
 
     def parallelize(
@@ -81,7 +98,11 @@ class Calls(Generic[R_co]):
         while isinstance(step, Chunk):
             try:
                 registered = step.engine.submit(
-                    self.definition, step.calls, shared=step.shared, session=session
+                    self.definition,
+                    step.calls,
+                    options=self.options,
+                    shared=step.shared,
+                    session=session,
                 )
             except Exception as error:  # noqa: BLE001 - it comes out again, with a note
                 steps.throw(error)
@@ -98,7 +119,11 @@ class Calls(Generic[R_co]):
         while isinstance(step, Chunk):
             try:
                 registered = await step.engine.submit_async(
-                    self.definition, step.calls, shared=step.shared, session=session
+                    self.definition,
+                    step.calls,
+                    options=self.options,
+                    shared=step.shared,
+                    session=session,
                 )
             except Exception as error:  # noqa: BLE001 - it comes out again, with a note
                 steps.throw(error)

@@ -7,10 +7,12 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from pynenc_pg.calls import Calls
+from pynenc_pg.conf.config_call import check_call_options
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.engine.binding import Params
 from pynenc_pg.engine.context import running
@@ -19,7 +21,8 @@ from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import TaskNotFoundError
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
-from pynenc_pg.transaction import InAsyncTransaction, InTransaction, is_awaited
+from pynenc_pg.transaction import InAsyncTransaction, InTransaction, within
+from pynenc_pg.tuned import TunedTask
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_task import TaskConf
@@ -130,8 +133,41 @@ class Task(Generic[P, R_co]):
         ...     connection.execute(insert(orders).values(number=7))
         ...     send_invoice.using(connection)(order=7)
         """
-        kind = InAsyncTransaction if is_awaited(session) else InTransaction
-        return kind(self._calls, session)
+        return within(self._calls, session)
+
+    def options(
+        self,
+        *,
+        delay: float | timedelta = 0.0,
+        at: datetime | None = None,
+        priority: float | None = None,
+        queue: str | None = None,
+        expires: float | timedelta | None = None,
+        max_retries: int | None = None,
+    ) -> TunedTask[P, R_co]:
+        """Give calls options of their own, where they differ from the task's.
+
+        ``delay`` and ``at`` say when it may be begun: after so many seconds, or at a time, which
+        is aware of its zone; by the clock of the database, and at once if that is past.
+        ``expires`` is the seconds from then in which it must begin, or else it ends unrun.
+        ``priority``, ``queue`` and ``max_retries`` are as in ``app.task``.
+
+        >>> remind.options(delay=3600, queue="mail")("ann")  # doctest: +SKIP
+        >>> report.options(at=datetime(2027, 1, 1, tzinfo=UTC))("year")  # doctest: +SKIP
+
+        Raises:
+            InvalidTaskOptionsError: a value it cannot have, or both ``delay`` and ``at``.
+        """
+        given = {
+            "delay": delay,
+            "at": at,
+            "priority": priority,
+            "queue": queue,
+            "expires": expires,
+            "max_retries": max_retries,
+        }
+        said = {name: value for name, value in given.items() if value is not None}
+        return TunedTask(self._calls.tuned(check_call_options(said)))
 
     @property
     def invocation(self) -> Invocation[R_co]:

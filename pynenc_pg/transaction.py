@@ -100,8 +100,12 @@ class InAsyncTransaction(Generic[P, R_co]):
         return await self._calls.parallelize_async(params, common_args, self._session)
 
 
-def is_awaited(session: object) -> bool:
-    """Whether what it runs is awaited."""
-    return inspect.iscoroutinefunction(
-        inspect.unwrap(getattr(type(session), "execute", is_awaited))
-    )
+def within(calls: Calls[Any], session: Any) -> Any:
+    """Return what calls in that session are made with."""
+    kind = InAsyncTransaction if _is_awaited(session) else InTransaction
+    return kind(calls, session)
+
+
+def _is_awaited(session: object) -> bool:
+    execute = getattr(type(session), "execute", None)
+    return execute is not None and inspect.iscoroutinefunction(inspect.unwrap(execute))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
+from pynenc_pg.conf.options import checked
 from pynenc_pg.conf.section import Section
 from pynenc_pg.conf.values import (
     ClassOrPath,
@@ -20,9 +20,8 @@ from pynenc_pg.conf.values import (
     Rate,
     Scope,
 )
-from pynenc_pg.conf.wording import allowed, shown
 from pynenc_pg.domain.concurrency import UNLIMITED, ConcurrencyControlType
-from pynenc_pg.exceptions import InvalidTaskOptionsError, RetryError
+from pynenc_pg.exceptions import RetryError
 
 __all__ = [
     "ConcurrencyControlType",
@@ -165,16 +164,4 @@ def check_options(options: Mapping[str, Any]) -> TaskConf:
     Raises:
         InvalidTaskOptionsError: an option that does not exist, or a value it cannot have.
     """
-    for name, value in options.items():
-        if name not in TaskConf.model_fields:
-            near = get_close_matches(name, TaskConf.model_fields, n=1)
-            known = f"there are {', '.join(TaskConf.model_fields)}"
-            way_out = f"did you mean {near[0]!r}?" if near else known
-            message = f"{name!r} is no task option: {way_out}"
-            raise InvalidTaskOptionsError(message)
-        try:
-            TaskConf.model_validate({name: value})
-        except ValidationError as error:
-            message = f"{name} = {shown(value)}: {allowed(error)}"
-            raise InvalidTaskOptionsError(message) from None
-    return TaskConf.model_validate(dict(options))
+    return checked(TaskConf, options, "task option")

@@ -37,7 +37,8 @@ class Batch:
     priority: float = 0.0  # -100..100, higher first
     ageing: float = 60.0  # the seconds of waiting that a point of priority is worth
     delay: float = 0.0
-    expires_in: float | None = None
+    at: datetime | None = None  # instead of a delay; what is past is now
+    expires_in: float | None = None  # seconds in which it must begin, from when it may
     slots: int = 1
     rate_limit: RateLimit | None = None  # of a concurrency key
     must_not_wait: bool = False

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, Outcome, Registered
@@ -91,16 +92,16 @@ class Engine:
         task: TaskDefinition,
         calls: Sequence[Mapping[str, Any]],
         *,
-        queue: str | None = None,
+        options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
-        ``queue`` replaces the task's own; ``shared`` are arguments that all of them have;
+        ``options`` are theirs alone; ``shared`` are arguments that all of them have;
         ``session`` is a transaction of the caller's, with which they come to be or not.
         """
-        batch = self._new_batch(task, calls, queue, shared)
+        batch = self._new_batch(task, calls, options, shared)
         with self._explained(batch, calls, task):
             if session is None:
                 return self.store.orchestrator.register(batch)
@@ -111,11 +112,12 @@ class Engine:
         task: TaskDefinition,
         calls: Sequence[Mapping[str, Any]],
         *,
+        options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object,
     ) -> list[Registered]:
         """Like ``submit``, in the transaction of a session that is awaited."""
-        batch = self._new_batch(task, calls, None, shared)
+        batch = self._new_batch(task, calls, options, shared)
         with self._explained(batch, calls, task):
             return await self.store.orchestrator.register_within_async(session, batch)
 
@@ -217,7 +219,7 @@ class Engine:
         self,
         task: TaskDefinition,
         calls: Sequence[Mapping[str, Any]],
-        queue: str | None,
+        options: CallOptions,
         shared: SharedArguments | None,
     ) -> Batch:
         return new_batch(
@@ -226,7 +228,7 @@ class Engine:
             serializer=self.registry.serializer(task, self.serializer),
             clock_offset=self._clock_offset(),
             ageing=self._ageing(),
-            queue=queue,
+            options=options,
             shared=shared,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -154,7 +155,7 @@ def _failed(
     describe: Describe,
 ) -> Ending | Again:
     again = isinstance(error, (RetryError, *task.conf.retry_for))
-    if again and claimed.retries < task.conf.max_retries:
+    if again and claimed.retries < _max_retries(claimed, task):
         try:
             delay = retry_delay(task.conf, claimed.retries + 1, error)
         except BaseException as worse:  # noqa: BLE001 - the task's own callable may raise anything
@@ -167,6 +168,12 @@ def _failed(
     logger.info("invocation.failed: %s", describe(error), extra=ids())
     failure = encode_exception(error, serializer)
     return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failure)
+
+
+def _max_retries(claimed: Claimed, task: TaskDefinition) -> int:
+    """Of this very call, or else of its task."""
+    own = json.loads(claimed.options).get("max_retries") if claimed.options != "{}" else None
+    return task.conf.max_retries if own is None else int(own)
 
 
 def _finished(result: Any) -> Any:

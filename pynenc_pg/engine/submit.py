@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, NewInvocation
 from pynenc_pg.engine.context import running
@@ -23,21 +24,25 @@ def new_batch(
     serializer: BaseSerializer,
     clock_offset: float,
     ageing: float,
-    queue: str | None = None,
+    options: CallOptions = UNTUNED,
     shared: SharedArguments | None = None,
 ) -> Batch:
     """Encode calls of one task, given as arguments by name.
 
-    ``ageing``: the seconds of waiting that a point of priority is worth. ``queue`` replaces the
-    task's own; ``shared`` are arguments that all of them have.
+    ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
+    the task's own; ``shared`` are arguments that all of them have.
     """
     parent, conf = running.get(), task.conf
     return Batch(
         task_id=task.task_id,
         invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
-        queue=queue or conf.queue,
-        priority=conf.priority,
+        queue=options.queue or conf.queue,
+        priority=conf.priority if options.priority is None else options.priority,
         ageing=ageing,
+        delay=options.delay,
+        at=options.at,
+        expires_in=options.expires,
+        options=for_runner(options),
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,
         changed_by=parent.task_id if parent else "client",
@@ -46,6 +51,12 @@ def new_batch(
         must_not_wait=conf.must_not_wait,
         refuse_different=conf.refuses_different,
     )
+
+
+def for_runner(options: CallOptions) -> str:
+    """Write down, as JSON, what the runner that executes the call has to know."""
+    known = {"max_retries"}
+    return options.model_dump_json(include=known, exclude_none=True)
 
 
 def _all_new(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.engine.core import Engine
@@ -52,7 +53,7 @@ class SyncEngine(Engine):
         task: TaskDefinition,
         calls: Sequence[Mapping[str, Any]],
         *,
-        queue: str | None = None,
+        options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
     ) -> list[Registered]:
@@ -61,7 +62,9 @@ class SyncEngine(Engine):
         if task.conf.concurrency_controlled:
             # It is executed before the call returns: it cannot wait for a slot that others have.
             task = replace(task, conf=task.conf.model_copy(update=_UNCONTROLLED))
-        registered = super().submit(task, calls, queue=queue, shared=shared)
+        # Nor does it wait for a time.
+        options = CallOptions(queue=queue, max_retries=options.max_retries)
+        registered = super().submit(task, calls, options=options, shared=shared)
         self._inline.run([queue])
         return registered
 
@@ -70,11 +73,12 @@ class SyncEngine(Engine):
         task: TaskDefinition,
         calls: Sequence[Mapping[str, Any]],
         *,
+        options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object,  # noqa: ARG002 - as above
     ) -> list[Registered]:
         """Like ``submit``; the event loop goes on meanwhile."""
-        return await asyncio.to_thread(self.submit, task, calls, shared=shared)
+        return await asyncio.to_thread(self.submit, task, calls, options=options, shared=shared)
 
 
 def _nobody_else() -> None:

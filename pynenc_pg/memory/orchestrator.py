@@ -32,7 +32,7 @@ from pynenc_pg.memory.checks import check_queue, check_steps, is_json
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
 from pynenc_pg.memory.recovery import give_back, recover
-from pynenc_pg.memory.registration import register
+from pynenc_pg.memory.registration import due, register
 from pynenc_pg.memory.rows import Lane, Queue, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
 from pynenc_pg.memory.timed import expire, promote
@@ -57,8 +57,9 @@ class MemOrchestrator(NoTransactions):
         database = self._database
         with database.lock:
             registered = register(database, batch)
-            if batch.delay > 0:
-                database.tell("due", due_in=batch.delay)
+            now = database.clock()
+            if (due_at := due(batch, now)) is not None:
+                database.tell("due", due_in=(due_at - now).total_seconds())
             elif any(runner.idle for runner in database.runners.values()):
                 database.tell("work")  # the others look again before they sleep
             return registered

@@ -29,6 +29,12 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     return [_accept(database, batch, new, now) for new in batch.invocations]
 
 
+def due(batch: Batch, now: datetime) -> datetime | None:
+    """Return when these may be begun, if not at once."""
+    at = now + timedelta(seconds=batch.delay) if batch.at is None else batch.at
+    return at if at > now else None
+
+
 def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
     lane = None
     if new.lane_key is not None:
@@ -38,7 +44,7 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
         if lane is not None:
             database.forget_lane(lane)
         return known
-    due_at = now + timedelta(seconds=batch.delay) if batch.delay > 0 else None
+    due_at = due(batch, now)
     expires = batch.expires_in
     call = Call(new, batch, now)
     database.calls[new.invocation_id] = call
@@ -48,7 +54,7 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
             status_at=now,
             rank=(due_at or now).timestamp() - batch.priority * batch.ageing,
             due_at=due_at,
-            expires_at=None if expires is None else now + timedelta(seconds=expires),
+            expires_at=None if expires is None else (due_at or now) + timedelta(seconds=expires),
             lane=lane,
             registration_key=new.registration_key,
         )

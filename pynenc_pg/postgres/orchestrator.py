@@ -42,7 +42,7 @@ T = TypeVar("T", Ending, Again)
 _REGISTER = """select cast({schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
     cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
-    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s) as text[])"""
+    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s) as text[])"""
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
@@ -127,6 +127,7 @@ class PgOrchestrator:
             batch.ageing,
             limit and limit.count,
             limit and limit.period,
+            batch.at,
         )
 
     def claim(

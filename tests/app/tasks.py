@@ -159,6 +159,12 @@ def ask_in_vain() -> None:
 
 
 @app.task(max_retries=1)
+def fail_always() -> NoReturn:
+    """Ask to be tried again, whichever attempt it is."""
+    raise RetryError
+
+
+@app.task(max_retries=1)
 def come_back_later(delay: float) -> str:
     """Say for itself when to try again."""
     if come_back_later.invocation.num_retries == 0:

@@ -135,8 +135,8 @@ def test_a_flood_in_one_queue_does_not_starve_another(
     """Who serves all queues serves them in turn: a call behind a thousand others comes soon."""
     monkeypatch.setattr(app.conf.runner, "concurrency", 1)
     monkeypatch.setattr(app.conf.runner, "batch", 10)
-    app.engine.submit(tasks.add.definition, [{"x": n} for n in range(1000)], queue="a-flood")
-    [late] = app.engine.submit(tasks.add.definition, [{"x": 1}], queue="z-late")
+    tasks.add.options(queue="a-flood").parallelize([(n,) for n in range(1000)])
+    late = tasks.add.options(queue="z-late")(1)
     with runner():
         assert app.get_invocation(late.invocation_id).result_or_raise(20) == 11
         before = app.state_backend.count_ready("a-flood")

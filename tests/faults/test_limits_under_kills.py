@@ -86,12 +86,15 @@ def _enqueue(site: Site, slots: Mapping[str, int], chance: random.Random) -> Non
 def _busy_one(site: Site, chance: random.Random) -> Worker:
     """Return any of the workers that execute something, as soon as there is one."""
 
-    def busy() -> list[Worker]:
+    found: list[Worker] = []
+
+    def busy() -> bool:
         with psycopg.connect(site.bodies) as bodies:
             pids = {
                 pid for (pid,) in bodies.execute("select pid from body_run where ended is null")
             }
-        return [worker for worker in site.fleet.workers if worker.alive and worker.pid in pids]
+        found[:] = [w for w in site.fleet.workers if w.alive and w.pid in pids]
+        return bool(found)
 
-    wait_for(lambda: bool(busy()), site.fleet.explain)
-    return chance.choice(busy())
+    wait_for(busy, site.fleet.explain)
+    return chance.choice(found)

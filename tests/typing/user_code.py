@@ -96,6 +96,8 @@ assert_type(list(greet.parallelize(({"name": n} for n in "ab"), {"loud": True}).
 assert_type([call.result for call in add.parallelize([]).progress().as_completed()], list[int])
 assert_type(square(3), float)
 assert_type(square.task.parallelize([(n,) for n in range(3)])[0].status, InvocationStatus)
+assert_type(add.options(delay=1, queue="mail")(1), Invocation[int])
+assert_type(greet.options(max_retries=2).parallelize([("ann",)]), InvocationGroup[str])
 any_task: Task[..., object] = greet
 
 
@@ -111,6 +113,7 @@ async def in_transactions(
     assert_type(add.using(session).parallelize([(1,)]), InvocationGroup[int])
     assert_type(await add.using(awaited)(1, y=2), Invocation[int])
     assert_type(await greet.using(awaited_session).parallelize([("ann",)]), InvocationGroup[str])
+    assert_type(add.options(queue="mail").using(session)(1), Invocation[int])
     add.using(connection)("1")  # error
     await add.using(awaited)("1")  # error
     add.using("dsn")  # error
@@ -137,6 +140,9 @@ collect(named="a")  # error
 text: str = add(1).result  # error
 add(1).nothing  # error
 add.nothing  # error
+add.options(dely=1)  # error
+add.options(delay="1")  # error
+add.options(delay=1)("1")  # error
 PynencBuilder().memori()  # error
 
 

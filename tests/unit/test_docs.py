@@ -58,6 +58,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/retries.md",
         "docs/howto/concurrency.md",
         "docs/howto/queues.md",
+        "docs/howto/schedule.md",
     ],
 )
 def test_examples_of_a_page_run(

@@ -749,12 +749,13 @@ create or replace function {schema}.register_2(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null
+    p_rate_period double precision default null, p_at timestamptz default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
-    v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
-    v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
+    v_due     timestamptz := case when p_at > v_now then p_at
+                                  when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
+    v_expires timestamptz := coalesce(v_due, v_now) + make_interval(secs => p_expires_in);
     v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * p_ageing;
     v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
     v_become  uuid[] := p_ids;
@@ -800,7 +801,7 @@ begin
         perform forget_lanes(v_lanes);  -- made for calls that became other ones
     end if;
     if v_due is not null then
-        perform notify(p_app, 'due', to_json(p_delay));
+        perform notify(p_app, 'due', to_json(extract(epoch from v_due - v_now)));
     elsif not p_own_connection or somebody_idle(p_app, v_now) then
         perform notify(p_app, 'work');
     end if;

@@ -1865,7 +1865,7 @@ begin
                       p_lane_keys, false);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision)
+CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1879,8 +1879,9 @@ CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue te
 AS $function$
 declare
     v_now     timestamptz := clock_timestamp();
-    v_due     timestamptz := case when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
-    v_expires timestamptz := v_now + make_interval(secs => p_expires_in);
+    v_due     timestamptz := case when p_at > v_now then p_at
+                                  when p_delay > 0 then v_now + make_interval(secs => p_delay) end;
+    v_expires timestamptz := coalesce(v_due, v_now) + make_interval(secs => p_expires_in);
     v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * p_ageing;
     v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
     v_become  uuid[] := p_ids;
@@ -1926,7 +1927,7 @@ begin
         perform forget_lanes(v_lanes);  -- made for calls that became other ones
     end if;
     if v_due is not null then
-        perform notify(p_app, 'due', to_json(p_delay));
+        perform notify(p_app, 'due', to_json(extract(epoch from v_due - v_now)));
     elsif not p_own_connection or somebody_idle(p_app, v_now) then
         perform notify(p_app, 'work');
     end if;
@@ -2699,7 +2700,7 @@ grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision) to pynenc_producer;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
@@ -2718,7 +2719,7 @@ grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision) to pynenc_worker;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.release_strays(text,text,uuid[]) to pynenc_worker;

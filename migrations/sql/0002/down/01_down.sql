@@ -12,7 +12,7 @@ drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases 
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
-drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision);
+drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
 
 drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[]);
 
