@@ -85,7 +85,6 @@ def _enqueue(site: Site, slots: Mapping[str, int], chance: random.Random) -> Non
 
 def _busy_one(site: Site, chance: random.Random) -> Worker:
     """Return any of the workers that execute something, as soon as there is one."""
-
     found: list[Worker] = []
 
     def busy() -> bool:
