@@ -184,6 +184,14 @@ class StoreUnavailableError(StoreError):
     """
 
 
+class RegistrationKeyHeldError(StoreUnavailableError):
+    """A transaction that has not ended holds the registration key of the call.
+
+    Somebody has called the task in a transaction of their own and neither commits nor rolls back.
+    Nothing was written.
+    """
+
+
 class OutcomeUnknownError(StoreUnavailableError):
     """The connection was lost after the statement was sent: it may or may not have happened.
 

@@ -26,6 +26,7 @@ _BY_SQLSTATE: Final[dict[str, type[ours.PynencError]]] = {
     "PN012": ours.InvocationCycleError,
     "PN013": ours.InvocationConcurrencyWithDifferentArgumentsError,
     "PN014": ours.InvocationNotFoundError,
+    "PN015": ours.RegistrationKeyHeldError,
     "25006": ours.StoreUnavailableError,  # a read-only server: the wrong one
     "3F000": ours.SchemaVersionError,
     "42883": ours.SchemaVersionError,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pynenc_pg import Pynenc
 from pynenc_pg.exceptions import (
     InvocationConcurrencyWithDifferentArgumentsError,
+    RegistrationKeyHeldError,
     SchemaVersionError,
     StoreError,
     StoreUnavailableError,
@@ -22,7 +24,7 @@ from pynenc_pg.exceptions import (
 from pynenc_pg.postgres import sessions
 from pynenc_pg.testing import in_memory
 from tests.app import tasks
-from tests.app.concurrency_tasks import once, once_strictly
+from tests.app.concurrency_tasks import once, once_each, once_strictly
 from tests.unit.test_docs import BLOCK, DOCS, PRINTED
 
 PAGE = DOCS / "howto/transactions.md"
@@ -124,14 +126,32 @@ def test_a_call_with_other_arguments_is_explained(keyed: Pynenc) -> None:
 
 
 def test_a_key_that_is_held_for_long(keyed: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for it is told in the end that somebody stands in the way."""
-    monkeypatch.setattr("pynenc_pg.postgres.database._PATIENCE", 0.5)
+    """Who waits for it is told so in the end."""
     setting = sessions._SET_UNLESS_POOLED.replace("'10s'", "'300ms'")
     monkeypatch.setattr(sessions, "_SET_UNLESS_POOLED", setting)
     with psycopg.connect(str(keyed.conf.postgres.dsn)) as connection:
         once.using(connection)(1)
-        with pytest.raises(StoreUnavailableError, match=r"others stood in the way.*lock timeout"):
+        with pytest.raises(RegistrationKeyHeldError, match="has not ended"):
             once(1)
+    assert keyed.state_backend.count_ready() == 1
+
+
+@pytest.mark.parametrize("patience", [pytest.param("0", marks=pytest.mark.long), "300ms"])
+def test_a_key_that_two_transactions_want(keyed: Pynenc, patience: str) -> None:
+    """A session that would wait for ever does not, and has its own setting afterwards."""
+    dsn = str(keyed.conf.postgres.dsn)
+    with psycopg.connect(dsn) as first, psycopg.connect(dsn) as second:
+        second.execute(f"set lock_timeout = '{patience}'".encode())
+        second.commit()
+        once_each.using(second)("mine")
+        assert second.execute("show lock_timeout").fetchone() == (patience,)
+        once.using(first)(1)
+        began = time.monotonic()
+        with pytest.raises(RegistrationKeyHeldError):
+            once.using(second)(1)
+        assert time.monotonic() - began < 12
+        second.rollback()
+        assert second.execute("show lock_timeout").fetchone() == (patience,)
     assert keyed.state_backend.count_ready() == 1
 
 

@@ -48,7 +48,7 @@ def test_mypy(tmp_path: Path) -> None:
     compare({int(line): message for line, message in lines})
 
 
-@pytest.mark.parametrize("mode", ["standard", "strict"])
+@pytest.mark.parametrize("mode", [pytest.param("standard", marks=pytest.mark.long), "strict"])
 def test_pyright(tmp_path: Path, mode: str) -> None:
     """Pyright refuses the marked lines and no other."""
     project = tmp_path / "pyrightconfig.json"

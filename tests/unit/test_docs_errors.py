@@ -260,6 +260,15 @@ def _isolate(pg: PgDatabase) -> None:
     _typed(pg.dsn, cancel, psycopg.IsolationLevel.SERIALIZABLE)
 
 
+def _want_a_key_that_is_held(pg: PgDatabase) -> None:
+    new = NewInvocation(new_invocation_id(), "call", "{}", registration_key="k")
+    other = NewInvocation(new_invocation_id(), "call", "{}", registration_key="k")
+    with psycopg.connect(pg.dsn) as mine, psycopg.connect(pg.dsn) as yours:
+        PgOrchestrator(pg).register_within(mine, Batch("shop.tasks.sync", [new]))
+        yours.execute("set lock_timeout = '100ms'")
+        PgOrchestrator(pg).register_within(yours, Batch("shop.tasks.sync", [other]))
+
+
 def _drop_schema(pg: PgDatabase) -> None:
     _typed(pg.dsn, "drop schema pynenc cascade")
     PgOrchestrator(pg).purge()
@@ -271,6 +280,7 @@ ON_POSTGRES: Final[dict[str, Callable[[PgDatabase], object]]] = {
     "InvocationStatusTransitionError": _skip_a_step,
     "InvocationStatusOwnershipError": _take_what_is_owned,
     "StoreError": lambda pg: PgOrchestrator(pg).register_runner(RunnerSpec(ME, "ThreadRunner")),
+    "RegistrationKeyHeldError": _want_a_key_that_is_held,
     "OutcomeUnknownError": _lose_connection,
     "IsolationLevelError": _isolate,
     "SchemaVersionError": _drop_schema,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy.exc
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.errors import UniqueViolation
 
@@ -117,6 +117,7 @@ def test_an_exception_comes_back_as_itself(error: Any, serializer: BaseSerialize
 
 
 @every_serializer
+@settings(max_examples=40)
 @given(
     args=st.lists(st.none() | st.integers() | st.text() | st.binary() | st.tuples(st.text())),
     attributes=st.dictionaries(st.text(max_size=4), st.integers() | st.text(), max_size=3),

@@ -1885,6 +1885,7 @@ declare
     v_rank    double precision := extract(epoch from coalesce(v_due, v_now)) - p_priority * p_ageing;
     v_lanes   bigint[] := array_fill(null::bigint, array[cardinality(p_ids)]);
     v_become  uuid[] := p_ids;
+    v_patience constant text := current_setting('lock_timeout');
     v_fresh   uuid[];
 begin
     perform check_isolation();
@@ -1894,8 +1895,20 @@ begin
                                p_priority * p_ageing, p_must_not_wait, v_now, p_changed_by);
     end if;
     if p_registration_keys is not null then
-        v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
-                                 p_changed_by, p_ids, p_registration_keys, v_lanes);
+        begin
+            -- A session that is not ours may wait for ever by its own settings, which it gets back.
+            if v_patience = '0' then
+                perform set_config('lock_timeout', '10s', true);
+            end if;
+            v_become := reserve_keys(p_app, p_queue, v_now, v_due, v_expires, v_rank, p_must_not_wait,
+                                     p_changed_by, p_ids, p_registration_keys, v_lanes);
+            if v_patience = '0' then
+                perform set_config('lock_timeout', '0', true);
+            end if;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the registration key of a call of %', p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
     end if;
 
     with fresh as (
