@@ -101,7 +101,14 @@ class InAsyncTransaction(Generic[P, R_co]):
 
 
 def within(calls: Calls[Any], session: Any) -> Any:
-    """Return what calls in that session are made with."""
+    """Return what calls in that session are made with.
+
+    Raises:
+        TypeError: there is none; the calls would be made without it.
+    """
+    if session is None:
+        message = "using(None): give the connection or session that the call is to be part of"
+        raise TypeError(message)
     kind = InAsyncTransaction if _is_awaited(session) else InTransaction
     return kind(calls, session)
 

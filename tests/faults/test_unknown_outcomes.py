@@ -65,11 +65,14 @@ def test_what_a_lost_answer_gave_goes_back_at_once(site: Site) -> None:
     """Work that a claim has begun, and whose answer is lost, does not wait for anybody's death."""
     with Proxy(site.dsn) as proxy:
         worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn)
-        site.wait_for_success(site.work(2, 0))
-        proxy.cut_after("claim")
+        # As above: the next claim is one that finds work.
+        held = site.hold(1)
+        site.wait_for_runs(held, 1)
         calls = site.work(3, 0)
+        proxy.cut_after("claim")
+        site.open_gate()
         wait_for(lambda: proxy.cuts == 1, worker.explain)
-        site.wait_for_success(calls, timeout=10)
+        site.wait_for_success([*held, *calls], timeout=10)
         assert len(site.runs(calls)) == 3
         lost = [path for path in map(site.history, calls) if "killed" in path]
         assert lost

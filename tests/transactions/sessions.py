@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pynenc_pg.invocation.group import InvocationGroup
     from pynenc_pg.invocation.handle import Invocation
     from pynenc_pg.task import Task
+    from pynenc_pg.tuned import TunedTask
 
 CREATE: Final = "create table orders (number integer)"
 _INSERT: Final = "insert into orders values (7)"
@@ -70,7 +71,9 @@ class Session(ABC):
         """Roll back."""
 
     @abstractmethod
-    async def call(self, task: Task[..., Any], **arguments: Any) -> Invocation[Any]:
+    async def call(
+        self, task: Task[..., Any] | TunedTask[..., Any], **arguments: Any
+    ) -> Invocation[Any]:
         """Call a task in the transaction."""
 
     @abstractmethod
@@ -97,7 +100,9 @@ class Session(ABC):
 
 
 class _Sync(Session):
-    async def call(self, task: Task[..., Any], **arguments: Any) -> Invocation[Any]:
+    async def call(
+        self, task: Task[..., Any] | TunedTask[..., Any], **arguments: Any
+    ) -> Invocation[Any]:
         made: Invocation[Any] = task.using(self.given)(**arguments)
         return made
 
@@ -118,7 +123,9 @@ class _Sync(Session):
 
 
 class _Async(Session):
-    async def call(self, task: Task[..., Any], **arguments: Any) -> Invocation[Any]:
+    async def call(
+        self, task: Task[..., Any] | TunedTask[..., Any], **arguments: Any
+    ) -> Invocation[Any]:
         made: Invocation[Any] = await task.using(self.given)(**arguments)
         return made
 

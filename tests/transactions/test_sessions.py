@@ -53,6 +53,8 @@ def test_the_page_names_the_kinds(app: Pynenc) -> None:
     """Whatever else comes is refused with all that would do."""
     with pytest.raises(TypeError, match=r"builtins\.str cannot carry a call.*psycopg\.Connection"):
         tasks.add.using("a string")(1, 2)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"using\(None\)"):
+        tasks.add.using(None)  # type: ignore[call-overload]
     assert app.state_backend.count_ready() == 0
 
 

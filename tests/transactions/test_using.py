@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import psycopg
@@ -184,6 +185,21 @@ def test_a_producer_needs_no_more_than_its_role(kind: type[Session], dsn: str) -
 
     play(kind, dsn, scenario)
     assert there(dsn) == (1, 1)
+
+
+def test_a_time_of_its_own(kind: type[Session], dsn: str) -> None:
+    """It is the time that was given, whatever zone it was given in."""
+    at = datetime(2100, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))
+
+    async def scenario(session: Session) -> None:
+        await session.execute("set local time zone 'America/New_York'")
+        await session.call(tasks.add.options(at=at, priority=3, expires=60), x=1, y=2)
+        await session.commit()
+
+    play(kind, dsn, scenario)
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("select due_at, expires_at from pynenc.invocation_state")
+        assert found.fetchall() == [(at, at + timedelta(seconds=60))]
 
 
 def test_a_key_is_held_until_the_commit(kind: type[Session], dsn: str, keyed: Pynenc) -> None:
