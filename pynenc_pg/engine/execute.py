@@ -171,9 +171,10 @@ def _failed(
 
 
 def _max_retries(claimed: Claimed, task: TaskDefinition) -> int:
-    """Of this very call, or else of its task."""
-    own = json.loads(claimed.options).get("max_retries") if claimed.options != "{}" else None
-    return task.conf.max_retries if own is None else int(own)
+    """Of this very call, or else of its task: who calls from SQL may write anything there."""
+    said = json.loads(claimed.options)
+    own = said.get("max_retries") if isinstance(said, dict) else None
+    return own if isinstance(own, int) else task.conf.max_retries
 
 
 def _finished(result: Any) -> Any:

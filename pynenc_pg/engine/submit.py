@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,8 +56,9 @@ def new_batch(
 
 def for_runner(options: CallOptions) -> str:
     """Write down, as JSON, what the runner that executes the call has to know."""
-    known = {"max_retries"}
-    return options.model_dump_json(include=known, exclude_none=True)
+    if options.max_retries is None:
+        return "{}"
+    return json.dumps({"max_retries": options.max_retries})
 
 
 def _all_new(

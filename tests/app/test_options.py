@@ -155,3 +155,15 @@ def test_at_the_call_there_is_no_time() -> None:
     with eager(tasks.app):
         assert tasks.add.options(delay=3600, queue="other")(1).result == 11
         assert tasks.fail_always.options(max_retries=3)().num_retries == 3
+
+
+@pytest.mark.parametrize("options", ["[]", '{"max_retries": "x"}', '{"max_retries": null}', "7"])
+def test_options_that_somebody_has_written_by_hand(
+    app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    """What is no number of attempts is as the task has it; its own error is the outcome."""
+    monkeypatch.setattr("pynenc_pg.engine.submit.for_runner", lambda _: options)
+    call = tasks.fail_always()
+    with runner(), pytest.raises(RetryError):
+        call.result_or_raise(20)
+    assert call.num_retries == 1
