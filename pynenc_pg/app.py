@@ -6,7 +6,8 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, Self, TypeVar, overload
@@ -36,6 +37,7 @@ from pynenc_pg.task import DirectTask, Split, Task, TaskDecorator, direct, task_
 
 P = ParamSpec("P")
 R = TypeVar("R")
+M = TypeVar("M", bound=Callable[[Invocation[Any]], AbstractContextManager[Any]])
 
 
 class Pynenc:
@@ -97,6 +99,11 @@ class Pynenc:
         retry_backoff: float = ...,
         retry_max_delay: float = ...,
         retry_jitter: bool = ...,
+        timeout: float | timedelta | None = ...,
+        expires: float | timedelta | None = ...,
+        on_success: Callable[[Invocation[Any], Any], object] | None = ...,
+        on_failure: Callable[[Invocation[Any], BaseException], object] | None = ...,
+        on_retry: Callable[[Invocation[Any], BaseException, float], object] | None = ...,
         serializer_cls: str | type[BaseSerializer] = ...,
         parallel_batch_size: int = ...,
         queue: str = ...,
@@ -186,6 +193,22 @@ class Pynenc:
             return direct(task, parallel_func, aggregate_func)
 
         return decorate if func is None else decorate(func)
+
+    def middleware(self, surround: M) -> M:
+        """Surround each execution of a task by the context manager that this makes.
+
+        It gets the invocation. What it raises at the beginning is as if the task had raised it;
+        what the task raises passes through it, and cannot be swallowed. The first is outermost.
+
+        >>> @app.middleware  # doctest: +SKIP
+        ... @contextmanager
+        ... def counted(invocation: Invocation[Any]) -> Iterator[None]: ...
+
+        Raises:
+            TypeError: it is asynchronous.
+        """
+        self._registry.surround(surround)
+        return surround
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:

@@ -7,6 +7,7 @@ turned into these in one place, ``pynenc_pg.postgres.errors``, by SQLSTATE.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 
 class PynencError(Exception):
@@ -96,7 +97,10 @@ class InvocationConcurrencyWithDifferentArgumentsError(InvocationError):
 
 
 class InvocationCancelledError(InvocationError):
-    """The invocation was cancelled before it could finish."""
+    """The invocation was cancelled before it could finish.
+
+    Also raised in the task itself, where it calls the library after its cancellation was asked for.
+    """
 
 
 class InvocationCycleError(InvocationError):
@@ -146,6 +150,13 @@ class TaskFailedError(InvocationError):
         return f"{self.type_name}: {self.message}"
 
 
+class TaskTimeoutError(InvocationError, TimeoutError):
+    """An attempt ran longer than the ``timeout`` of its task or of the call.
+
+    Raised in the task while it runs. List it in ``retry_for`` to have it tried again.
+    """
+
+
 class ResultTimeoutError(InvocationError, TimeoutError):
     """The result was not there within the given time; the invocation goes on."""
 
@@ -168,6 +179,26 @@ class RetryError(PynencError):
             raise ValueError(message)
         super().__init__(*args)
         self.delay = delay
+
+
+class Snooze(PynencError):  # noqa: N818 - nothing has gone wrong
+    """Raise it in a task to have the invocation run again later; no retry is spent.
+
+    >>> raise Snooze(60)  # doctest: +SKIP
+    """
+
+    def __init__(self, seconds: float | timedelta) -> None:
+        """``seconds`` until the next attempt, at most ten years.
+
+        Raises:
+            ValueError: negative, or no number.
+        """
+        delay = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+        if not isinstance(delay, int | float) or not 0 <= delay < float("inf"):
+            message = f"Snooze({seconds!r}): give seconds, 0 or more"
+            raise ValueError(message)
+        super().__init__(delay)
+        self.delay = float(delay)
 
 
 # --- the database and its server --------------------------------------------------------------

@@ -142,6 +142,10 @@ class Orchestrator(Protocol):
         """Renew the runner's lease, unless it was declared dead."""
         ...
 
+    def asked_to_stop(self, runner_id: RunnerId) -> list[InvocationId]:
+        """Return what the runner holds and ``cancel`` was called for: hints may be lost."""
+        ...
+
     def unregister_runner(self, runner_id: RunnerId) -> None:
         """Say goodbye; what it still held is released."""
         ...

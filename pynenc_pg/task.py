@@ -15,7 +15,7 @@ from pynenc_pg.calls import Calls
 from pynenc_pg.conf.config_call import check_call_options
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.engine.binding import Params
-from pynenc_pg.engine.context import running
+from pynenc_pg.engine.context import entered
 from pynenc_pg.engine.logs import TaskLogger
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import TaskNotFoundError
@@ -58,7 +58,9 @@ class Task(Generic[P, R_co]):
         self.conf = conf
         self.task_id = task_id_of(func)
         self.logger = TaskLogger(self.task_id)
-        self.definition = TaskDefinition(self.task_id, func, inspect.signature(func), conf)
+        self.definition = TaskDefinition(
+            self.task_id, func, inspect.signature(func), conf, self.get_invocation
+        )
         self._calls = Calls(self, self.definition, engine=engine, sync_engine=sync_engine)
         functools.update_wrapper(self, func)
 
@@ -143,6 +145,7 @@ class Task(Generic[P, R_co]):
         priority: float | None = None,
         queue: str | None = None,
         expires: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
         max_retries: int | None = None,
     ) -> TunedTask[P, R_co]:
         """Give calls options of their own, where they differ from the task's.
@@ -150,7 +153,7 @@ class Task(Generic[P, R_co]):
         ``delay`` and ``at`` say when it may be begun: after so many seconds, or at a time, which
         is aware of its zone; by the clock of the database, and at once if that is past.
         ``expires`` is the seconds from then in which it must begin, or else it ends unrun.
-        ``priority``, ``queue`` and ``max_retries`` are as in ``app.task``.
+        ``timeout``, ``priority``, ``queue`` and ``max_retries`` are as in ``app.task``.
 
         >>> remind.options(delay=3600, queue="mail")("ann")  # doctest: +SKIP
         >>> report.options(at=datetime(2027, 1, 1, tzinfo=UTC))("year")  # doctest: +SKIP
@@ -164,6 +167,7 @@ class Task(Generic[P, R_co]):
             "priority": priority,
             "queue": queue,
             "expires": expires,
+            "timeout": timeout,
             "max_retries": max_retries,
         }
         said = {name: value for name, value in given.items() if value is not None}
@@ -174,9 +178,11 @@ class Task(Generic[P, R_co]):
         """Inside the task: the invocation that runs.
 
         Raises:
+            InvocationCancelledError: it was cancelled. A long loop may look here now and then.
+            TaskTimeoutError: it has had its time.
             RuntimeError: no invocation of this task runs here.
         """
-        now = running.get()
+        now = entered()
         if now is None or now.task_id != self.task_id:
             message = (
                 f"{self.task_id}.invocation is there only while the task runs: elsewhere keep what "

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pynenc_pg.conf.options import checked
-from pynenc_pg.conf.values import QueueName
+from pynenc_pg.conf.values import QueueName, Seconds
 from pynenc_pg.exceptions import InvalidTaskOptionsError
-
-#: A hundred years: what is later is a mistake in the unit.
-_LATEST: Final = 100 * 365.25 * 86_400.0
-
-
-def _seconds(value: Any) -> Any:
-    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 class CallOptions(BaseModel):
@@ -26,14 +18,16 @@ class CallOptions(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     #: Seconds, or a timedelta, before it may be begun.
-    delay: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=_LATEST)] = 0.0
+    delay: Annotated[Seconds, Field(ge=0)] = 0.0
     #: When it may be begun: a time that is aware of its zone.
     at: AwareDatetime | None = None
     #: -100 to 100, higher first.
     priority: Annotated[float, Field(ge=-100, le=100)] | None = None
     queue: QueueName | None = None
     #: Seconds, or a timedelta, in which it must be begun, from when it may be.
-    expires: Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=_LATEST)] | None = None
+    expires: Annotated[Seconds, Field(gt=0)] | None = None
+    #: Seconds, or a timedelta, that an attempt may take.
+    timeout: Annotated[Seconds, Field(gt=0)] | None = None
     #: Attempts after the first.
     max_retries: Annotated[int, Field(ge=0)] | None = None
 

@@ -14,6 +14,7 @@ from pynenc_pg.conf.section import Section
 from pynenc_pg.conf.values import (
     ClassOrPath,
     Exceptions,
+    Limit,
     NamedExceptions,
     ParameterNames,
     QueueName,
@@ -26,6 +27,7 @@ from pynenc_pg.exceptions import RetryError
 __all__ = [
     "ConcurrencyControlType",
     "Delay",
+    "Hook",
     "TaskConf",
     "TaskSection",
     "TaskSetting",
@@ -37,6 +39,8 @@ _WILDCARDS: Final = frozenset("*?[")
 
 #: Seconds before the next attempt, from the number of the attempt that failed and its exception.
 Delay = Callable[[int, BaseException], float]
+#: Gets the invocation, then what it is told of: a result, an exception, an exception and seconds.
+Hook = Callable[..., Any]
 
 
 class TaskSection(Section):
@@ -57,6 +61,16 @@ class TaskSection(Section):
     retry_max_delay: float = Field(default=3600.0, ge=0)
     #: Vary the delay at random, so that what failed together is not tried again together.
     retry_jitter: bool = True
+    #: Seconds that one attempt may take, waits for others included.
+    timeout: Limit = None
+    #: Seconds in which a call must be begun, from when it may be; else it ends unrun.
+    expires: Limit = None
+    #: Called after an attempt that returned, with the invocation and the result.
+    on_success: Hook | None = None
+    #: Called after the last attempt has failed, with the invocation and the exception.
+    on_failure: Hook | None = None
+    #: Called after an attempt that another one follows, with the invocation, exception and seconds.
+    on_retry: Hook | None = None
     #: Carries arguments and results of this task; none: the app's serializer.
     serializer_cls: ClassOrPath | None = None
     #: Calls that ``parallelize`` registers in one round trip.

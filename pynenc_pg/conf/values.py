@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal
 
@@ -36,6 +37,24 @@ def _queue_name(value: str) -> str:
         raise ValueError(message)
     return value
 
+
+#: A hundred years: what is longer is a mistake in the unit.
+_LONGEST: Final = 100 * 365.25 * 86_400.0
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _limit(value: Any) -> Any:
+    unlimited = isinstance(value, str) and value.strip().lower() in {"", "none"}
+    return None if unlimited else _seconds(value)
+
+
+#: A number, or a timedelta.
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=_LONGEST)]
+#: The same above 0; ``none`` is how a file or a variable says that there is no limit.
+Limit = Annotated[Annotated[float, Field(gt=0, le=_LONGEST)] | None, BeforeValidator(_limit)]
 
 QueueName = Annotated[str, AfterValidator(_queue_name)]
 _QUEUE_NAME: Final[TypeAdapter[str]] = TypeAdapter(QueueName)

@@ -11,6 +11,7 @@ from pynenc_pg.domain.runner_context import RunnerContext
 
 if TYPE_CHECKING:
     from pynenc_pg.engine.pauses import Pauses
+    from pynenc_pg.engine.stops import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,23 @@ class Running:
     depth: int
     retries: int
     fence: int  # the lease: grows with each claim, for fencing outside systems
+    stop: Stop  # what it is asked by those who want its end
     pauses: Pauses | None = None  # how it waits for others; none: the runner has no other work
     runner: RunnerContext | None = None  # who executes it; none: its caller does
     forced_sync: bool = False  # in the thread of its caller, and so are the tasks it calls
 
 
 running: ContextVar[Running | None] = ContextVar("pynenc_running", default=None)
+
+
+def entered() -> Running | None:
+    """Return the invocation that runs here, which calls the library.
+
+    Raises:
+        InvocationCancelledError: it was asked to stop.
+        TaskTimeoutError: it has had its time.
+    """
+    now = running.get()
+    if now is not None:
+        now.stop.check()
+    return now

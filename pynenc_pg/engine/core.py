@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
@@ -15,7 +15,7 @@ from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, Outcome, Registered
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.attempts import Attempt, attempts
-from pynenc_pg.engine.context import running
+from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
 from pynenc_pg.engine.failures import failure_of
 from pynenc_pg.engine.pauses import Pauses
@@ -43,6 +43,9 @@ START_A_THREAD = (
     "what is in memory can be run in this process alone: set app.conf.runner_cls = 'ThreadRunner' "
     "and start a thread with app.runner.run (with PostgreSQL: pynenc-pg --app MODULE runner start)"
 )
+
+
+_NOTHING = nullcontext()
 
 
 class Engine:
@@ -102,7 +105,7 @@ class Engine:
         ``session`` is a transaction of the caller's, with which they come to be or not.
         """
         batch = self._new_batch(task, calls, options, shared)
-        with self._explained(batch, calls, task):
+        with _shield(), self._explained(batch, calls, task):
             if session is None:
                 return self.store.orchestrator.register(batch)
             return self.store.orchestrator.register_within(session, batch)
@@ -295,6 +298,12 @@ class Engine:
             )
 
 
-def _pauses() -> Pauses | None:
+def _shield() -> AbstractContextManager[None]:
+    """Keep what may be raised in the task that calls out of a session with the store."""
     now = running.get()
+    return _NOTHING if now is None else now.stop.shield()
+
+
+def _pauses() -> Pauses | None:
+    now = entered()
     return None if now is None else now.pauses

@@ -1,28 +1,27 @@
-"""From an invocation to its end: decode, call, encode. Decides; a writer stores the decision."""
+"""From an invocation to its end: decode, call, encode."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import inspect
-import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.records import Again, Claimed, Ending
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
-from pynenc_pg.engine.logs import ids
-from pynenc_pg.engine.registry import Registry, TaskDefinition
-from pynenc_pg.engine.retries import retry_delay
-from pynenc_pg.exceptions import RetryError, TaskFailedError, TaskNotFoundError
-from pynenc_pg.invocation.status import InvocationStatus, Reason
+from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
+from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.verdicts import Describe, Judge, cancelled, hook_failed
+from pynenc_pg.exceptions import TaskNotFoundError
+from pynenc_pg.invocation.status import Reason
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.failure import encode_exception
-from pynenc_pg.serializer.wire import decode_arguments, encode
+from pynenc_pg.serializer.wire import decode_arguments
 
 if TYPE_CHECKING:
     from pynenc_pg.engine.pauses import Pauses
@@ -32,8 +31,7 @@ logger = logging.getLogger(__name__)
 #: Seconds before an invocation is offered again whose task this runner does not know: the runner
 #: of a newer deployment may.
 UNKNOWN_TASK_DELAY = 30.0
-
-Describe = Callable[[BaseException], str]
+_NOTHING = nullcontext()
 
 
 def execute(
@@ -42,6 +40,7 @@ def execute(
     registry: Registry,
     serializer: BaseSerializer,
     describe: Describe,
+    stop: Stop,
     pauses: Pauses | None = None,
     runner: RunnerContext | None = None,
     forced_sync: bool = False,
@@ -49,22 +48,31 @@ def execute(
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
-    log. ``pauses`` is how the task waits for others, ``runner`` who executes it.
+    log. ``stop`` is how the task learns that it has to, ``pauses`` how it waits for others,
+    ``runner`` who executes it.
     """
     task = _known(claimed, registry)
     if task is None:
         return _unknown(claimed)
     serializer = registry.serializer(task, serializer)
-    token = running.set(_running(claimed, pauses, runner, forced_sync=forced_sync))
+    judge = Judge(claimed, task, serializer, describe, stop)
+    token = running.set(_running(claimed, stop, pauses, runner, forced_sync=forced_sync))
     try:
-        value = encode(_finished(_call(claimed, task, serializer)), serializer)
-    except BaseException as error:  # noqa: BLE001 - SystemExit ends the invocation, not the worker
-        return _failed(error, claimed, task, serializer, describe)
+        try:
+            with _inside(registry, task, claimed):
+                result = _finished(_call(claimed, task, serializer), stop)
+            stop.over()
+            verdict = judge.returned(result)
+        except BaseException as error:  # noqa: BLE001 - SystemExit ends it, not the worker
+            stop.over()
+            verdict = judge.raised(error)
+        if verdict.hook is not None and not (pauses and pauses.given_away):
+            _tell(verdict.tell())
+        return verdict.end
     finally:
         running.reset(token)
         if pauses is not None:
             pauses.close()
-    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
 
 
 async def execute_async(
@@ -73,6 +81,7 @@ async def execute_async(
     registry: Registry,
     serializer: BaseSerializer,
     describe: Describe,
+    stop: Stop,
     pauses: Pauses,
     runner: RunnerContext | None = None,
 ) -> Ending | Again:
@@ -81,28 +90,50 @@ async def execute_async(
     if task is None:
         return _unknown(claimed)
     serializer = registry.serializer(task, serializer)
-    token = running.set(_running(claimed, pauses, runner, forced_sync=False))
+    judge = Judge(claimed, task, serializer, describe, stop)
+    token = running.set(_running(claimed, stop, pauses, runner, forced_sync=False))
     try:
-        value = encode(await _call(claimed, task, serializer), serializer)
-    except BaseException as error:  # noqa: BLE001 - as above
-        return _failed(error, claimed, task, serializer, describe)
+        try:
+            with stop.in_loop(), _inside(registry, task, claimed):
+                result = await _call(claimed, task, serializer)
+            stop.over()
+            verdict = judge.returned(result)
+        except BaseException as error:  # noqa: BLE001 - as above
+            stop.over()
+            verdict = judge.raised(error)
+        if verdict.hook is not None and not pauses.given_away:
+            await _tell_async(verdict.tell())
+        return verdict.end
     finally:
         running.reset(token)
         await pauses.close_async()
-    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
 
 
-def uncarriable(claimed: Claimed, error: BaseException, serializer: BaseSerializer) -> Ending:
-    """Return the end of a task whose own exception breaks what would carry it."""
-    kind = type(error).__qualname__
-    logger.error(
-        "invocation.uncarriable: %s",  # no more: a traceback shows what the task's values say
-        kind,
-        extra={"invocation_id": claimed.invocation_id, "task_id": claimed.task_id},
-    )
-    failure = TaskFailedError(kind, "the task failed, and its exception could not be carried")
-    failed = encode_exception(failure, serializer)
-    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failed)
+def give_up(
+    claimed: Claimed,
+    *,
+    registry: Registry,
+    serializer: BaseSerializer,
+    describe: Describe,
+    stop: Stop,
+    runner: RunnerContext | None = None,
+    hooks: bool = True,
+) -> Ending | Again:
+    """Return the end of an attempt that does not listen: as if it had raised what it was asked.
+
+    A task that is not known here ends as if it had no options.
+    """
+    task = registry.find(claimed.task_id) or unknown_task(claimed.task_id)
+    judge = Judge(claimed, task, registry.serializer(task, serializer), describe, stop)
+    stop.over()
+    token = running.set(_running(claimed, stop, None, runner, forced_sync=False))
+    try:
+        verdict = judge.raised(stop.error or cancelled(claimed))
+        if hooks:
+            _tell(verdict.tell())
+        return verdict.end
+    finally:
+        running.reset(token)
 
 
 def is_coroutine(claimed: Claimed, registry: Registry) -> bool:
@@ -125,7 +156,12 @@ def _unknown(claimed: Claimed) -> Again:
 
 
 def _running(
-    claimed: Claimed, pauses: Pauses | None, runner: RunnerContext | None, *, forced_sync: bool
+    claimed: Claimed,
+    stop: Stop,
+    pauses: Pauses | None,
+    runner: RunnerContext | None,
+    *,
+    forced_sync: bool,
 ) -> Running:
     return Running(
         claimed.invocation_id,
@@ -133,10 +169,34 @@ def _running(
         claimed.depth,
         claimed.retries,
         claimed.lease,
+        stop,
         pauses,
         runner,
         forced_sync,
     )
+
+
+def _inside(
+    registry: Registry, task: TaskDefinition, claimed: Claimed
+) -> AbstractContextManager[None]:
+    """Return what surrounds the execution."""
+    return _surrounded(registry, task, claimed) if registry.middleware else _NOTHING
+
+
+@contextmanager
+def _surrounded(registry: Registry, task: TaskDefinition, claimed: Claimed) -> Iterator[None]:
+    """Enter the middleware. None of it makes a success of a failure."""
+    raised: BaseException | None = None
+    with ExitStack() as stack:
+        for surround in registry.middleware:
+            stack.enter_context(surround(task.handle(claimed.invocation_id)))
+        try:
+            yield
+        except BaseException as error:
+            raised = error
+            raise
+    if raised is not None:
+        raise raised
 
 
 def _call(claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer) -> Any:
@@ -147,45 +207,37 @@ def _call(claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer) ->
     return task.function(*call.args, **call.kwargs)
 
 
-def _failed(
-    error: BaseException,
-    claimed: Claimed,
-    task: TaskDefinition,
-    serializer: BaseSerializer,
-    describe: Describe,
-) -> Ending | Again:
-    again = isinstance(error, (RetryError, *task.conf.retry_for))
-    if again and claimed.retries < _max_retries(claimed, task):
-        try:
-            delay = retry_delay(task.conf, claimed.retries + 1, error)
-        except BaseException as worse:  # noqa: BLE001 - the task's own callable may raise anything
-            worse.__context__ = error
-            error = worse
-        else:
-            logger.info("invocation.retry: in %.1f s, %s", delay, describe(error), extra=ids())
-            failure = encode_exception(error, serializer)
-            return Again(claimed.invocation_id, claimed.lease, Reason.ERROR, delay, failure)
-    logger.info("invocation.failed: %s", describe(error), extra=ids())
-    failure = encode_exception(error, serializer)
-    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failure)
-
-
-def _max_retries(claimed: Claimed, task: TaskDefinition) -> int:
-    """Of this very call, or else of its task: who calls from SQL may write anything there."""
-    said = json.loads(claimed.options)
-    own = said.get("max_retries") if isinstance(said, dict) else None
-    return own if isinstance(own, int) else task.conf.max_retries
-
-
-def _finished(result: Any) -> Any:
+def _finished(result: Any, stop: Stop) -> Any:
     """Run what an ``async def`` task returned to its end; anything else comes back as it is."""
     if not inspect.iscoroutine(result):
         return result
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(result)
+        return asyncio.run(_awaited(result, stop))
     # Executed at its call, from code that runs in a loop itself: that one cannot run another.
     context = contextvars.copy_context()
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(context.run, asyncio.run, result).result()
+        return thread.submit(context.run, asyncio.run, _awaited(result, stop)).result()
+
+
+async def _awaited(result: Coroutine[Any, Any, Any], stop: Stop) -> Any:
+    with stop.in_loop():
+        return await result
+
+
+def _tell(said: Any) -> None:
+    """Let a hook that is ``async def`` have its end."""
+    try:
+        _finished(said, Stop())  # what the task was asked does not stop it
+    except BaseException as error:  # noqa: BLE001 - as of one that is not
+        hook_failed(error)
+
+
+async def _tell_async(said: Any) -> None:
+    if not inspect.isawaitable(said):
+        return
+    try:
+        await said
+    except BaseException as error:  # noqa: BLE001 - as above
+        hook_failed(error)

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_runner_id
 from pynenc_pg.domain.records import Again, Hold, RunnerSpec
-from pynenc_pg.engine.execute import Describe, execute
+from pynenc_pg.engine.execute import execute
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.registry import Registry
+from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.verdicts import Describe
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
 
@@ -104,7 +106,9 @@ class InlineRunner:
                     runner_id=runner_id,
                     hold=Hold(one.invocation_id, one.lease),
                     place=self._place,
+                    stop=(stop := Stop()),
                 ),
+                stop=stop,
                 forced_sync=self._forced_sync,
             )
             executed += 1

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Answer, Hold
 from pynenc_pg.engine.results import Impatient, Outcomes, ResultWaiter, Wait, teller
+from pynenc_pg.engine.stops import Stop
 from pynenc_pg.exceptions import (
     InvocationStatusOwnershipError,
     RunnerFencedError,
@@ -78,17 +79,24 @@ class Pauses:
 
     __slots__ = (
         "_begun", "_changing", "_closed", "_forget", "_hold", "_in_turn", "_orchestrator",
-        "_paused", "_place", "_runner_id", "_unsure", "_waits",
+        "_paused", "_place", "_runner_id", "_stop", "_unsure", "_waits",
     )  # fmt: skip
 
     def __init__(
-        self, *, orchestrator: Orchestrator, runner_id: RunnerId, hold: Hold, place: Place
+        self,
+        *,
+        orchestrator: Orchestrator,
+        runner_id: RunnerId,
+        hold: Hold,
+        place: Place,
+        stop: Stop,
     ) -> None:
-        """Take the parts; ``hold`` is the invocation that runs."""
+        """Take the parts; ``hold`` is the invocation that runs, ``stop`` how it learns its end."""
         self._orchestrator = orchestrator
         self._runner_id = runner_id
         self._hold = hold
         self._place = place
+        self._stop = stop
         self._begun = False
 
     def _begin(self) -> None:
@@ -106,6 +114,11 @@ class Pauses:
                 self._forget: list[InvocationId] = []
                 self._begun = True
 
+    @property
+    def given_away(self) -> bool:
+        """Whether the runner has given the invocation back: what it still does counts no more."""
+        return self._place.abandoned
+
     def wait(
         self,
         results: ResultWaiter,
@@ -119,14 +132,19 @@ class Pauses:
         self._place.may_block()
         self._begin()
         over = threading.Event()
-        wait = results.enter(ids, any_of=any_of, tell=over.set)
-        try:
-            self._pause_alone(wait)
-            results.block(wait, over, timeout, impatient)
-            return wait.outcomes
-        finally:
-            results.leave(wait)
-            self._resume(wait)
+        with self._stop.shield():
+            wait = results.enter(ids, any_of=any_of, tell=over.set)
+            try:
+                self._pause_alone(wait)
+                results.block(wait, over, timeout, impatient)
+            except StoreUnavailableError:
+                self._stop.check()  # that is why it was called off
+                raise
+            else:
+                return wait.outcomes
+            finally:
+                results.leave(wait)
+                self._resume(wait)
 
     async def wait_async(
         self,
@@ -145,6 +163,10 @@ class Pauses:
             async with self._alone():
                 await asyncio.to_thread(self._pause, wait)
             await results.block_async(wait, over, timeout, impatient)
+        except StoreUnavailableError:
+            self._stop.check()
+            raise
+        else:
             return wait.outcomes
         finally:
             results.leave(wait)
@@ -172,7 +194,7 @@ class Pauses:
         self._closed = True
 
     def call_off(self) -> None:
-        """The invocation is somebody else's now: let its threads go."""
+        """The invocation has to stop, or is somebody else's now: let its threads go."""
         if self._begun:
             for wait in list(self._waits):
                 wait.call_off()
@@ -197,9 +219,10 @@ class Pauses:
     def _pause(self, wait: Wait) -> None:
         if self._place.abandoned:
             raise RunnerFencedError(self._given_away())
+        self._waits.add(wait)
+        self._stop.check()  # after that: whoever asks for it later finds the wait, to call it off
         if not self._paused:
             self._place.check()
-        self._waits.add(wait)
         outcomes = self._insist(
             lambda: self._orchestrator.pause(self._runner_id, self._hold, wait.waiting)
         )
@@ -232,6 +255,7 @@ class Pauses:
 
     def _go_on(self) -> None:
         self._paused = False
+        self._unsure = True  # until it is answered: whoever is cancelled meanwhile asks again
         forget, self._forget = self._forget, []
         answers = self._insist(
             lambda: self._orchestrator.resume(self._runner_id, [self._hold], forget)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, isasyncgenfunction, iscoroutinefunction, unwrap
 from typing import Any
 
 from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.exceptions import TaskNotFoundError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
+
+
+def _never_called(*_: Any) -> Any:
+    message = "this task is not known here"
+    raise TaskNotFoundError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,8 @@ class TaskDefinition:
     function: Callable[..., Any]
     signature: Signature
     conf: TaskConf
+    #: Makes the handle of one of its invocations.
+    handle: Callable[[str], Any] = _never_called
     #: Every parameter can be given by its name.
     by_name: bool = field(init=False)
 
@@ -32,10 +40,20 @@ class TaskDefinition:
         object.__setattr__(self, "by_name", kinds <= named)
 
 
+#: Surrounds the execution of an invocation, which it gets the handle of.
+Middleware = Callable[[Any], AbstractContextManager[Any]]
+
+
+def unknown_task(task_id: str) -> TaskDefinition:
+    """Return what stands for a task that a newer deployment has."""
+    return TaskDefinition(task_id, _never_called, Signature(), TaskConf())
+
+
 @dataclass(slots=True)
 class Registry:
-    """Task definitions by id."""
+    """Task definitions by id, and what surrounds their execution, outermost first."""
 
+    middleware: list[Middleware] = field(default_factory=list)
     _definitions: dict[str, TaskDefinition] = field(default_factory=dict)
     _serializers: dict[str, BaseSerializer] = field(default_factory=dict)
 
@@ -43,6 +61,21 @@ class Registry:
         """Add or replace: a module that is reloaded defines its tasks anew."""
         self._definitions[definition.task_id] = definition
         self._serializers.pop(definition.task_id, None)
+
+    def surround(self, middleware: Middleware) -> None:
+        """Have each execution surrounded by what this makes.
+
+        Raises:
+            TypeError: it is asynchronous.
+        """
+        made = unwrap(middleware)
+        if iscoroutinefunction(made) or isasyncgenfunction(made):
+            message = (
+                f"{made.__qualname__} is asynchronous: middleware surrounds plain functions, too, "
+                "so it must be a plain context manager (contextlib.contextmanager)"
+            )
+            raise TypeError(message)
+        self.middleware.append(middleware)
 
     def find(self, task_id: str) -> TaskDefinition | None:
         """Return the definition, if there is one."""

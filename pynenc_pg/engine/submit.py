@@ -10,7 +10,7 @@ from typing import Any
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, NewInvocation
-from pynenc_pg.engine.context import running
+from pynenc_pg.engine.context import entered
 from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import SerializationError
@@ -33,7 +33,7 @@ def new_batch(
     ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
     the task's own; ``shared`` are arguments that all of them have.
     """
-    parent, conf = running.get(), task.conf
+    parent, conf = entered(), task.conf
     return Batch(
         task_id=task.task_id,
         invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
@@ -42,7 +42,7 @@ def new_batch(
         ageing=ageing,
         delay=options.delay,
         at=options.at,
-        expires_in=options.expires,
+        expires_in=conf.expires if options.expires is None else options.expires,
         options=for_runner(options),
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,
@@ -56,9 +56,10 @@ def new_batch(
 
 def for_runner(options: CallOptions) -> str:
     """Write down, as JSON, what the runner that executes the call has to know."""
-    if options.max_retries is None:
+    if options.max_retries is None and options.timeout is None:
         return "{}"
-    return json.dumps({"max_retries": options.max_retries})
+    said = {"max_retries": options.max_retries, "timeout": options.timeout}
+    return json.dumps({name: value for name, value in said.items() if value is not None})
 
 
 def _all_new(

@@ -321,6 +321,14 @@ class MemOrchestrator(NoTransactions):
         with self._database.lock:
             register_runner(self._database, spec)
 
+    def asked_to_stop(self, runner_id: RunnerId) -> list[InvocationId]:
+        """Return what the runner holds and ``cancel`` was called for."""
+        with self._database.lock:
+            rows = self._database.live.values()
+            return [
+                r.invocation_id for r in rows if r.runner_id == runner_id and r.cancel_requested
+            ]
+
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
         """Renew the runner's lease."""
         with self._database.lock:

@@ -61,6 +61,7 @@ _EXPIRE = "select {schema}.expire(%s, %s)"
 _CANCEL = "select {schema}.cancel(%s, %s::uuid, %s)"
 _REGISTER_RUNNER = """select {schema}.register_runner(
     %s, %s, %s, %s, %s, %b::text[], %s, %s, %s)"""
+_ASKED_TO_STOP = "select {schema}.asked_to_stop(%s, %s)"
 _HEARTBEAT = "select * from {schema}.heartbeat(%s, %s, %s)"
 _UNREGISTER_RUNNER = "select {schema}.unregister_runner(%s, %s)"
 _PAUSE_QUEUE = "select {schema}.pause_queue(%s, %s, %s)"
@@ -244,6 +245,10 @@ class PgOrchestrator:
     def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
         """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
         return CancelAnswer(self._call(_CANCEL, invocation_id, changed_by)[0][0])
+
+    def asked_to_stop(self, runner_id: RunnerId) -> list[InvocationId]:
+        """Return what the runner holds and ``cancel`` was called for."""
+        return [InvocationId(str(i)) for i in self._call(_ASKED_TO_STOP, runner_id)[0][0]]
 
     def register_runner(self, spec: RunnerSpec) -> None:
         """Announce a runner; the lock of a home connection of its own says that it lives.

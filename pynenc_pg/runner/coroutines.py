@@ -15,14 +15,17 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pynenc_pg.domain.records import Hold
-from pynenc_pg.engine.execute import execute, execute_async, is_coroutine, uncarriable
+from pynenc_pg.engine.execute import execute, execute_async, give_up, is_coroutine
 from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.engine.stops import Stop, ThreadStop
+from pynenc_pg.engine.verdicts import never_begun, uncarriable
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
-from pynenc_pg.runner.executor import Executor, Parts
+from pynenc_pg.runner.executor import Executor, Parts, take_out
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
     from pynenc_pg.domain.records import Again, Claimed, Ending
+    from pynenc_pg.runner.alarms import Alarm
 
 #: Threads that talk to the store for coroutines, and execute what these give to threads.
 _HELPERS = 32
@@ -32,25 +35,46 @@ class _Guest:
     """An invocation that is executed here: it has a place, or waits for others without one."""
 
     __slots__ = (
-        "_coroutines", "abandoned", "began", "claimed", "coroutine", "left_at", "pauses",
-        "placed", "since", "task", "waited",
+        "_coroutines", "abandoned", "alarm", "began", "claimed", "coroutine", "left_at", "limit",
+        "over", "pauses", "place", "placed", "since", "stop", "task", "waited",
     )  # fmt: skip
 
     def __init__(self, coroutines: Coroutines, claimed: Claimed, *, coroutine: bool) -> None:
         self._coroutines = coroutines
         self.claimed = claimed
         self.coroutine = coroutine
-        self.abandoned = False
+        self.abandoned = self.over = False
         self.placed = True
         self.began = self.since = time.monotonic()
         self.left_at = self.waited = 0.0
         self.task: asyncio.Task[None] | None = None
+        self.alarm: Alarm | None = None
+        self.place: asyncio.Future[None] | None = None  # what it waits for, to come back
+        self.limit = coroutines.limits.of(claimed)
+        self.stop = Stop() if coroutine or self.limit is None else ThreadStop()
         self.pauses = Pauses(
             orchestrator=coroutines.engine.store.orchestrator,
             runner_id=coroutines.runner.runner_id,
             hold=Hold(claimed.invocation_id, claimed.lease),
             place=self,
+            stop=self.stop,
         )
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was told to stop."""
+        return self.stop.error is not None
+
+    def ask(self, error: BaseException, *, at_once: bool) -> None:
+        """Have it stop with this error: a coroutine is cancelled."""
+        self.stop.ask(error, at_once=at_once)
+        if not self.coroutine:
+            self.pauses.call_off()
+        self._coroutines.tell(self._coroutines.hurry, self)
+
+    def give_up(self) -> bool:
+        """Leave it alone, and give its place to another one."""
+        return self._coroutines.give_up(self)
 
     def check(self) -> None:
         """Refuse a thread's wait beyond ``max_waiting_threads``; a coroutine has no thread."""
@@ -137,10 +161,32 @@ class Coroutines(Executor):
     def close(self) -> list[Claimed]:
         """Stop; what runs or waits is given back, and its coroutine cancelled."""
         self.closed = True
+        self.alarms.close()
         with self._lock:
             guests = list(self._guests.values())
         self.tell(self._end)
         return [guest.claimed for guest in guests]
+
+    def cancel(self, invocation_id: InvocationId) -> None:
+        """Cancel its coroutine, or have its thread stop at its next call of the library."""
+        with self._lock:
+            guest = self._guests.get(invocation_id)
+            if one := take_out(self._ready, invocation_id):
+                self.done(never_begun(one, self.engine.serializer))
+        if guest is not None:
+            self.limits.cancel(guest)
+
+    def give_up(self, guest: _Guest) -> bool:
+        """End an attempt that does not listen; not while it waits for others or a place."""
+        with self._lock:
+            if guest.over:
+                return True
+            if not guest.placed or guest.stop.shielded:
+                return False
+            guest.over = guest.abandoned = True
+        self.report_abandoned(guest.claimed)
+        threading.Thread(target=self._end_of_stuck, args=(guest,), daemon=True).start()
+        return True
 
     def tell(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have something called in the loop; nothing is, once that is closed."""
@@ -178,10 +224,12 @@ class Coroutines(Executor):
             RunnerFencedError: the runner has given the invocation back.
         """
         if not guest.abandoned:
-            place = self.loop.create_future()
-            self._returning.append(place)
+            guest.place = self.loop.create_future()
+            self._returning.append(guest.place)
             self._fill()
-            await place
+            if guest.asked:
+                self.hurry(guest)
+            await guest.place
         if guest.abandoned:
             message = (
                 f"invocation {guest.claimed.invocation_id} was given back while it waited: its "
@@ -191,6 +239,12 @@ class Coroutines(Executor):
         guest.since = time.monotonic()
         guest.waited += guest.since - guest.left_at
         guest.placed = True
+
+    def hurry(self, guest: _Guest) -> None:
+        """One that has to stop does not wait for a place: it is soon over."""
+        if guest.place is not None and not guest.place.done():
+            self._placed += 1
+            guest.place.set_result(None)
 
     def _fill(self) -> None:
         """Give the free places to those whose wait is over, then to new work."""
@@ -214,26 +268,24 @@ class Coroutines(Executor):
             )
 
     async def _execute(self, guest: _Guest) -> None:
-        one, engine = guest.claimed, self.engine
-        parts = {
-            "registry": engine.registry,
-            "serializer": engine.serializer,
-            "describe": engine.printing.describe,
-            "pauses": guest.pauses,
-            "runner": self.runner,
-        }
+        one = guest.claimed
+        if guest.limit is not None:
+            self.limits.watch(guest, guest.limit)
         end: Ending | Again
         try:
             if guest.coroutine:
-                end = await execute_async(one, **parts)  # type: ignore[arg-type]
+                end = await execute_async(one, stop=guest.stop, pauses=guest.pauses, **self.common)
             else:
-                end = await self._in_thread(lambda: execute(one, **parts))  # type: ignore[arg-type]
+                end = await self._in_thread(guest)
         except BaseException as error:  # noqa: BLE001 - the loop lives on
             if guest.abandoned:
                 return
             end = uncarriable(one, error, self.engine.serializer)
-        if guest.abandoned:
-            return
+        self.limits.settle(guest)
+        with self._lock:
+            if guest.abandoned:
+                return
+            guest.over = True
         self.done(end)
         self.pace.saw(time.monotonic() - guest.began - guest.waited)
         with self._lock:
@@ -243,8 +295,23 @@ class Coroutines(Executor):
         if self.held() - self.waiting() <= self.low_water:
             self.freed()
 
-    def _in_thread(self, function: Callable[[], Ending | Again]) -> asyncio.Future[Ending | Again]:
-        """Call a function in a thread of its own, which does not keep the process alive."""
+    def _end_of_stuck(self, guest: _Guest) -> None:
+        end = give_up(guest.claimed, stop=guest.stop, **self.common)
+        if not self.closed:
+            self.done(end)
+        with self._lock:
+            self._guests.pop(guest.claimed.invocation_id, None)
+        self.tell(self._forget, guest)
+
+    def _forget(self, guest: _Guest) -> None:
+        if guest.task is not None:
+            guest.task.cancel()  # it awaits its thread, or has not listened so far
+        self._placed -= 1
+        self._fill()
+        self.freed()
+
+    def _in_thread(self, guest: _Guest) -> asyncio.Future[Ending | Again]:
+        """Execute it in a thread of its own, which does not keep the process alive."""
         ended: asyncio.Future[Ending | Again] = self.loop.create_future()
 
         def settle(end: Ending | Again | None, error: BaseException | None) -> None:
@@ -257,7 +324,9 @@ class Coroutines(Executor):
 
         def call() -> None:
             try:
-                end = function()
+                if isinstance(guest.stop, ThreadStop):
+                    guest.stop.enter()
+                end = execute(guest.claimed, stop=guest.stop, pauses=guest.pauses, **self.common)
             except BaseException as error:  # noqa: BLE001 - told to who awaits it
                 self.tell(settle, None, error)
             else:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from heapq import heapify
 from typing import TypedDict, Unpack
 
 from pynenc_pg.conf.config_runner import RunnerConf
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Again, Claimed, Ending
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.core import Engine
+from pynenc_pg.engine.registry import Registry
+from pynenc_pg.engine.verdicts import Describe
+from pynenc_pg.runner.alarms import Alarms
+from pynenc_pg.runner.limits import Limits
 from pynenc_pg.runner.pace import Pace
+from pynenc_pg.serializer.base import BaseSerializer
+
+logger = logging.getLogger(__name__)
 
 
 class Parts(TypedDict):
@@ -24,6 +34,15 @@ class Parts(TypedDict):
     crashed: Callable[[Claimed], None]  # told of what took a process down
 
 
+class Common(TypedDict):
+    """What each execution is given."""
+
+    registry: Registry
+    serializer: BaseSerializer
+    describe: Describe
+    runner: RunnerContext
+
+
 class Executor(ABC):
     """Has ``concurrency`` places. A task that waits for others gives its place up meanwhile."""
 
@@ -34,6 +53,14 @@ class Executor(ABC):
         self.runner = parts["runner"]
         self.done = parts["done"]
         self.freed = parts["freed"]
+        self.alarms = Alarms()
+        self.limits = Limits(self.alarms, self.engine.registry)
+        self.common: Common = {
+            "registry": self.engine.registry,
+            "serializer": self.engine.serializer,
+            "describe": self.engine.printing.describe,
+            "runner": self.runner,
+        }
         self.places = conf.concurrency
         self.max_waiting = conf.max_waiting_threads
         self.pace = Pace(slots=conf.concurrency, buffer=conf.buffer, batch=conf.batch)
@@ -62,6 +89,19 @@ class Executor(ABC):
         """Let new code execute what is handed out from now on; False if this process cannot."""
         return False
 
+    @staticmethod
+    def report_abandoned(claimed: Claimed) -> None:
+        """Say that a task runs on, and that nobody listens to it any more."""
+        logger.error(
+            "task.abandoned: %s did not stop when its attempt had to, and runs on unheard",
+            claimed.task_id,
+            extra={"invocation_id": claimed.invocation_id, "task_id": claimed.task_id},
+        )
+
+    @abstractmethod
+    def cancel(self, invocation_id: InvocationId) -> None:
+        """Have an invocation stop that is executed here, or will be. Any thread."""
+
     @abstractmethod
     def start(self) -> None:
         """Start what executes. It never keeps the process alive."""
@@ -89,3 +129,16 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> list[Claimed]:
         """Stop; return what is being executed or waits. Their ends are dropped."""
+
+
+Ready = tuple[int, int, Claimed]  # minus its depth, a number, what it is
+
+
+def take_out(ready: list[Ready], invocation_id: InvocationId) -> Claimed | None:
+    """Remove an invocation from a heap of those that have no place yet."""
+    for entry in ready:
+        if entry[2].invocation_id == invocation_id:
+            ready.remove(entry)
+            heapify(ready)
+            return entry[2]
+    return None

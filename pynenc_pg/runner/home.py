@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.chance import chance
@@ -16,6 +16,7 @@ from pynenc_pg.runner.noise import Noise
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
+    from pynenc_pg.domain.ids import InvocationId
     from pynenc_pg.ports import Store, Subscription
 
 logger = logging.getLogger(__name__)
@@ -32,9 +33,10 @@ class Home:
         spec: RunnerSpec,
         wake: Callable[[], None],
         fenced: threading.Event,
+        cancel: Callable[[Collection[InvocationId]], None],
         abandon: Callable[[], None],
     ) -> None:
-        """``wake`` is called when there may be work.
+        """``wake`` is called when there may be work, ``cancel`` with what is to be stopped.
 
         When the runner must stop, ``fenced`` is set and ``abandon`` called, by whichever thread.
         """
@@ -42,6 +44,7 @@ class Home:
         self._conf = conf
         self._spec = spec
         self._wake = wake
+        self._cancel = cancel
         self._fenced = fenced
         self._abandon = abandon
         self._stopping = threading.Event()
@@ -133,6 +136,8 @@ class Home:
             self._wake()
         elif hint.kind == "due" and hint.due_in is not None:
             self._duties.due(hint.due_in)
+        elif hint.kind == "cancel":
+            self._cancel(hint.ids)
         elif hint.kind == "session":
             self._next_beat = now
         elif hint.kind == "runner":
@@ -151,6 +156,7 @@ class Home:
         self._next_beat = now + self._conf.heartbeat
         self.others = beat.others
         self._duties.placed(beat)
+        self._cancel(self._store.orchestrator.asked_to_stop(self._spec.runner_id))
 
     def _lease_left(self) -> float:
         """Seconds until it has to stop by itself."""

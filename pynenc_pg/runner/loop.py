@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 #: An idle runner looks again after these pauses before it sleeps until a hint: a producer may
 #: have looked for sleepers just before this one lay down.
 LOOK_AGAIN = (0.01, 0.05, 0.25)
+#: So many cancellations of others' are remembered.
+_ASKED_LATELY = 256
 #: Work that was begun for threads that all turned out to be busy goes back after this time.
 GIVE_BACK_AFTER = 0.1
 
@@ -145,8 +147,10 @@ class _Service:
             spec=spec,
             wake=self._hint,
             fenced=self._fenced,
+            cancel=self._cancel,
             abandon=self._abandon,
         )
+        self._asked: dict[InvocationId, None] = {}  # to stop, lately, oldest first
         self._turns = Turns(self._conf)
         self._up = False
         self._looks = 0
@@ -259,6 +263,15 @@ class _Service:
         self._executor.close()
         self._wake.set()
 
+    def _cancel(self, ids: Collection[InvocationId]) -> None:
+        """Stop those that are ours: of each cancellation every runner hears. The home's thread."""
+        for invocation_id in ids:
+            self._asked[invocation_id] = None  # it may be ours before the claim is answered
+            while len(self._asked) > _ASKED_LATELY:
+                del self._asked[next(iter(self._asked))]
+            if self._strays.holds(invocation_id):
+                self._executor.cancel(invocation_id)
+
     def _freed(self) -> None:
         """There is room. Of work that came since the last claim left nothing there was a hint."""
         if not self._drained:
@@ -278,6 +291,10 @@ class _Service:
         if len(claimed) >= room:
             self._drained = False
         self._executor.hand_out(self._suspects.pick_out(claimed))
+        if self._asked:
+            for one in claimed:
+                if one.invocation_id in self._asked:
+                    self._executor.cancel(one.invocation_id)
         return len(claimed)
 
     def _begin_suspect(self) -> None:

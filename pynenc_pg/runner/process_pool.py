@@ -37,8 +37,8 @@ class Child:
     """One process, as its parent knows it."""
 
     __slots__ = (
-        "began", "claimed", "count", "former", "left_at", "link", "pid", "placed", "since",
-        "waited",
+        "attempt", "began", "claimed", "count", "former", "left_at", "link", "pid", "placed",
+        "since", "waited",
     )  # fmt: skip
 
     def __init__(self, link: Link) -> None:
@@ -48,6 +48,7 @@ class Child:
         self.former = False  # has imported code that is no longer the newest
         self.since = 0.0  # when it began to rest, or died
         self.claimed: Claimed | None = None
+        self.attempt: Any = None  # of its executor
         self.placed = False
         self.count = 0  # invocations executed
         self.began = self.left_at = self.waited = 0.0

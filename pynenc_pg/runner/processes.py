@@ -7,6 +7,8 @@ to another process, and when the wait is over the first one asks for a place aga
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections import deque
@@ -15,16 +17,67 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from pynenc_pg.exceptions import ConfigError
+from pynenc_pg.domain.ids import RunnerId
+from pynenc_pg.domain.records import Hold
+from pynenc_pg.engine.execute import give_up
+from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.verdicts import never_begun
+from pynenc_pg.exceptions import ConfigError, PynencError
 from pynenc_pg.runner.child import Scene
-from pynenc_pg.runner.executor import Executor, Parts
+from pynenc_pg.runner.executor import Executor, Parts, take_out
 from pynenc_pg.runner.process_pool import Child, ProcessPool
-from pynenc_pg.runner.task_process import Begin, Done, Enter, Granted, Leave, MayWait
+from pynenc_pg.runner.task_process import (
+    Begin,
+    Done,
+    Enter,
+    Granted,
+    Leave,
+    Limited,
+    MayWait,
+    StopNow,
+)
 
 if TYPE_CHECKING:
+    from pynenc_pg.domain.ids import InvocationId
     from pynenc_pg.domain.records import Claimed
+    from pynenc_pg.runner.alarms import Alarm
 
 logger = logging.getLogger(__name__)
+
+
+class _Attempt:
+    """What a process executes, if it may have to be stopped."""
+
+    __slots__ = ("_processes", "alarm", "child", "claimed", "error")
+
+    def __init__(self, processes: Processes, child: Child, claimed: Claimed) -> None:
+        self._processes = processes
+        self.child = child
+        self.claimed = claimed
+        self.alarm: Alarm | None = None
+        self.error: BaseException | None = None  # what it was killed for
+
+    @property
+    def over(self) -> bool:
+        """Whether the process has nothing more to do with it."""
+        return self.child.claimed is not self.claimed
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was told to stop."""
+        return self.error is not None
+
+    def ask(self, error: BaseException, *, at_once: bool) -> None:  # noqa: ARG002 - it can be had
+        """Have it stop with this error: what it executes is interrupted."""
+        self.error = error
+        self._processes.ask(self, error)
+
+    def give_up(self) -> bool:
+        """Kill it; not while it waits for others or a place: it is about to hear of that."""
+        if not self.over and self.child.waiting:
+            return False
+        self._processes.kill(self)
+        return True
 
 
 class Processes(Executor):
@@ -108,10 +161,32 @@ class Processes(Executor):
     def close(self) -> list[Claimed]:
         """End all processes, with what they execute, which is given back."""
         self.closed = True
+        self.alarms.close()
         with self._lock:
             held = [c.claimed for c in self._pool.all() if c.claimed is not None]
         self._pool.close()
         return held
+
+    def cancel(self, invocation_id: InvocationId) -> None:
+        """Interrupt what its process executes; what has none never begins."""
+        with self._lock:
+            if one := take_out(self._ready, invocation_id):
+                self.done(never_begun(one, self.engine.serializer))
+            children = self._pool.all()
+        for child in children:
+            one = child.claimed
+            if one is not None and one.invocation_id == invocation_id:
+                attempt = self._attempt(child, one)
+                self.limits.cancel(attempt)
+                self.limits.insist(attempt)
+
+    def ask(self, attempt: _Attempt, error: BaseException) -> None:
+        """Tell the process. Any thread."""
+        self._pool.order(lambda: self._ask(attempt, error))
+
+    def kill(self, attempt: _Attempt) -> None:
+        """End the process with what it executes. Any thread."""
+        self._pool.order(lambda: self._kill(attempt))
 
     # --- the thread of the pool --------------------------------------------------------------
 
@@ -120,9 +195,7 @@ class Processes(Executor):
         with self._lock:
             while self._placed < self.places:
                 if self._returning:
-                    child = self._returning.popleft()
-                    child.waited += time.monotonic() - child.left_at
-                    self._place(child, Granted())
+                    self._go_back(self._returning.popleft())
                 elif self._ready and self._pool.idle:
                     child = self._pool.idle.pop()  # others may have rested long enough to go
                     child.claimed = heappop(self._ready)[2]
@@ -147,6 +220,9 @@ class Processes(Executor):
                 if not self.closed:
                     self.done(end)  # first: once nothing is held, nobody waits for it
                 self._over(child, memory)
+            case Limited(seconds):
+                if child.claimed is not None:
+                    self.limits.watch(self._attempt(child, child.claimed), seconds)
             case MayWait():
                 child.tell(Granted(self._refusal()))
             case Leave():
@@ -155,9 +231,51 @@ class Processes(Executor):
                 self.freed()
             case Enter():
                 self._returning.append(child)
+                self._hurry(child)
         self._fill()
 
+    def _attempt(self, child: Child, claimed: Claimed) -> _Attempt:
+        attempt = child.attempt
+        if not isinstance(attempt, _Attempt) or attempt.claimed is not claimed:
+            attempt = child.attempt = _Attempt(self, child, claimed)
+        return attempt
+
+    def _ask(self, attempt: _Attempt, error: BaseException) -> None:
+        if not attempt.over:
+            attempt.child.tell(StopNow(attempt.claimed.invocation_id, error))
+            self._hurry(attempt.child)
+
+    def _hurry(self, child: Child) -> None:
+        """One that has to stop does not wait for a place: it is soon over."""
+        if child.attempt is not None and child.attempt.asked and child in self._returning:
+            self._returning.remove(child)
+            with self._lock:
+                self._go_back(child)
+
+    def _go_back(self, child: Child) -> None:
+        child.waited += time.monotonic() - child.left_at
+        self._place(child, Granted())
+
+    def _kill(self, attempt: _Attempt) -> None:
+        if not attempt.over and attempt.child.pid:
+            self.report_abandoned(attempt.claimed)
+            with suppress(ProcessLookupError):
+                os.kill(attempt.child.pid, signal.SIGKILL)
+
+    def _killed(self, attempt: _Attempt) -> None:
+        """It did not listen."""
+        one, stop = attempt.claimed, Stop()
+        stop.error = attempt.error
+        if attempt.child.waited:  # it may not have heard that it was RESUMED
+            with suppress(PynencError):
+                hold = Hold(one.invocation_id, one.lease)
+                self.engine.store.orchestrator.resume(RunnerId(self.runner.runner_id), [hold])
+        self.done(give_up(one, stop=stop, hooks=False, **self.common))
+
     def _over(self, child: Child, memory: int) -> None:
+        if child.attempt is not None:
+            self.limits.settle(child.attempt)
+            child.attempt = None
         self.pace.saw(time.monotonic() - child.began - child.waited)
         self._unplace(child)
         with self._lock:
@@ -187,11 +305,21 @@ class Processes(Executor):
         if one is None:
             logger.warning("process.died: %d, %s, while it was idle", child.pid, how)
             return
-        about = {"invocation_id": one.invocation_id, "task_id": one.task_id}
-        logger.error("process.died: %d, %s, executing %s", child.pid, how, one.task_id, extra=about)
-        if not self.closed:
-            self._crashed(one)
+        self._report(child, one, how)
         with self._lock:
             child.claimed = None
         self._fill()
         self.freed()
+
+    def _report(self, child: Child, one: Claimed, how: str) -> None:
+        attempt = child.attempt
+        if isinstance(attempt, _Attempt):
+            self.limits.settle(attempt)
+        if self.closed:
+            return
+        if isinstance(attempt, _Attempt) and attempt.error is not None:
+            self._killed(attempt)
+            return
+        about = {"invocation_id": one.invocation_id, "task_id": one.task_id}
+        logger.error("process.died: %d, %s, executing %s", child.pid, how, one.task_id, extra=about)
+        self._crashed(one)

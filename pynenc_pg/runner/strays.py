@@ -45,6 +45,10 @@ class Strays:
         """These are no longer ours. Any thread."""
         self._known.difference_update(ids)
 
+    def holds(self, invocation_id: InvocationId) -> bool:
+        """Whether it is ours, as far as we know. Any thread."""
+        return invocation_id in self._known
+
     @property
     def held(self) -> int:
         """How many are ours, as far as we know."""

@@ -18,10 +18,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Again, Claimed, Ending, Hold
 from pynenc_pg.domain.runner_context import RunnerContext
-from pynenc_pg.engine.execute import execute, uncarriable
+from pynenc_pg.engine.execute import execute
 from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.engine.stops import InterruptingStop
+from pynenc_pg.engine.verdicts import time_limit, uncarriable
 from pynenc_pg.exceptions import TooManyWaitingError
 from pynenc_pg.runner.child import Link, Scene, leave
 
@@ -41,6 +44,21 @@ class Granted:
     """To the child: what it has asked for, unless there is a reason against it."""
 
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopNow:
+    """To the child: end what you execute, with this error."""
+
+    invocation_id: InvocationId
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """To the parent: what is begun may take so many seconds. ``StopNow`` comes after them."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,9 @@ class Done:
     end: Ending | Again
     memory: int
 
+
+#: Ignored where nobody asks for it, and used by next to nobody.
+INTERRUPT = signal.SIGURG
 
 # --- the child --------------------------------------------------------------------------------
 
@@ -106,6 +127,21 @@ class _Place:
         await asyncio.to_thread(self.enter)
 
 
+class _SignalStop(InterruptingStop):
+    """Interrupts the main thread, also where it waits in a call of C."""
+
+    __slots__ = ()
+
+    def heed(self, _number: int, _frame: object) -> None:
+        """The signal has come, to the main thread."""
+        if not self._shields:
+            self.check()
+
+    def _raise(self, error: BaseException | None) -> None:
+        if error is not None:  # else the signal finds the shield
+            signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
+
+
 class TaskProcess:
     """What executes. Tasks run in the main thread, as they would in a program of their own."""
 
@@ -114,6 +150,7 @@ class TaskProcess:
         self._engine = app.engine
         self._inbox: SimpleQueue[Begin | None] = SimpleQueue()
         self._answers: SimpleQueue[Granted] = SimpleQueue()
+        self._current: tuple[InvocationId, _SignalStop] | None = None
         self._asking = threading.Lock()
         self._telling = threading.Lock()
 
@@ -142,20 +179,37 @@ class TaskProcess:
             while (message := self._link.recv()) is not None:
                 if isinstance(message, Begin):
                     self._inbox.put(message)
+                elif isinstance(message, StopNow):
+                    self._stop(message)
                 else:
                     self._answers.put(message)
         except (EOFError, OSError):
             os.kill(os.getpid(), signal.SIGKILL)  # the parent is gone: nobody wants the end
         self._inbox.put(None)
 
+    def _stop(self, asked: StopNow) -> None:
+        current = self._current
+        if current is not None and current[0] == asked.invocation_id:
+            _, stop = current
+            stop.ask(asked.error, at_once=True)
+            self._pauses.call_off()
+
     def _execute(self, begin: Begin) -> Ending | Again:
         claimed, engine = begin.claimed, self._engine
-        pauses = Pauses(
+        stop = _SignalStop()
+        signal.signal(INTERRUPT, stop.heed)
+        self._pauses = Pauses(
             orchestrator=engine.store.orchestrator,
             runner_id=begin.runner.runner_id,
             hold=Hold(claimed.invocation_id, claimed.lease),
             place=_Place(self),
+            stop=stop,
         )
+        self._current = claimed.invocation_id, stop
+        task = engine.registry.find(claimed.task_id)
+        limit = None if task is None else time_limit(claimed, task)
+        if limit is not None:
+            self.tell(Limited(limit))
         try:
             return Context().run(
                 execute,
@@ -163,10 +217,12 @@ class TaskProcess:
                 registry=engine.registry,
                 serializer=engine.serializer,
                 describe=engine.printing.describe,
-                pauses=pauses,
+                stop=stop,
+                pauses=self._pauses,
                 runner=replace(begin.runner, pid=os.getpid()),
             )
         except BaseException as error:  # noqa: BLE001 - the parent must be told something
+            stop.over()
             return uncarriable(claimed, error, engine.serializer)
 
 

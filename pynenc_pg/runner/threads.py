@@ -18,14 +18,17 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Unpack
 
 from pynenc_pg.domain.records import Hold
-from pynenc_pg.engine.execute import execute, uncarriable
+from pynenc_pg.engine.execute import execute, give_up
 from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.engine.stops import Stop, ThreadStop
+from pynenc_pg.engine.verdicts import never_begun, uncarriable
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
 from pynenc_pg.runner.executor import Executor, Parts
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.domain.records import Claimed
+    from pynenc_pg.domain.records import Again, Claimed, Ending
+    from pynenc_pg.runner.alarms import Alarm
 
 #: Seconds for which a thread without a seat stays, in case another one is to wait.
 _REST = 5.0
@@ -41,26 +44,40 @@ _LOOK = _Look()
 class _Seat:
     """One of the runner's slots. Written by the thread that has it alone, so without a lock."""
 
-    __slots__ = ("busy_since", "done", "holds")
+    __slots__ = ("busy_since", "done", "extra", "guest")
 
-    def __init__(self) -> None:
+    def __init__(self, *, extra: bool = False) -> None:
+        self.extra = extra  # for one that has to stop: it goes with it
         self.done = 0
-        self.holds: Claimed | None = None
+        self.guest: _Guest | None = None
         self.busy_since = 0.0
 
 
 class _Guest:
     """An invocation that is executed here: it has a seat, or waits for others without one."""
 
-    __slots__ = ("_threads", "abandoned", "claimed", "left_at", "pauses", "seat", "waited")
+    __slots__ = (
+        "_threads", "abandoned", "alarm", "claimed", "gate", "left_at", "over", "pauses", "seat",
+        "stop", "waited",
+    )  # fmt: skip
 
-    def __init__(self, threads: Threads, seat: _Seat, claimed: Claimed) -> None:
+    def __init__(self, threads: Threads, seat: _Seat, claimed: Claimed, stop: Stop) -> None:
         self._threads = threads
         self.seat: _Seat | None = seat
         self.claimed = claimed
         self.abandoned = False
-        self.pauses: Pauses | None = None
+        self.over = False
+        self.stop = stop
+        self.alarm: Alarm | None = None
+        self.gate: SimpleQueue[_Seat | None] = SimpleQueue()  # where a seat comes
         self.left_at = self.waited = 0.0
+        self.pauses = Pauses(
+            orchestrator=threads.engine.store.orchestrator,
+            runner_id=threads.runner.runner_id,
+            hold=Hold(claimed.invocation_id, claimed.lease),
+            place=self,
+            stop=stop,
+        )
 
     def check(self) -> None:
         """Refuse a wait beyond ``max_waiting_threads``."""
@@ -72,8 +89,22 @@ class _Guest:
     def abandon(self) -> None:
         """Its runner has given it back: let its thread go."""
         self.abandoned = True
-        if self.pauses is not None:
-            self.pauses.call_off()
+        self.pauses.call_off()
+
+    @property
+    def asked(self) -> bool:
+        """Whether it was told to stop."""
+        return self.stop.error is not None
+
+    def ask(self, error: BaseException, *, at_once: bool) -> None:
+        """Have it stop with this error."""
+        self.stop.ask(error, at_once=at_once)
+        self.pauses.call_off()
+        self._threads.hurry(self)
+
+    def give_up(self) -> bool:
+        """Leave it alone with its thread, and give its seat to another one."""
+        return self._threads.give_up(self)
 
     def leave(self) -> None:
         """Give the seat to somebody else."""
@@ -97,13 +128,16 @@ class Threads(Executor):
         self._queue: SimpleQueue[Claimed | _Look | None] = SimpleQueue()
         self._deep: list[tuple[int, int, Claimed]] = []  # a heap: calls of tasks, deepest first
         self._deep_lock = threading.Lock()
+        self._ending = threading.Lock()  # of attempts that have a limit: by itself, or given up
         self._seats = [_Seat() for _ in range(self.places)]
         self._waiting: dict[InvocationId, _Guest] = {}
+        self._unwanted: set[InvocationId] = set()  # cancelled before a thread had it
         self._returning: deque[SimpleQueue[_Seat | None]] = deque()
         self._spare: deque[SimpleQueue[_Seat | None]] = deque()  # threads without a seat
         self._numbers = count()
         self._handed_out = 0
         self._taken_back = 0
+        self._given_up = 0
 
     def start(self) -> None:
         """Start the threads. They never keep the process alive."""
@@ -125,7 +159,7 @@ class Threads(Executor):
         """Seconds for which every thread has been busy with one task while others wait."""
         if self._queue.empty() and not self._deep:
             return 0.0
-        since = [seat.busy_since for seat in self._seats if seat.holds is not None]
+        since = [seat.busy_since for seat in self._seats if seat.guest is not None]
         return time.monotonic() - max(since) if len(since) == len(self._seats) else 0.0
 
     def take_back(self) -> list[Claimed]:
@@ -145,7 +179,8 @@ class Threads(Executor):
 
     def held(self) -> int:
         """How many were handed out and have not ended."""
-        return self._handed_out - self._taken_back - sum(seat.done for seat in self._seats)
+        over = self._taken_back + self._given_up + sum(seat.done for seat in self._seats)
+        return self._handed_out - over
 
     def waiting(self) -> int:
         """How many of them wait for others, without a seat."""
@@ -156,7 +191,8 @@ class Threads(Executor):
         self.closed = True
         for _ in self._seats:
             self._queue.put(None)
-        held = [held for seat in self._seats if (held := seat.holds) is not None]
+        self.alarms.close()
+        held = [guest.claimed for seat in self._seats if (guest := seat.guest) is not None]
         waiting = list(self._waiting.values())
         for guest in waiting:
             guest.abandon()
@@ -170,6 +206,32 @@ class Threads(Executor):
     def only_waiting(self) -> bool:
         """Whether all that has not ended waits for others, and no wait is over."""
         return super().only_waiting() and not self._returning
+
+    def cancel(self, invocation_id: InvocationId) -> None:
+        """Have it stop at its next call of the library; what no thread has taken never begins."""
+        self._unwanted.add(invocation_id)
+        seated = [guest for seat in self._seats if (guest := seat.guest) is not None]
+        for guest in (*seated, *self._waiting.values()):
+            if guest.claimed.invocation_id == invocation_id:
+                self._unwanted.discard(invocation_id)
+                self.limits.cancel(guest)
+
+    def give_up(self, guest: _Guest) -> bool:
+        """End an attempt whose thread does not listen; not while it waits for others or a seat."""
+        with self._ending:
+            if guest.over:
+                return True
+            seat = guest.seat
+            if seat is None or guest.stop.shielded:
+                return False
+            guest.over, guest.seat = True, None
+        guest.abandon()
+        self.report_abandoned(guest.claimed)
+        seat.guest = None
+        self._seat(seat)
+        # With a thread for it: a hook may take its time, too.
+        threading.Thread(target=self._end_of_stuck, args=(guest,), daemon=True).start()
+        return True
 
     # --- waiting without a seat ---------------------------------------------------------------
 
@@ -190,11 +252,11 @@ class Threads(Executor):
     def leave(self, guest: _Guest) -> None:
         """Let another thread have the seat of this one."""
         seat, guest.seat = guest.seat, None
-        if seat is None:
+        if seat is None or seat.extra:
             return
         guest.left_at = time.monotonic()
         self._waiting[guest.claimed.invocation_id] = guest
-        seat.holds = None
+        seat.guest = None
         self._seat(seat)
         self.freed()
         if self.closed:  # close() looked at who waits after it had said so: one of us sees it
@@ -206,10 +268,11 @@ class Threads(Executor):
         Raises:
             RunnerFencedError: the runner has given the invocation back.
         """
-        gate: SimpleQueue[_Seat | None] = SimpleQueue()
-        self._returning.append(gate)
+        self._returning.append(guest.gate)
         self._queue.put(_LOOK)
-        seat = None if self.closed else gate.get()
+        if guest.asked:
+            self.hurry(guest)
+        seat = None if self.closed else guest.gate.get()
         if seat is None or guest.abandoned:
             message = (
                 f"invocation {guest.claimed.invocation_id} was given back while it waited: its "
@@ -220,8 +283,16 @@ class Threads(Executor):
         guest.waited += now - guest.left_at
         guest.seat = seat
         seat.busy_since = now
-        seat.holds = guest.claimed
+        seat.guest = guest
         self._waiting.pop(guest.claimed.invocation_id, None)
+
+    def hurry(self, guest: _Guest) -> None:
+        """One that has to stop does not wait for a seat: to unwind it needs none of ours."""
+        try:
+            self._returning.remove(guest.gate)
+        except ValueError:  # it does not wait, or has one already
+            return
+        guest.gate.put(_Seat(extra=True))
 
     def _seat(self, seat: _Seat) -> None:
         """Give a seat to a thread that has none, or to a new one."""
@@ -281,35 +352,58 @@ class Threads(Executor):
     def _execute(self, one: Claimed, seat: _Seat) -> _Seat | None:
         """Call the task; return the seat it has at its end, none if its runner gave it back."""
         seat.busy_since = began = time.monotonic()
-        seat.holds = one
+        limit = self.limits.of(one)
+        guest = _Guest(self, seat, one, Stop() if limit is None else ThreadStop())
+        seat.guest = guest
         if self.closed:  # close() looked at the seats after it had said so: one of us sees it
             return None
-        guest = _Guest(self, seat, one)
-        guest.pauses = Pauses(
-            orchestrator=self.engine.store.orchestrator,
-            runner_id=self.runner.runner_id,
-            hold=Hold(one.invocation_id, one.lease),
-            place=guest,
-        )
-        try:
-            end = Context().run(
-                execute,  # what a task leaves in context variables is gone with it
-                one,
-                registry=self.engine.registry,
-                serializer=self.engine.serializer,
-                describe=self.engine.printing.describe,
-                pauses=guest.pauses,
-                runner=self.runner,
-            )
-        except BaseException as error:  # noqa: BLE001 - a thread lives on
-            end = uncarriable(one, error, self.engine.serializer)
+        if self._unwanted and one.invocation_id in self._unwanted:
+            self._unwanted.discard(one.invocation_id)
+            end: Ending | Again = never_begun(one, self.engine.serializer)
+        else:
+            end = self._called(guest, limit)
+        if limit is not None:
+            with self._ending:
+                guest.over = True
         if guest.seat is None:
             return None
         if not self.closed:
             self.done(end)
         self.pace.saw(time.monotonic() - began - guest.waited)
-        guest.seat.holds = None
+        if guest.seat.extra:
+            with self._ending:
+                self._given_up += 1
+            self.freed()
+            return None
+        guest.seat.guest = None
         guest.seat.done += 1
         if self.held() - len(self._waiting) <= self.low_water:
             self.freed()
         return guest.seat
+
+    def _called(self, guest: _Guest, limit: float | None) -> Ending | Again:
+        try:
+            if isinstance(guest.stop, ThreadStop) and limit is not None:
+                guest.stop.enter()
+                self.limits.watch(guest, limit)
+            return Context().run(
+                execute,  # what a task leaves in context variables is gone with it
+                guest.claimed,
+                stop=guest.stop,
+                pauses=guest.pauses,
+                **self.common,
+            )
+        except BaseException as error:  # noqa: BLE001 - a thread lives on
+            guest.stop.over()
+            return uncarriable(guest.claimed, error, self.engine.serializer)
+        finally:
+            if limit is not None:
+                self.limits.settle(guest)
+
+    def _end_of_stuck(self, guest: _Guest) -> None:
+        end = give_up(guest.claimed, stop=guest.stop, **self.common)
+        if not self.closed:
+            self.done(end)
+        with self._ending:
+            self._given_up += 1
+        self.freed()

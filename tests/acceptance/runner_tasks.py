@@ -11,11 +11,14 @@ import signal
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pynenc_pg import ConcurrencyControlType, Pynenc, RetryError
 from pynenc_pg.domain.ids import new_invocation_id
+from pynenc_pg.exceptions import Snooze, TaskTimeoutError
 from pynenc_pg.runner.runner_context import current_runner_context
 
 app = Pynenc("runners")
@@ -246,3 +249,74 @@ async def doze(seconds: float) -> None:
 async def doze_below(seconds: float) -> None:
     """Await one that dozes."""
     await (await doze.acall(seconds)).async_result()
+
+
+@app.task(timeout=0.5, retry_for=(TaskTimeoutError,), max_retries=1)
+def too_slow(folder: str) -> None:
+    """Sleep beyond the limit, and say how that ends."""
+    with begun_and_ended(Path(folder)):
+        time.sleep(0.01)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+@app.task(timeout=0.5)
+async def too_slow_async(folder: str) -> None:
+    """Sleep beyond the limit, and say how that ends."""
+    with begun_and_ended(Path(folder)):
+        await asyncio.sleep(60)
+
+
+@app.task(timeout=0.5)
+def deaf(folder: str) -> None:
+    """Hear of nothing: what it is interrupted with is thrown away."""
+    Path(folder, "begun").touch()
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        with suppress(TaskTimeoutError):
+            time.sleep(4)
+
+
+@app.task
+def looks_now_and_then(folder: str) -> None:
+    """Work in steps, and look before each whether it is still wanted."""
+    with begun_and_ended(Path(folder)):
+        while True:
+            looks_now_and_then.invocation  # noqa: B018 - it raises
+            time.sleep(0.01)
+
+
+@app.task
+def waits_below(folder: str) -> None:
+    """Wait for one that does not end soon."""
+    with begun_and_ended(Path(folder)):
+        nap(3.0).result  # noqa: B018 - waited for
+
+
+@app.task
+async def sleeps_long(folder: str) -> None:
+    """Sleep."""
+    with begun_and_ended(Path(folder)):
+        await asyncio.sleep(60)
+
+
+@app.task
+def snoozes(folder: str) -> int:
+    """Ask for time at the first two attempts."""
+    attempts = len(list(Path(folder).iterdir()))
+    Path(folder, str(attempts)).touch()
+    if attempts < 2:
+        raise Snooze(0.1)
+    return attempts
+
+
+@contextmanager
+def begun_and_ended(folder: Path) -> Iterator[None]:
+    """Leave a file at the beginning and one at the end, with what was raised."""
+    folder.joinpath("begun").touch()
+    try:
+        yield
+    except BaseException as error:
+        folder.joinpath(type(error).__name__).touch()
+        raise

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from pynenc_pg import InvocationStatus
-from pynenc_pg.exceptions import InvocationCycleError
+from pynenc_pg.exceptions import (
+    InvocationCancelledError,
+    InvocationCycleError,
+    TaskTimeoutError,
+)
 from tests.acceptance import runner_tasks as tasks
 from tests.acceptance.workers import Worker, workers
 from tests.support.sql import temporary_database
@@ -144,6 +148,53 @@ def test_limits(place: Place, tmp_path: Path) -> None:
     """A task that may run only once at a time does."""
     group = tasks.alone.parallelize([(str(tmp_path),)] * 8)
     assert all(group.results)
+
+
+@pytest.mark.parametrize("name", ["too_slow", "too_slow_async"])
+def test_timeouts(place: Place, tmp_path: Path, name: str) -> None:
+    """An attempt that takes too long is interrupted where it stands, and may be tried again."""
+    invocation = getattr(tasks, name)(str(tmp_path))
+    with pytest.raises(TaskTimeoutError, match=r"not over after 0\.5 s"):
+        invocation.result_or_raise(PATIENCE)
+    awaits = name.endswith("async")
+    raised = "CancelledError" if awaits else "TaskTimeoutError"
+    assert {path.name for path in tmp_path.iterdir()} == {"begun", raised}
+    assert invocation.num_retries == (0 if awaits else 1)
+
+
+def test_a_task_that_does_not_listen(place: Place, tmp_path: Path) -> None:
+    """It is given up or killed, and those that come after it have its place."""
+    deaf = [tasks.deaf(str(tmp_path)) for _ in range(2)]
+    after = tasks.add(1, 2)
+    for each in deaf:
+        with pytest.raises(TaskTimeoutError):
+            each.result_or_raise(PATIENCE)
+    assert after.result_or_raise(PATIENCE) == 3
+    assert [len(each.attempts) for each in deaf] == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["looks_now_and_then", "waits_below", "sleeps_long"])
+def test_cancellation(place: Place, tmp_path: Path, name: str) -> None:
+    """What runs or waits ends soon, cleans up, and is FAILED with that reason."""
+    invocation = getattr(tasks, name)(str(tmp_path))
+    deadline = time.monotonic() + PATIENCE
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    invocation.cancel()
+    with pytest.raises(InvocationCancelledError):
+        invocation.result_or_raise(PATIENCE)
+    assert invocation.history[-1].reason == "cancelled"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert len(names) == 2
+    assert names <= {"begun", "InvocationCancelledError", "CancelledError"}
+
+
+def test_snoozing(place: Place, tmp_path: Path) -> None:
+    """A task that asks for time gets it, and no retry is spent."""
+    invocation = tasks.snoozes(str(tmp_path))
+    assert invocation.result_or_raise(PATIENCE) == 2
+    assert (invocation.num_retries, len(invocation.attempts)) == (0, 3)
 
 
 def test_running_tasks_are_waited_for_at_a_stop(place: Place, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import Running, running
 from pynenc_pg.engine.logs import configure_logging
+from pynenc_pg.engine.stops import Stop
 
 ID = "0197f3c2-1c5e-7a3b-8e21-5d3f9d0c6a1f"
 
@@ -31,7 +32,7 @@ def run(
     invocation_id: str = ID, task_id: str = "shop.tasks.add", retries: int = 0
 ) -> Iterator[None]:
     """Be an invocation for the length of a block."""
-    token = running.set(Running(InvocationId(invocation_id), task_id, 0, retries, 1))
+    token = running.set(Running(InvocationId(invocation_id), task_id, 0, retries, 1, Stop()))
     try:
         yield
     finally:

@@ -278,6 +278,23 @@ CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WH
 
 -- functions
 
+CREATE OR REPLACE FUNCTION pynenc.asked_to_stop(p_app text, p_runner text)
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    select array(
+        select s.invocation_id from invocation_state s
+        where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
+$function$;
+
 CREATE OR REPLACE FUNCTION pynenc.cancel(p_app text, p_id uuid, p_changed_by text)
  RETURNS text
  LANGUAGE plpgsql
@@ -2716,6 +2733,7 @@ grant execute on function pynenc.register(text,text,text,double precision,double
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
+grant execute on function pynenc.asked_to_stop(text,text) to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
 grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[],integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;

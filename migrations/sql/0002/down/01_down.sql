@@ -44,6 +44,8 @@ drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit
 
 drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[], p_floor double precision, p_limit integer, p_now timestamptz);
 
+drop function {schema}.asked_to_stop(p_app text, p_runner text);
+
 -- The first of one queue by rank among work without a key and the candidates that hold a slot.
 -- Internal to claim.
 create or replace function {schema}.choose(

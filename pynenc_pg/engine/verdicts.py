@@ -1,0 +1,182 @@
+"""What becomes of an attempt that has ended: SUCCESS, FAILED or another one, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.engine.logs import ids
+from pynenc_pg.engine.registry import TaskDefinition
+from pynenc_pg.engine.retries import LONGEST, retry_delay
+from pynenc_pg.engine.stops import Stop
+from pynenc_pg.exceptions import (
+    InvocationCancelledError,
+    RetryError,
+    Snooze,
+    TaskFailedError,
+    TaskTimeoutError,
+)
+from pynenc_pg.invocation.status import InvocationStatus, Reason
+from pynenc_pg.serializer.base import BaseSerializer
+from pynenc_pg.serializer.failure import encode_exception
+from pynenc_pg.serializer.wire import encode
+
+logger = logging.getLogger(__name__)
+
+Describe = Callable[[BaseException], str]
+
+
+class Verdict(NamedTuple):
+    """The end of an attempt, and the hook that is to hear of it."""
+
+    end: Ending | Again
+    hook: Callable[..., Any] | None = None
+    said: tuple[Any, ...] = ()
+
+    def tell(self) -> Any:
+        """Call the hook; its own end changes nothing. Returns what it returned."""
+        if self.hook is None:
+            return None
+        try:
+            return self.hook(*self.said)
+        except BaseException as error:  # noqa: BLE001 - the attempt has ended as it has
+            hook_failed(error)
+            return None
+
+
+def hook_failed(error: BaseException) -> None:
+    """Report what a hook has raised."""
+    logger.error("hook.failed: %s", type(error).__qualname__, exc_info=error, extra=ids())
+
+
+class Judge:
+    """Decides for one invocation; a writer stores the decision."""
+
+    __slots__ = ("_claimed", "_describe", "_serializer", "_stop", "_task")
+
+    def __init__(
+        self,
+        claimed: Claimed,
+        task: TaskDefinition,
+        serializer: BaseSerializer,
+        describe: Describe,
+        stop: Stop,
+    ) -> None:
+        """``describe`` words an exception for the log; ``stop`` is what it was asked meanwhile."""
+        self._claimed = claimed
+        self._task = task
+        self._serializer = serializer
+        self._describe = describe
+        self._stop = stop
+
+    def returned(self, result: Any) -> Verdict:
+        """It has returned.
+
+        Raises:
+            SerializationError: the result cannot be carried.
+        """
+        value = encode(result, self._serializer)
+        end = Ending(
+            self._claimed.invocation_id, self._claimed.lease, InvocationStatus.SUCCESS, value
+        )
+        hook = self._task.conf.on_success
+        return Verdict(end) if hook is None else Verdict(end, hook, (self._handle(), result))
+
+    def raised(self, error: BaseException) -> Verdict:
+        """It has raised; of what it was asked to stop with, that is what counts."""
+        asked = self._stop.error
+        if asked is not None and isinstance(error, (type(asked), asyncio.CancelledError)):
+            error = asked
+        if isinstance(error, Snooze):
+            return Verdict(self._again(Reason.SNOOZED, min(error.delay, LONGEST)))
+        if error is asked and isinstance(error, InvocationCancelledError):
+            return self._failed(error, Reason.CANCELLED)
+        listed = isinstance(error, (RetryError, *self._task.conf.retry_for))
+        if not listed or self._claimed.retries >= self._max_retries():
+            return self._failed(error)
+        reason = Reason.TIMEOUT if error is asked else Reason.ERROR
+        try:
+            delay = retry_delay(self._task.conf, self._claimed.retries + 1, error)
+        except BaseException as worse:  # noqa: BLE001 - the task's own callable may raise anything
+            worse.__context__ = error
+            return self._failed(worse)
+        return self._retried(error, reason, delay)
+
+    def _retried(self, error: BaseException, reason: Reason, delay: float) -> Verdict:
+        logger.info("invocation.retry: in %.1f s, %s", delay, self._describe(error), extra=ids())
+        end = self._again(reason, delay, encode_exception(error, self._serializer))
+        hook = self._task.conf.on_retry
+        return Verdict(end) if hook is None else Verdict(end, hook, (self._handle(), error, delay))
+
+    def _failed(self, error: BaseException, reason: Reason | None = None) -> Verdict:
+        logger.info("invocation.failed: %s", self._describe(error), extra=ids())
+        end = Ending(
+            self._claimed.invocation_id,
+            self._claimed.lease,
+            InvocationStatus.FAILED,
+            encode_exception(error, self._serializer),
+            reason,
+        )
+        hook = self._task.conf.on_failure
+        return Verdict(end) if hook is None else Verdict(end, hook, (self._handle(), error))
+
+    def _again(self, reason: Reason, delay: float, error: str | None = None) -> Again:
+        return Again(self._claimed.invocation_id, self._claimed.lease, reason, delay, error)
+
+    def _max_retries(self) -> int:
+        own = said_of(self._claimed).get("max_retries")
+        return own if isinstance(own, int) else self._task.conf.max_retries
+
+    def _handle(self) -> Any:
+        return self._task.handle(self._claimed.invocation_id)
+
+
+def time_limit(claimed: Claimed, task: TaskDefinition) -> float | None:
+    """Return the seconds an attempt may take: of this very call, or else of its task."""
+    own = said_of(claimed).get("timeout")
+    return float(own) if isinstance(own, int | float) and own > 0 else task.conf.timeout
+
+
+def too_long(claimed: Claimed, seconds: float) -> TaskTimeoutError:
+    """Return the error of an attempt that was not over after so many seconds."""
+    return TaskTimeoutError(
+        f"an attempt of {claimed.task_id} was not over after {seconds:g} s, its timeout"
+    )
+
+
+def cancelled(claimed: Claimed) -> InvocationCancelledError:
+    """Return the error of an invocation that is asked to stop."""
+    return InvocationCancelledError(f"invocation {claimed.invocation_id} was cancelled")
+
+
+def said_of(claimed: Claimed) -> dict[str, Any]:
+    """Return the options of this very call: who calls from SQL may write anything there."""
+    if claimed.options == "{}":
+        return {}
+    said = json.loads(claimed.options)
+    return said if isinstance(said, dict) else {}
+
+
+def uncarriable(claimed: Claimed, error: BaseException, serializer: BaseSerializer) -> Ending:
+    """Return the end of a task whose own exception breaks what would carry it."""
+    kind = type(error).__qualname__
+    logger.error(
+        "invocation.uncarriable: %s",  # no more: a traceback shows what the task's values say
+        kind,
+        extra={"invocation_id": claimed.invocation_id, "task_id": claimed.task_id},
+    )
+    failure = TaskFailedError(kind, "the task failed, and its exception could not be carried")
+    failed = encode_exception(failure, serializer)
+    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, failed)
+
+
+def never_begun(claimed: Claimed, serializer: BaseSerializer) -> Ending:
+    """Return the end of what was cancelled before a thread had it."""
+    error = encode_exception(cancelled(claimed), serializer)
+    return Ending(
+        claimed.invocation_id, claimed.lease, InvocationStatus.FAILED, error, Reason.CANCELLED
+    )
