@@ -181,7 +181,7 @@ class RetryError(PynencError):
         self.delay = delay
 
 
-class Snooze(PynencError):  # noqa: N818 - nothing has gone wrong
+class Snooze(Exception):  # noqa: N818 - nothing has gone wrong, so it is no PynencError either
     """Raise it in a task to have the invocation run again later; no retry is spent.
 
     >>> raise Snooze(60)  # doctest: +SKIP

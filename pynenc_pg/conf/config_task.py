@@ -65,12 +65,6 @@ class TaskSection(Section):
     timeout: Limit = None
     #: Seconds in which a call must be begun, from when it may be; else it ends unrun.
     expires: Limit = None
-    #: Called after an attempt that returned, with the invocation and the result.
-    on_success: Hook | None = None
-    #: Called after the last attempt has failed, with the invocation and the exception.
-    on_failure: Hook | None = None
-    #: Called after an attempt that another one follows, with the invocation, exception and seconds.
-    on_retry: Hook | None = None
     #: Carries arguments and results of this task; none: the app's serializer.
     serializer_cls: ClassOrPath | None = None
     #: Calls that ``parallelize`` registers in one round trip.
@@ -98,6 +92,12 @@ class TaskConf(TaskSection):
     """Options of one task, settled when it is defined."""
 
     retry_for: Exceptions = (RetryError,)
+    #: Called after an attempt that returned, with the invocation and the result.
+    on_success: Hook | None = None
+    #: Called after the last attempt has failed, with the invocation and the exception.
+    on_failure: Hook | None = None
+    #: Called after an attempt that another one follows, with the invocation, exception and seconds.
+    on_retry: Hook | None = None
 
     @property
     def concurrency_controlled(self) -> bool:

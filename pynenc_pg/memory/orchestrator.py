@@ -12,7 +12,6 @@ from pynenc_pg.domain.records import (
     Again,
     Answer,
     Batch,
-    CancelAnswer,
     Claimed,
     Ending,
     Heartbeat,
@@ -24,26 +23,25 @@ from pynenc_pg.domain.records import (
     Registered,
     RunnerSpec,
     Waiting,
-    Wakeup,
 )
 from pynenc_pg.exceptions import InvocationStatusOwnershipError
 from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
-from pynenc_pg.memory.checks import check_queue, check_steps, is_json
+from pynenc_pg.memory.checks import check_steps, is_json
+from pynenc_pg.memory.commands import MemCommands
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
 from pynenc_pg.memory.recovery import give_back, recover
 from pynenc_pg.memory.registration import due, register
-from pynenc_pg.memory.rows import Lane, Queue, Row
+from pynenc_pg.memory.rows import Lane, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
 from pynenc_pg.memory.timed import expire, promote
-from pynenc_pg.memory.transactions import NoTransactions
 from pynenc_pg.memory.waits import pause
 
 S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
 
 
-class MemOrchestrator(NoTransactions):
+class MemOrchestrator(MemCommands):
     """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
 
     def __init__(self, database: MemDatabase) -> None:
@@ -63,22 +61,6 @@ class MemOrchestrator(NoTransactions):
             elif any(runner.idle for runner in database.runners.values()):
                 database.tell("work")  # the others look again before they sleep
             return registered
-
-    def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
-        """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
-        database = self._database
-        with database.lock:
-            row = database.live.get(invocation_id)
-            if row is None:
-                known = invocation_id in database.ended
-                return CancelAnswer.FINAL if known else CancelAnswer.UNKNOWN
-            if row.runner_id is None:
-                database.end(row, S.FAILED, changed_by, reason=Reason.CANCELLED)
-                return CancelAnswer.CANCELLED
-            row.cancel_requested = True
-            runners = [name for name, s in database.subscriptions.items() if s.work]
-            database.hint(runners, Wakeup("cancel", (invocation_id,)))
-            return CancelAnswer.REQUESTED
 
     # --- an attempt ---------------------------------------------------------------------------
 
@@ -321,14 +303,6 @@ class MemOrchestrator(NoTransactions):
         with self._database.lock:
             register_runner(self._database, spec)
 
-    def asked_to_stop(self, runner_id: RunnerId) -> list[InvocationId]:
-        """Return what the runner holds and ``cancel`` was called for."""
-        with self._database.lock:
-            rows = self._database.live.values()
-            return [
-                r.invocation_id for r in rows if r.runner_id == runner_id and r.cancel_requested
-            ]
-
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
         """Renew the runner's lease."""
         with self._database.lock:
@@ -343,14 +317,6 @@ class MemOrchestrator(NoTransactions):
             database.runners.pop(runner_id, None)
             database.tell("runner")
 
-    def pause_queue(self, queue: str, *, paused: bool = True) -> None:
-        """Stop (or go on) giving out work of a queue."""
-        check_queue(queue)
-        with self._database.lock:
-            self._database.queues.setdefault(queue, Queue()).paused = paused
-            if not paused:
-                self._database.tell("work")
-
     def watch(
         self, invocation_ids: Sequence[InvocationId], listener: str
     ) -> Mapping[InvocationId, Outcome]:
@@ -362,23 +328,6 @@ class MemOrchestrator(NoTransactions):
                     database.watch(which, listener)
             ended = database.ended
             return {i: ended[i].outcome for i in invocation_ids if i in ended}
-
-    def maintain(self) -> Sequence[str]:
-        """Remove idle lanes."""
-        database = self._database
-        with database.lock:
-            now = database.clock()
-            idle = [k for k, lane in database.lanes.items() if not (lane.live or lane.counted(now))]
-            for key in idle:
-                del database.lanes[key]
-            return [f"removed {len(idle)} idle lanes"] if idle else []
-
-    def purge(self) -> int:
-        """Remove all invocations, live and finished, with their history."""
-        with self._database.lock:
-            count = len(self._database.calls)
-            self._database.forget()
-            return count
 
     # --- what several verbs need --------------------------------------------------------------
 

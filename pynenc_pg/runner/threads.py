@@ -6,7 +6,6 @@ another thread, and when the wait is over the first thread asks for one again.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -17,18 +16,16 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Unpack
 
-from pynenc_pg.domain.records import Hold
 from pynenc_pg.engine.execute import execute, give_up
-from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.stops import Stop, ThreadStop
 from pynenc_pg.engine.verdicts import never_begun, uncarriable
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
 from pynenc_pg.runner.executor import Executor, Parts
+from pynenc_pg.runner.seats import Guest, Seat
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
     from pynenc_pg.domain.records import Again, Claimed, Ending
-    from pynenc_pg.runner.alarms import Alarm
 
 #: Seconds for which a thread without a seat stays, in case another one is to wait.
 _REST = 5.0
@@ -41,84 +38,6 @@ class _Look:
 _LOOK = _Look()
 
 
-class _Seat:
-    """One of the runner's slots. Written by the thread that has it alone, so without a lock."""
-
-    __slots__ = ("busy_since", "done", "extra", "guest")
-
-    def __init__(self, *, extra: bool = False) -> None:
-        self.extra = extra  # for one that has to stop: it goes with it
-        self.done = 0
-        self.guest: _Guest | None = None
-        self.busy_since = 0.0
-
-
-class _Guest:
-    """An invocation that is executed here: it has a seat, or waits for others without one."""
-
-    __slots__ = (
-        "_threads", "abandoned", "alarm", "claimed", "gate", "left_at", "over", "pauses", "seat",
-        "stop", "waited",
-    )  # fmt: skip
-
-    def __init__(self, threads: Threads, seat: _Seat, claimed: Claimed, stop: Stop) -> None:
-        self._threads = threads
-        self.seat: _Seat | None = seat
-        self.claimed = claimed
-        self.abandoned = False
-        self.over = False
-        self.stop = stop
-        self.alarm: Alarm | None = None
-        self.gate: SimpleQueue[_Seat | None] = SimpleQueue()  # where a seat comes
-        self.left_at = self.waited = 0.0
-        self.pauses = Pauses(
-            orchestrator=threads.engine.store.orchestrator,
-            runner_id=threads.runner.runner_id,
-            hold=Hold(claimed.invocation_id, claimed.lease),
-            place=self,
-            stop=stop,
-        )
-
-    def check(self) -> None:
-        """Refuse a wait beyond ``max_waiting_threads``."""
-        self._threads.check_room_to_wait()
-
-    def may_block(self) -> None:
-        """A thread may."""
-
-    def abandon(self) -> None:
-        """Its runner has given it back: let its thread go."""
-        self.abandoned = True
-        self.pauses.call_off()
-
-    @property
-    def asked(self) -> bool:
-        """Whether it was told to stop."""
-        return self.stop.error is not None
-
-    def ask(self, error: BaseException, *, at_once: bool) -> None:
-        """Have it stop with this error."""
-        self.stop.ask(error, at_once=at_once)
-        self.pauses.call_off()
-        self._threads.hurry(self)
-
-    def give_up(self) -> bool:
-        """Leave it alone with its thread, and give its seat to another one."""
-        return self._threads.give_up(self)
-
-    def leave(self) -> None:
-        """Give the seat to somebody else."""
-        self._threads.leave(self)
-
-    def enter(self) -> None:
-        """Take a seat as soon as one is free."""
-        self._threads.enter(self)
-
-    async def enter_async(self) -> None:
-        """Take a seat as soon as one is free; the loop of the task's thread goes on meanwhile."""
-        await asyncio.to_thread(self.enter)
-
-
 class Threads(Executor):
     """A fixed number of seats over one queue, and as many threads more as wait without a seat."""
 
@@ -129,11 +48,11 @@ class Threads(Executor):
         self._deep: list[tuple[int, int, Claimed]] = []  # a heap: calls of tasks, deepest first
         self._deep_lock = threading.Lock()
         self._ending = threading.Lock()  # of attempts that have a limit: by itself, or given up
-        self._seats = [_Seat() for _ in range(self.places)]
-        self._waiting: dict[InvocationId, _Guest] = {}
+        self._seats = [Seat() for _ in range(self.places)]
+        self._waiting: dict[InvocationId, Guest] = {}
         self._unwanted: set[InvocationId] = set()  # cancelled before a thread had it
-        self._returning: deque[SimpleQueue[_Seat | None]] = deque()
-        self._spare: deque[SimpleQueue[_Seat | None]] = deque()  # threads without a seat
+        self._returning: deque[SimpleQueue[Seat | None]] = deque()
+        self._spare: deque[SimpleQueue[Seat | None]] = deque()  # threads without a seat
         self._numbers = count()
         self._handed_out = 0
         self._taken_back = 0
@@ -216,7 +135,7 @@ class Threads(Executor):
                 self._unwanted.discard(invocation_id)
                 self.limits.cancel(guest)
 
-    def give_up(self, guest: _Guest) -> bool:
+    def give_up(self, guest: Guest) -> bool:
         """End an attempt whose thread does not listen; not while it waits for others or a seat."""
         with self._ending:
             if guest.over:
@@ -249,7 +168,7 @@ class Threads(Executor):
             )
             raise TooManyWaitingError(message)
 
-    def leave(self, guest: _Guest) -> None:
+    def leave(self, guest: Guest) -> None:
         """Let another thread have the seat of this one."""
         seat, guest.seat = guest.seat, None
         if seat is None or seat.extra:
@@ -262,7 +181,7 @@ class Threads(Executor):
         if self.closed:  # close() looked at who waits after it had said so: one of us sees it
             guest.abandon()
 
-    def enter(self, guest: _Guest) -> None:
+    def enter(self, guest: Guest) -> None:
         """Wait for a seat. Those that come back are served before new work.
 
         Raises:
@@ -286,28 +205,28 @@ class Threads(Executor):
         seat.guest = guest
         self._waiting.pop(guest.claimed.invocation_id, None)
 
-    def hurry(self, guest: _Guest) -> None:
+    def hurry(self, guest: Guest) -> None:
         """One that has to stop does not wait for a seat: to unwind it needs none of ours."""
         try:
             self._returning.remove(guest.gate)
         except ValueError:  # it does not wait, or has one already
             return
-        guest.gate.put(_Seat(extra=True))
+        guest.gate.put(Seat(extra=True))
 
-    def _seat(self, seat: _Seat) -> None:
+    def _seat(self, seat: Seat) -> None:
         """Give a seat to a thread that has none, or to a new one."""
         try:
             self._spare.pop().put(seat)
         except IndexError:
             self._new_thread(seat)
 
-    def _new_thread(self, seat: _Seat) -> None:
+    def _new_thread(self, seat: Seat) -> None:
         name = f"pynenc-task-{next(self._numbers)}"
         threading.Thread(target=self._work, args=(seat,), name=name, daemon=True).start()
 
-    def _rest(self) -> _Seat | None:
+    def _rest(self) -> Seat | None:
         """Wait, without a seat, to be given another one; ``None`` after a while, or at the end."""
-        gate: SimpleQueue[_Seat | None] = SimpleQueue()
+        gate: SimpleQueue[Seat | None] = SimpleQueue()
         self._spare.append(gate)
         if self.closed:
             return None
@@ -322,7 +241,7 @@ class Threads(Executor):
 
     # --- what a thread does -------------------------------------------------------------------
 
-    def _work(self, seat: _Seat | None) -> None:
+    def _work(self, seat: Seat | None) -> None:
         while seat is not None:
             if self._pass_on(seat):
                 seat = self._rest()
@@ -334,7 +253,7 @@ class Threads(Executor):
                 continue
             seat = self._execute(one, seat)
 
-    def _pass_on(self, seat: _Seat) -> bool:
+    def _pass_on(self, seat: Seat) -> bool:
         """Give the seat to a thread whose wait is over, if there is one."""
         if self._returning:
             with suppress(IndexError):
@@ -349,11 +268,11 @@ class Threads(Executor):
                     return heappop(self._deep)[2]
         return self._queue.get()
 
-    def _execute(self, one: Claimed, seat: _Seat) -> _Seat | None:
+    def _execute(self, one: Claimed, seat: Seat) -> Seat | None:
         """Call the task; return the seat it has at its end, none if its runner gave it back."""
         seat.busy_since = began = time.monotonic()
         limit = self.limits.of(one)
-        guest = _Guest(self, seat, one, Stop() if limit is None else ThreadStop())
+        guest = Guest(self, seat, one, Stop() if limit is None else ThreadStop())
         seat.guest = guest
         if self.closed:  # close() looked at the seats after it had said so: one of us sees it
             return None
@@ -381,7 +300,7 @@ class Threads(Executor):
             self.freed()
         return guest.seat
 
-    def _called(self, guest: _Guest, limit: float | None) -> Ending | Again:
+    def _called(self, guest: Guest, limit: float | None) -> Ending | Again:
         try:
             if isinstance(guest.stop, ThreadStop) and limit is not None:
                 guest.stop.enter()
@@ -400,7 +319,7 @@ class Threads(Executor):
             if limit is not None:
                 self.limits.settle(guest)
 
-    def _end_of_stuck(self, guest: _Guest) -> None:
+    def _end_of_stuck(self, guest: Guest) -> None:
         end = give_up(guest.claimed, stop=guest.stop, **self.common)
         if not self.closed:
             self.done(end)

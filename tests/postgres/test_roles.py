@@ -39,6 +39,7 @@ _RUN = {
     "count_ready",
     "register_runner",
     "heartbeat",
+    "asked_to_stop",
     "unregister_runner",
     "claim",
     "start",

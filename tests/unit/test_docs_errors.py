@@ -24,6 +24,7 @@ from pynenc_pg.postgres.embedded.dsn import from_dsn
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.runner.threads import Threads
 from pynenc_pg.testing import World, in_memory
+from tests.app.conftest import working
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -76,6 +77,13 @@ def fetch(page: int) -> NoReturn:
 @app.task(registration_concurrency="keys", key_arguments="user", on_diff_non_key_args_raise=True)
 def sync(user: str, depth: int = 1) -> None:
     """Be registered once for a user."""
+
+
+@app.task
+def crunch() -> NoReturn:
+    """Take as long as it is left alone."""
+    while True:
+        pass
 
 
 @app.task
@@ -132,6 +140,13 @@ def _cancel(_: World) -> object:
     invocation = add(1)
     invocation.cancel()
     return invocation.result
+
+
+def _take_too_long(_: World) -> object:
+    with Pynenc("shop", config_values={"runner_cls": "ThreadRunner"}) as slow:
+        invocation = slow.task(timeout=0.05)(crunch.func)()
+        with working(slow.runner):
+            return invocation.result_or_raise(20)
 
 
 def _expire(world: World) -> object:
@@ -195,6 +210,7 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "TooManyWaitingError": _let_too_many_wait,
     "InvocationCancelledError": _cancel,
     "InvocationExpiredError": _expire,
+    "TaskTimeoutError": _take_too_long,
     "RecoveriesExhaustedError": _exhaust,
     "TaskFailedError": lambda _: pay().result,
     "ResultTimeoutError": _wait,
