@@ -17,7 +17,14 @@ from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
 from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
 from pynenc_pg.engine.stops import Stop
-from pynenc_pg.engine.verdicts import Describe, Judge, cancelled, hook_failed
+from pynenc_pg.engine.verdicts import (
+    Describe,
+    Judge,
+    cancelled,
+    hook_failed,
+    success,
+    told_of_success,
+)
 from pynenc_pg.exceptions import TaskNotFoundError
 from pynenc_pg.invocation.status import Reason
 from pynenc_pg.serializer.base import BaseSerializer
@@ -55,17 +62,19 @@ def execute(
     if task is None:
         return _unknown(claimed)
     serializer = registry.serializer(task, serializer)
-    judge = Judge(claimed, task, serializer, describe, stop)
     token = running.set(_running(claimed, stop, pauses, runner, forced_sync=forced_sync))
     try:
         try:
             with _inside(registry, task, claimed):
                 result = _finished(_call(claimed, task, serializer), stop)
             stop.over()
-            verdict = judge.returned(result)
+            end = success(claimed, result, serializer)
+            if task.conf.on_success is None:
+                return end
+            verdict = told_of_success(end, task, result)
         except BaseException as error:  # noqa: BLE001 - SystemExit ends it, not the worker
             stop.over()
-            verdict = judge.raised(error)
+            verdict = Judge(claimed, task, serializer, describe, stop).raised(error)
         if verdict.hook is not None and not (pauses and pauses.given_away):
             _tell(verdict.tell())
         return verdict.end
@@ -90,17 +99,19 @@ async def execute_async(
     if task is None:
         return _unknown(claimed)
     serializer = registry.serializer(task, serializer)
-    judge = Judge(claimed, task, serializer, describe, stop)
     token = running.set(_running(claimed, stop, pauses, runner, forced_sync=False))
     try:
         try:
             with stop.in_loop(), _inside(registry, task, claimed):
                 result = await _call(claimed, task, serializer)
             stop.over()
-            verdict = judge.returned(result)
+            end = success(claimed, result, serializer)
+            if task.conf.on_success is None:
+                return end
+            verdict = told_of_success(end, task, result)
         except BaseException as error:  # noqa: BLE001 - as above
             stop.over()
-            verdict = judge.raised(error)
+            verdict = Judge(claimed, task, serializer, describe, stop).raised(error)
         if verdict.hook is not None and not pauses.given_away:
             await _tell_async(verdict.tell())
         return verdict.end

@@ -53,8 +53,23 @@ def hook_failed(error: BaseException) -> None:
     logger.error("hook.failed: %s", type(error).__qualname__, exc_info=error, extra=ids())
 
 
+def success(claimed: Claimed, result: Any, serializer: BaseSerializer) -> Ending:
+    """Return the end of what has returned.
+
+    Raises:
+        SerializationError: the result cannot be carried.
+    """
+    value = encode(result, serializer)
+    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
+
+
+def told_of_success(end: Ending, task: TaskDefinition, result: Any) -> Verdict:
+    """Add the hook that hears of it."""
+    return Verdict(end, task.conf.on_success, (task.handle(end.invocation_id), result))
+
+
 class Judge:
-    """Decides for one invocation; a writer stores the decision."""
+    """Decides what an exception comes to; a writer stores the decision."""
 
     __slots__ = ("_claimed", "_describe", "_serializer", "_stop", "_task")
 
@@ -72,19 +87,6 @@ class Judge:
         self._serializer = serializer
         self._describe = describe
         self._stop = stop
-
-    def returned(self, result: Any) -> Verdict:
-        """It has returned.
-
-        Raises:
-            SerializationError: the result cannot be carried.
-        """
-        value = encode(result, self._serializer)
-        end = Ending(
-            self._claimed.invocation_id, self._claimed.lease, InvocationStatus.SUCCESS, value
-        )
-        hook = self._task.conf.on_success
-        return Verdict(end) if hook is None else Verdict(end, hook, (self._handle(), result))
 
     def raised(self, error: BaseException) -> Verdict:
         """It has raised; of what it was asked to stop with, that is what counts."""
@@ -137,6 +139,8 @@ class Judge:
 
 def time_limit(claimed: Claimed, task: TaskDefinition) -> float | None:
     """Return the seconds an attempt may take: of this very call, or else of its task."""
+    if claimed.options == "{}":
+        return task.conf.timeout
     own = said_of(claimed).get("timeout")
     return float(own) if isinstance(own, int | float) and own > 0 else task.conf.timeout
 

@@ -44,7 +44,7 @@ class Guest:
         self.over = False
         self.stop = stop
         self.alarm: Alarm | None = None
-        self.gate: SimpleQueue[Seat | None] = SimpleQueue()  # where a seat comes
+        self.gate: SimpleQueue[Seat | None] | None = None  # where a seat comes, if it wants one
         self.left_at = self.waited = 0.0
         self.pauses = Pauses(
             orchestrator=threads.engine.store.orchestrator,

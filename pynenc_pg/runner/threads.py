@@ -187,11 +187,12 @@ class Threads(Executor):
         Raises:
             RunnerFencedError: the runner has given the invocation back.
         """
-        self._returning.append(guest.gate)
+        gate = guest.gate = SimpleQueue()
+        self._returning.append(gate)
         self._queue.put(_LOOK)
         if guest.asked:
             self.hurry(guest)
-        seat = None if self.closed else guest.gate.get()
+        seat = None if self.closed else gate.get()
         if seat is None or guest.abandoned:
             message = (
                 f"invocation {guest.claimed.invocation_id} was given back while it waited: its "
@@ -207,11 +208,11 @@ class Threads(Executor):
 
     def hurry(self, guest: Guest) -> None:
         """One that has to stop does not wait for a seat: to unwind it needs none of ours."""
-        try:
-            self._returning.remove(guest.gate)
-        except ValueError:  # it does not wait, or has one already
-            return
-        guest.gate.put(Seat(extra=True))
+        gate = guest.gate
+        if gate is not None:
+            with suppress(ValueError):  # it has one already
+                self._returning.remove(gate)
+                gate.put(Seat(extra=True))
 
     def _seat(self, seat: Seat) -> None:
         """Give a seat to a thread that has none, or to a new one."""
