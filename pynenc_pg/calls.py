@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.engine.binding import Binding, Params
+from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation, ReusedInvocation
 
@@ -152,6 +153,9 @@ class Calls(Generic[R_co]):
     def _steps(
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None
     ) -> _Steps[R_co]:
+        if self.options.key is not None:
+            message = f"the key {self.options.key!r} is of one call: parallelize makes many"
+            raise InvalidTaskOptionsError(message)
         engine, common = self.engine_now(), dict(common_args or {})
         shareable = self.binding.shareable(common)
         shared = engine().share(self.definition, shareable) if shareable else None

@@ -146,6 +146,7 @@ class Task(Generic[P, R_co]):
         queue: str | None = None,
         expires: float | timedelta | None = None,
         timeout: float | timedelta | None = None,
+        key: str | None = None,
         max_retries: int | None = None,
     ) -> TunedTask[P, R_co]:
         """Give calls options of their own, where they differ from the task's.
@@ -153,6 +154,8 @@ class Task(Generic[P, R_co]):
         ``delay`` and ``at`` say when it may be begun: after so many seconds, or at a time, which
         is aware of its zone; by the clock of the database, and at once if that is past.
         ``expires`` is the seconds from then in which it must begin, or else it ends unrun.
+        ``key`` makes it safe to call again: the first call of the task with it counts, and later
+        ones return that one, whatever has become of it, as long as it is kept.
         ``timeout``, ``priority``, ``queue`` and ``max_retries`` are as in ``app.task``.
 
         >>> remind.options(delay=3600, queue="mail")("ann")  # doctest: +SKIP
@@ -168,6 +171,7 @@ class Task(Generic[P, R_co]):
             "queue": queue,
             "expires": expires,
             "timeout": timeout,
+            "key": key,
             "max_retries": max_retries,
         }
         said = {name: value for name, value in given.items() if value is not None}

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from pynenc_pg.conf.options import checked
 from pynenc_pg.conf.values import QueueName, Seconds
 from pynenc_pg.exceptions import InvalidTaskOptionsError
+
+
+def _text(value: str) -> str:
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        message = "no database can keep NUL or lone surrogates in a text"
+        raise ValueError(message)
+    return value
 
 
 class CallOptions(BaseModel):
@@ -28,6 +35,8 @@ class CallOptions(BaseModel):
     expires: Annotated[Seconds, Field(gt=0)] | None = None
     #: Seconds, or a timedelta, that an attempt may take.
     timeout: Annotated[Seconds, Field(gt=0)] | None = None
+    #: The first call of the task with this key counts, and later ones become that one.
+    key: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_text)] | None = None
     #: Attempts after the first.
     max_retries: Annotated[int, Field(ge=0)] | None = None
 

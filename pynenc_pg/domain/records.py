@@ -45,6 +45,7 @@ class Batch:
     refuse_different: bool = False  # a registration key that belongs to other arguments
     parent_id: InvocationId | None = None
     depth: int = 0
+    key: str | None = None  # of its one call: the first one with it counts
     options: str = "{}"  # JSON, kept for the runner that executes it
     changed_by: str = "client"
 

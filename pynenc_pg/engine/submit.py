@@ -43,6 +43,7 @@ def new_batch(
         delay=options.delay,
         at=options.at,
         expires_in=conf.expires if options.expires is None else options.expires,
+        key=options.key,
         options=for_runner(options),
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,

@@ -47,6 +47,7 @@ class MemDatabase:
         self.history: dict[InvocationId, list[HistoryEntry]] = {}
         self.retried: set[tuple[InvocationId, int]] = set()  # (id, lease) of attempts that retried
         self.keys: dict[str, InvocationId] = {}
+        self.call_keys: dict[tuple[str, str], InvocationId] = {}
         self.lanes: dict[str, Lane] = {}
         self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time
         self.edges: dict[InvocationId, dict[tuple[str, InvocationId | None], int]] = {}

@@ -23,10 +23,17 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     """
     now = database.clock()
     check_batch(batch, now)
+    if batch.key is not None:
+        first = database.call_keys.get((batch.task_id, batch.key))
+        if first is not None:
+            return [Registered(first, reused=first != batch.invocations[0].invocation_id)]
     if batch.refuse_different:
         _check_same_arguments(batch, database)
     database.queues.setdefault(batch.queue, Queue())
-    return [_accept(database, batch, new, now) for new in batch.invocations]
+    accepted = [_accept(database, batch, new, now) for new in batch.invocations]
+    if batch.key is not None:
+        database.call_keys[batch.task_id, batch.key] = accepted[0].invocation_id
+    return accepted
 
 
 def due(batch: Batch, now: datetime) -> datetime | None:

@@ -43,6 +43,7 @@ _REGISTER = """select cast({schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
     cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
     cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s) as text[])"""
+_REGISTER_ONCE = _REGISTER.replace("register_2(", "register_once(%s, ")
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
@@ -82,30 +83,27 @@ class PgOrchestrator:
 
     def register(self, batch: Batch) -> list[Registered]:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
-        rows = self._database.call(_REGISTER, self._registration(batch, own=True))
+        rows = self._database.call(*self._registration(batch, own=True))
         return _registered(batch, rows)
 
     def register_within(self, session: object, batch: Batch) -> list[Registered]:
         """Like ``register``, in the caller's own transaction."""
-        statement = render(_REGISTER, self._database.schema)
-        return _registered(
-            batch, borrowed.run(session, statement, self._registration(batch, own=False))
-        )
+        statement, parameters = self._registration(batch, own=False)
+        statement = render(statement, self._database.schema)
+        return _registered(batch, borrowed.run(session, statement, parameters))
 
     async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
         """Like ``register_within``, for a session that is awaited."""
-        statement = render(_REGISTER, self._database.schema)
-        return _registered(
-            batch,
-            await borrowed.run_async(session, statement, self._registration(batch, own=False)),
-        )
+        statement, parameters = self._registration(batch, own=False)
+        statement = render(statement, self._database.schema)
+        return _registered(batch, await borrowed.run_async(session, statement, parameters))
 
-    def _registration(self, batch: Batch, *, own: bool) -> tuple[object, ...]:
-        """Return the parameters; ``own``: the transaction is ours, and over at once."""
+    def _registration(self, batch: Batch, *, own: bool) -> tuple[str, tuple[object, ...]]:
+        """Return statement and parameters; ``own``: the transaction is ours, and over at once."""
         calls, limit = batch.invocations, batch.rate_limit
         keyed = any(c.registration_key is not None for c in calls)
         laned = any(c.lane_key is not None for c in calls)
-        return (
+        parameters = (
             self._app,
             batch.task_id,
             batch.queue,
@@ -130,6 +128,9 @@ class PgOrchestrator:
             limit and limit.period,
             batch.at,
         )
+        if batch.key is None:
+            return _REGISTER, parameters
+        return _REGISTER_ONCE, (batch.key, *parameters)
 
     def claim(
         self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0

@@ -11,7 +11,7 @@ import pytest
 
 from pynenc_pg import Pynenc, RetryError
 from pynenc_pg.exceptions import InvalidTaskOptionsError, InvocationExpiredError
-from pynenc_pg.invocation.handle import Invocation
+from pynenc_pg.invocation.handle import Invocation, ReusedInvocation
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.testing import eager, in_memory
 from tests.app import tasks
@@ -167,3 +167,26 @@ def test_options_that_somebody_has_written_by_hand(
     with runner(), pytest.raises(RetryError):
         call.result_or_raise(20)
     assert call.num_retries == 1
+
+
+def test_a_call_with_a_key_is_made_once(app: Pynenc, runner: Runner) -> None:
+    """Before it begins and after its end; the handle says so, and the first arguments count."""
+    first = tasks.add.options(key="order-17")(1, 2)
+    second = tasks.add.options(key="order-17")(3, 4)
+    assert isinstance(second, ReusedInvocation)
+    with runner():
+        assert second.result_or_raise(20) == 3
+    third = tasks.add.options(key="order-17", priority=5)(5, 6)
+    assert third == first
+    assert third.result_or_raise(1) == 3
+    assert tasks.add.options(key="order-18")(5, 6) != first
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\0b", "\ud800", 17])
+def test_a_key_that_cannot_be(app: Pynenc, key: Any) -> None:
+    """It is refused at the call, and so are many calls with one key."""
+    with pytest.raises(InvalidTaskOptionsError, match="key"):
+        tasks.add.options(key=key)
+    with pytest.raises(InvalidTaskOptionsError, match="'k' is of one call"):
+        tasks.add.options(key="k").parallelize([(1, 2)])
+    assert app.state_backend.count_ready() == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pynenc_pg.exceptions import OutcomeUnknownError
@@ -40,6 +42,26 @@ def test_an_unknown_outcome_is_named_and_safe_to_repeat(site: Site) -> None:
     site.fleet.start()
     site.wait_for_success(site.ledger.acknowledged)
     site.check()
+
+
+def test_a_call_with_a_key_may_be_made_again(site: Site) -> None:
+    """Who was told that the outcome is unknown calls again, with other ids: it is there once."""
+    with Proxy(site.dsn) as proxy:
+        client = Client(proxy.dsn, site.ledger)
+        first, again = (
+            replace(client.batch("work", {"number": 1, "seconds": 0}), key="order-17")
+            for _ in range(2)
+        )
+        proxy.cut_after("register_once", times=9)
+        with pytest.raises(OutcomeUnknownError):
+            client.send(first)
+        proxy.cut_after("register_once", times=0)
+        client.send(again)
+        assert site.query("select count(*)::int from pynenc.invocation") == [(1,)]
+        client.close()
+    site.fleet.start()
+    [(which,)] = site.query("select invocation_id::text from pynenc.invocation")
+    site.wait_for_success([which])
 
 
 @pytest.mark.parametrize("verb", ["claim", "finish"])

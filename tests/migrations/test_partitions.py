@@ -123,6 +123,24 @@ def test_maintain_drops_what_is_past_retention(connection: Connection) -> None:
     assert {table: partitions(connection, table) for table in TABLES} == kept
 
 
+def test_keys_go_with_what_they_point_to(connection: Connection) -> None:
+    """An idempotency key is free again when its invocation has gone by retention."""
+    for table in BY_WEEK:
+        make(connection, table, monday(6, connection))
+    old = make_old_call(connection, monday(6, connection))
+    connection.execute(
+        "insert into call_key (app_id, task_id, key, invocation_id) values (%s, 't', 'k', %s)",
+        (APP, old),
+    )
+    connection.execute(
+        """insert into call_key (app_id, task_id, key, invocation_id)
+           values (%s, 't', 'young', pynenc.first_id(now()))""",
+        (APP,),
+    )
+    maintain(connection)
+    assert one(connection, "select array_agg(key) from call_key") == ["young"]
+
+
 @pytest.mark.parametrize("pointer", ["live row", "wait", "payload"])
 def test_what_something_live_points_at_is_not_dropped(connection: Connection, pointer: str) -> None:
     """An old week stays while a live row, a waiter or a payload points at a call made in it."""

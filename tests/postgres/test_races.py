@@ -63,6 +63,47 @@ def test_simultaneous_identical_registrations_are_one(c: Connection, database_ds
     assert history(c, answers[0]) == [(0, "registered")]
 
 
+def test_simultaneous_calls_with_a_key_are_one(c: Connection, database_dsn: str) -> None:
+    """50 sessions call with one key as the first such call is worked off: one answer (F42)."""
+    sessions = [connect(database_dsn) for _ in range(50)]
+
+    def work() -> None:
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            held = claim(c)
+            start(c, held)
+            finish(c, held)
+
+    try:
+        with ThreadPoolExecutor(51) as pool:
+            calls = [lambda s=s: register(s, once="order-17")[0] for s in sessions]
+            *answers, _ = together(pool, *calls, work)
+    finally:
+        for session in sessions:
+            session.close()
+    assert len(set(answers)) == 1
+    assert one(c, "select count(*) from invocation") == 1
+    assert register(c, once="order-17") == answers[:1]
+    assert one(c, "select array_agg(status) from invocation_outcome") == "{success}"
+
+
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+def test_a_key_of_a_transaction_that_has_not_ended(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor, ends: str
+) -> None:
+    """The second call waits for its end: it becomes the first one, or takes its place."""
+    with other.transaction() as transaction:
+        [first] = register(other, once="k", own_connection=False)
+        answer = pool.submit(lambda: register(c, once="k"))
+        blocked(other, c)
+        if ends == "rollback":
+            raise psycopg.Rollback(transaction)
+    [second] = answer.result(PATIENCE)
+    assert (second == first) is (ends == "commit")
+    assert one(c, "select count(*) from invocation") == 1
+    assert one(c, "select count(*) from call_key") == 1
+
+
 def test_the_same_id_twice_at_once_is_one_call(
     c: Connection, other: Connection, pool: ThreadPoolExecutor
 ) -> None:

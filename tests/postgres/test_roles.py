@@ -34,7 +34,7 @@ from tests.support.sql import (
 )
 
 _READ = {"outcomes", "get_invocation", "history", "is_served"}
-_PRODUCE = _READ | {"register", "register_2", "watch", "cancel"}
+_PRODUCE = _READ | {"register", "register_2", "register_once", "watch", "cancel"}
 _RUN = {
     "count_ready",
     "register_runner",

@@ -126,6 +126,11 @@ CASES: Final[dict[str, Case]] = {
         **_REGISTER,
         reserve_keys="invocation_pkey invocation_state_pkey state_registration_key_idx",
     ),
+    "register_once": _case(
+        lambda c, _: (register(c, once="once"), register(c, once="once")),
+        **_REGISTER,
+        register_once="call_key_pkey",
+    ),
     "register_laned": _case(
         lambda c, s: register(c, len(s.lanes) + 1, queue="laned", slots=1, lanes=[*s.lanes, "new"]),
         **_REGISTER,

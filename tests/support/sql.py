@@ -123,14 +123,20 @@ def register(
     refuse_different: bool = False,
     parent: str | None = None,
     rate: tuple[int, float] | None = None,
+    once: str | None = None,
 ) -> list[str]:
-    """Register n calls; the answer is what each became. ``lanes`` need ``slots``."""
+    """Register n calls, or one ``once`` under that idempotency key; what each became.
+
+    ``lanes`` need ``slots``.
+    """
     ids = ids or [new_invocation_id() for _ in range(n)]
+    verb = "pynenc.register_2(" if once is None else "pynenc.register_once(%s, "
     row = connection.execute(
-        """select pynenc.register_2(%s, 'tests.task', %s, 0, %s, %s, %s, %s, %s::uuid, 0, '{}',
+        f"""select {verb}%s, 'tests.task', %s, 0, %s, %s, %s, %s, %s::uuid, 0, '{{}}',
                                     'test', %s, %s::uuid[], %s, %s, %s::text[], %s::text[], %s,
                                     60, %s, %s)""",
         (
+            *(() if once is None else (once,)),
             app,
             queue,
             delay,

@@ -174,6 +174,46 @@ begin
     from unnest(give_back(p_app, p_runner, p_ids, p_leases, p_max_recoveries)) g (id);
 end $$;
 
+-- Drops one partition per table that is past its retention (finished 7 days, history 30), and
+-- only if no live row, wait or payload reference points into it (such a one is passed over, the
+-- next may go). Internal to maintain.
+-- Gives up after 200 ms of waiting for its lock, and tries again next time.
+create or replace function {schema}.drop_old_partitions() returns text[]
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' set lock_timeout = '200ms' as $$
+declare
+    v_name   text;
+    v_parent text;
+    v_from   timestamptz;
+    v_gone   text[] := '{}';
+    v_did    text[] := '{}';
+begin
+    for v_name, v_parent, v_from in
+        select c.relname, p.relname, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid join pg_class p on p.oid = h.inhparent
+        where p.relnamespace = '{schema}'::regnamespace and p.relkind = 'p' and c.relkind = 'r'
+        order by p.relname, c.relname
+    loop
+        continue when v_parent = any (v_gone);
+        continue when v_from + case when v_parent = 'invocation_history' then interval '31 days'
+                               else interval '14 days' end > clock_timestamp();
+        continue when v_parent <> 'invocation_history'
+                      and (pointed_into(v_from, v_from + interval '7 days'));
+        begin
+            v_gone := v_gone || v_parent;
+            execute format('drop table %I', v_name);
+            if v_parent = 'invocation' then
+                delete from call_key k where k.invocation_id >= first_id(v_from)
+                                         and k.invocation_id < first_id(v_from + interval '7 days');
+            end if;
+            v_did := v_did || ('dropped ' || v_name);
+        exception when lock_not_available then
+            v_did := v_did || ('busy, later: ' || v_name);
+        end;
+    end loop;
+    return v_did;
+end $$;
+
 -- Ends invocations that nobody owns: outcome, delete, waiters; lanes without work go. Internal; rows
 -- locked by the caller.
 -- Moves: available, parked, killed, recovery -> failed | concurrency_controlled_final.
@@ -638,6 +678,32 @@ begin
                      when v_next is not null then 0 end;
 end $$;
 
+-- Removes every invocation of an app, live and finished, with its history; answers how many.
+-- For operators and tests: the one verb that the guard lets pass.
+create or replace function {schema}.purge(p_app text) returns bigint
+language plpgsql {definer} as $$
+declare
+    v_count bigint;
+begin
+    perform check_isolation();
+    perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
+    delete from wait_edge e where e.app_id = p_app;
+    delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
+    delete from invocation_state s where s.app_id = p_app;
+    delete from lane l where l.app_id = p_app;
+    delete from invocation_outcome o where o.app_id = p_app;
+    delete from invocation_error e using invocation i
+    where i.invocation_id = e.invocation_id and i.app_id = p_app;
+    delete from call_key k where k.app_id = p_app;
+    delete from payload_ref r where r.app_id = p_app;
+    delete from payload p where p.app_id = p_app;
+    delete from invocation i where i.app_id = p_app;
+    get diagnostics v_count = row_count;
+    delete from invocation_history h where h.app_id = p_app;
+    perform set_config('pynenc.purge', '', true);
+    return v_count;
+end $$;
+
 -- Refuses a wait that would never end: its edges stand already. Internal to pause. Raises: PN012.
 -- Who needs one end is stuck when that one is; who needs one of several, or a slot of its concurrency
 -- key that several hold, when all of them are. A circle that is closed now runs through p_id.
@@ -827,6 +893,60 @@ begin
         perform notify(p_app, 'due', to_json(extract(epoch from v_due - v_now)));
     elsif not p_own_connection or somebody_idle(p_app, v_now) then
         perform notify(p_app, 'work');
+    end if;
+    return v_become;
+end $$;
+
+-- Accepts one call of a task under an idempotency key; returns, as an array, the id it became: that
+-- of the first call with the key, whatever has become of it, or its own.
+-- Moves: (new) -> registered. Locks: the key, then as register_2, whose parameters it has.
+-- Raises: as register_2; PN015 also where a transaction that does not end holds the key.
+create or replace function {schema}.register_once(
+    p_key text,
+    p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision,
+    p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid,
+    p_depth integer, p_options text, p_changed_by text, p_own_connection boolean,
+    p_ids uuid[], p_call_ids text[], p_arguments text[],
+    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
+    p_ageing double precision default 60, p_rate integer default null,
+    p_rate_period double precision default null, p_at timestamptz default null
+) returns uuid[] language plpgsql {definer} as $$
+declare
+    v_first    uuid;
+    v_become   uuid[];
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    perform check_isolation();
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    if v_first is not null then
+        return array[v_first];
+    end if;
+    v_become := register_2(
+        p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
+        p_parent, p_depth, p_options, p_changed_by, p_own_connection, p_ids, p_call_ids,
+        p_arguments, p_registration_keys, p_lane_keys, p_refuse_different, p_ageing, p_rate,
+        p_rate_period, p_at);
+    if v_become[1] <> p_ids[1] then
+        update call_key k set invocation_id = v_become[1]
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
     end if;
     return v_become;
 end $$;

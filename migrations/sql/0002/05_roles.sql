@@ -7,8 +7,8 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2"],
-        "worker": ["claim", "pause", "resume", "register_2", "release_strays", "crash", "asked_to_stop"]
+        "producer": ["register_2", "register_once"],
+        "worker": ["claim", "pause", "resume", "register_2", "register_once", "release_strays", "crash", "asked_to_stop"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

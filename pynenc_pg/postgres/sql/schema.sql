@@ -27,6 +27,15 @@ create sequence pynenc.lease_seq as bigint increment 1 minvalue 1 maxvalue 92233
 
 -- tables
 
+create table pynenc.call_key (
+    app_id text not null,
+    task_id text not null,
+    key text not null,
+    invocation_id uuid not null,
+    constraint call_key_key_check CHECK ((key <> ''::text)),
+    constraint call_key_pkey PRIMARY KEY (app_id, task_id, key)
+);
+
 create table pynenc.invocation (
     invocation_id uuid not null,
     app_id text not null,
@@ -260,6 +269,7 @@ create table pynenc.wait_edge (
 
 -- indexes
 
+CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
 CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
@@ -551,6 +561,10 @@ begin
         begin
             v_gone := v_gone || v_parent;
             execute format('drop table %I', v_name);
+            if v_parent = 'invocation' then
+                delete from call_key k where k.invocation_id >= first_id(v_from)
+                                         and k.invocation_id < first_id(v_from + interval '7 days');
+            end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
             v_did := v_did || ('busy, later: ' || v_name);
@@ -1636,6 +1650,7 @@ begin
     delete from invocation_outcome o where o.app_id = p_app;
     delete from invocation_error e using invocation i
     where i.invocation_id = e.invocation_id and i.app_id = p_app;
+    delete from call_key k where k.app_id = p_app;
     delete from payload_ref r where r.app_id = p_app;
     delete from payload p where p.app_id = p_app;
     delete from invocation i where i.app_id = p_app;
@@ -1960,6 +1975,58 @@ begin
         perform notify(p_app, 'due', to_json(extract(epoch from v_due - v_now)));
     elsif not p_own_connection or somebody_idle(p_app, v_now) then
         perform notify(p_app, 'work');
+    end if;
+    return v_become;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_first    uuid;
+    v_become   uuid[];
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    perform check_isolation();
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    if v_first is not null then
+        return array[v_first];
+    end if;
+    v_become := register_2(
+        p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
+        p_parent, p_depth, p_options, p_changed_by, p_own_connection, p_ids, p_call_ids,
+        p_arguments, p_registration_keys, p_lane_keys, p_refuse_different, p_ageing, p_rate,
+        p_rate_period, p_at);
+    if v_become[1] <> p_ids[1] then
+        update call_key k set invocation_id = v_become[1]
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
     end if;
     return v_become;
 end $function$;
@@ -2731,6 +2798,7 @@ grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
+grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc.asked_to_stop(text,text) to pynenc_worker;
@@ -2751,6 +2819,7 @@ grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
+grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.release_strays(text,text,uuid[]) to pynenc_worker;

@@ -12,6 +12,8 @@ drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases 
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
+drop function {schema}.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
+
 drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
 
 drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[]);
@@ -161,6 +163,42 @@ begin
     order by t.n;
 end $$;
 
+-- Drops one partition per table that is past its retention (finished 7 days, history 30), and
+-- only if no live row, wait or payload reference points into it (such a one is passed over, the
+-- next may go). Internal to maintain.
+-- Gives up after 200 ms of waiting for its lock, and tries again next time.
+create or replace function {schema}.drop_old_partitions() returns text[]
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' set lock_timeout = '200ms' as $$
+declare
+    v_name   text;
+    v_parent text;
+    v_from   timestamptz;
+    v_gone   text[] := '{}';
+    v_did    text[] := '{}';
+begin
+    for v_name, v_parent, v_from in
+        select c.relname, p.relname, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid join pg_class p on p.oid = h.inhparent
+        where p.relnamespace = '{schema}'::regnamespace and p.relkind = 'p' and c.relkind = 'r'
+        order by p.relname, c.relname
+    loop
+        continue when v_parent = any (v_gone);
+        continue when v_from + case when v_parent = 'invocation_history' then interval '31 days'
+                               else interval '14 days' end > clock_timestamp();
+        continue when v_parent <> 'invocation_history'
+                      and (pointed_into(v_from, v_from + interval '7 days'));
+        begin
+            v_gone := v_gone || v_parent;
+            execute format('drop table %I', v_name);
+            v_did := v_did || ('dropped ' || v_name);
+        exception when lock_not_available then
+            v_did := v_did || ('busy, later: ' || v_name);
+        end;
+    end loop;
+    return v_did;
+end $$;
+
 -- Ends invocations that nobody owns: outcome, delete, waiters. Internal; rows locked by the caller.
 -- Moves: available, parked, killed, recovery -> failed | concurrency_controlled_final.
 create or replace function {schema}.end_unowned(
@@ -254,6 +292,31 @@ begin
     select case when s.due_at > v_now then extract(epoch from s.due_at - v_now) else 0 end into next_due
     from invocation_state s where s.app_id = p_app and s.due_at is not null
     order by s.due_at limit 1;
+end $$;
+
+-- Removes every invocation of an app, live and finished, with its history; answers how many.
+-- For operators and tests: the one verb that the guard lets pass.
+create or replace function {schema}.purge(p_app text) returns bigint
+language plpgsql {definer} as $$
+declare
+    v_count bigint;
+begin
+    perform check_isolation();
+    perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
+    delete from wait_edge e where e.app_id = p_app;
+    delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
+    delete from invocation_state s where s.app_id = p_app;
+    delete from lane l where l.app_id = p_app;
+    delete from invocation_outcome o where o.app_id = p_app;
+    delete from invocation_error e using invocation i
+    where i.invocation_id = e.invocation_id and i.app_id = p_app;
+    delete from payload_ref r where r.app_id = p_app;
+    delete from payload p where p.app_id = p_app;
+    delete from invocation i where i.app_id = p_app;
+    get diagnostics v_count = row_count;
+    delete from invocation_history h where h.app_id = p_app;
+    perform set_config('pynenc.purge', '', true);
+    return v_count;
 end $$;
 
 -- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.

@@ -26,6 +26,10 @@ begin
         begin
             v_gone := v_gone || v_parent;
             execute format('drop table %I', v_name);
+            if v_parent = 'invocation' then
+                delete from call_key k where k.invocation_id >= first_id(v_from)
+                                         and k.invocation_id < first_id(v_from + interval '7 days');
+            end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
             v_did := v_did || ('busy, later: ' || v_name);
