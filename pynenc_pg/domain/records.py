@@ -104,6 +104,23 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of an attempt that leaves nothing to be written.
+
+    It was committed with the task's own writes, or (no ``ending``) none of it was and the
+    invocation is somebody else's.
+    """
+
+    invocation_id: InvocationId
+    lease: int
+    ending: Ending | None = None
+
+
+#: What becomes of an attempt.
+End = Ending | Again | Settled
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What an invocation waits for, and whom to tell of each end."""
 

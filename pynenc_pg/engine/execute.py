@@ -12,12 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.records import Again, Claimed, End, Ending
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.retries import retry_delay
+from pynenc_pg.engine.transactions import complete, complete_async
 from pynenc_pg.exceptions import RetryError, TaskFailedError, TaskNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.serializer.base import BaseSerializer
@@ -45,7 +46,7 @@ def execute(
     pauses: Pauses | None = None,
     runner: RunnerContext | None = None,
     forced_sync: bool = False,
-) -> Ending | Again:
+) -> End:
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
@@ -58,6 +59,8 @@ def execute(
     token = running.set(_running(claimed, pauses, runner, forced_sync=forced_sync))
     try:
         value = encode(_finished(_call(claimed, task, serializer)), serializer)
+        if pauses is not None and pauses.transaction is not None:
+            return complete(pauses, pauses.transaction, value)
     except BaseException as error:  # noqa: BLE001 - SystemExit ends the invocation, not the worker
         return _failed(error, claimed, task, serializer, describe)
     finally:
@@ -75,7 +78,7 @@ async def execute_async(
     describe: Describe,
     pauses: Pauses,
     runner: RunnerContext | None = None,
-) -> Ending | Again:
+) -> End:
     """Like ``execute``, for an ``async def`` task in the loop that runs."""
     task = _known(claimed, registry)
     if task is None:
@@ -84,6 +87,8 @@ async def execute_async(
     token = running.set(_running(claimed, pauses, runner, forced_sync=False))
     try:
         value = encode(await _call(claimed, task, serializer), serializer)
+        if pauses.transaction is not None:
+            return await complete_async(pauses, pauses.transaction, value)
     except BaseException as error:  # noqa: BLE001 - as above
         return _failed(error, claimed, task, serializer, describe)
     finally:

@@ -45,7 +45,7 @@ _REGISTER = """select cast({schema}.register_2(
     cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s) as text[])"""
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
-_FINISH = """select * from {schema}.finish(
+FINISH = """select * from {schema}.finish(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::text[], %b::text[])"""
 _RETRY = """select * from {schema}.retry(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::float8[], %b::text[])"""
@@ -152,7 +152,7 @@ class PgOrchestrator:
 
         def write(part: Sequence[Ending]) -> list[tuple[Any, ...]]:
             return self._call(
-                _FINISH,
+                FINISH,
                 runner_id,
                 [e.invocation_id for e in part],
                 [e.lease for e in part],

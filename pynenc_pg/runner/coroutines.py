@@ -22,7 +22,7 @@ from pynenc_pg.runner.executor import Executor, Parts
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.domain.records import Again, Claimed, Ending
+    from pynenc_pg.domain.records import Claimed, End
 
 #: Threads that talk to the store for coroutines, and execute what these give to threads.
 _HELPERS = 32
@@ -222,7 +222,7 @@ class Coroutines(Executor):
             "pauses": guest.pauses,
             "runner": self.runner,
         }
-        end: Ending | Again
+        end: End
         try:
             if guest.coroutine:
                 end = await execute_async(one, **parts)  # type: ignore[arg-type]
@@ -243,11 +243,11 @@ class Coroutines(Executor):
         if self.held() - self.waiting() <= self.low_water:
             self.freed()
 
-    def _in_thread(self, function: Callable[[], Ending | Again]) -> asyncio.Future[Ending | Again]:
+    def _in_thread(self, function: Callable[[], End]) -> asyncio.Future[End]:
         """Call a function in a thread of its own, which does not keep the process alive."""
-        ended: asyncio.Future[Ending | Again] = self.loop.create_future()
+        ended: asyncio.Future[End] = self.loop.create_future()
 
-        def settle(end: Ending | Again | None, error: BaseException | None) -> None:
+        def settle(end: End | None, error: BaseException | None) -> None:
             if ended.done():
                 return
             if end is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from pynenc_pg.domain.records import Again, Claimed, Ending, Hold
+from pynenc_pg.domain.records import Claimed, End, Hold
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.execute import execute, uncarriable
 from pynenc_pg.engine.pauses import Pauses
@@ -69,7 +69,7 @@ class Enter:
 class Done:
     """To the parent: the attempt is over. ``memory``: bytes that the process occupies now."""
 
-    end: Ending | Again
+    end: End
     memory: int
 
 
@@ -148,7 +148,7 @@ class TaskProcess:
             os.kill(os.getpid(), signal.SIGKILL)  # the parent is gone: nobody wants the end
         self._inbox.put(None)
 
-    def _execute(self, begin: Begin) -> Ending | Again:
+    def _execute(self, begin: Begin) -> End:
         claimed, engine = begin.claimed, self._engine
         pauses = Pauses(
             orchestrator=engine.store.orchestrator,

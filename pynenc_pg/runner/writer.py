@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from pynenc_pg.domain.chance import chance
-from pynenc_pg.domain.records import Again, Answer, Ending, Hold
+from pynenc_pg.domain.records import Again, Answer, Ending, Hold, Settled
 from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.noise import Noise
@@ -54,14 +54,14 @@ class CompletionWriter:
         self._written = written
         self._ended = ended
         self._noise = Noise(logger)
-        self._queue: SimpleQueue[Ending | Again | Hold | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ending | Again | Hold | Settled | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, end: Ending | Again | Hold) -> None:
+    def put(self, end: Ending | Again | Hold | Settled) -> None:
         """Hand over the end of an attempt; a ``Hold`` took its process down. Any thread."""
         self._queue.put(end)
 
@@ -91,6 +91,13 @@ class CompletionWriter:
                 self._report(self._persist(self._orchestrator.retry, agains))
             if crashes:
                 self._report(self._persist(self._crash, crashes))
+            if len(endings) + len(agains) + len(crashes) < len(ends):
+                self._settle([e for e in ends if isinstance(e, Settled)])
+
+    def _settle(self, settled: Sequence[Settled]) -> None:
+        """Tell of what needs not be written."""
+        self._written([e.invocation_id for e in settled])
+        self._ended([e.ending for e in settled if e.ending is not None])
 
     def _crash(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         return self._orchestrator.crash(runner_id, holds, self._conf.max_recoveries)
