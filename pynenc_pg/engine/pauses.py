@@ -177,16 +177,6 @@ class Pauses:
                 raise TransactionError(message)
             self.transaction = own
 
-    def give_back(self) -> Answer:
-        """Let the invocation be executed again, unless it is somebody else's or has ended.
-
-        Raises:
-            RunnerFencedError: its runner has given it back.
-        """
-        hold = self.hold
-        answers = self._insist(lambda: self._orchestrator.release(self.runner_id, [hold]))
-        return answers[hold.invocation_id]
-
     def close(self) -> None:
         """The task has returned. A wait that it left behind must not keep it PAUSED.
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pynenc_pg.domain.records import Answer, Ending, Settled
 from pynenc_pg.exceptions import (
     OutcomeUnknownError,
-    RunnerFencedError,
     StoreUnavailableError,
     TransactionError,
 )
@@ -143,8 +142,8 @@ class TransactionBlock(Generic[C_co, A_co]):
 def complete(pauses: Pauses, own: Own, value: str) -> Settled:
     """Write the end of a task that has returned, and commit it with what the task has written.
 
-    ``value`` is the encoded result. Where it cannot be done by nobody's fault, the invocation is
-    given back, to be executed again.
+    ``value`` is the encoded result. Where the connection is lost it is for the writer to find out
+    what became of it.
 
     Raises:
         BaseException: what the database has against it: the task fails with that. It is rolled
@@ -161,8 +160,11 @@ def complete(pauses: Pauses, own: Own, value: str) -> Settled:
     try:
         answer = own.session.finish(pauses.runner_id, ending)
     except StoreUnavailableError as error:
-        return _given_back(pauses, error)
-    if answer is not Answer.LOST:
+        event = "unknown" if isinstance(error, OutcomeUnknownError) else "cut"
+        about = {"invocation_id": hold.invocation_id}
+        logger.warning("transaction.%s: %s, %s", event, hold.invocation_id, error, extra=about)
+        return Settled(hold.invocation_id, hold.lease, doubtful=True)
+    if answer is Answer.DONE:
         return Settled(hold.invocation_id, hold.lease, ending)
     logger.warning(
         "transaction.lost: %s, it was given to another runner while it ran here: what it wrote is "
@@ -180,26 +182,6 @@ async def complete_async(pauses: Pauses, own: Own, value: str) -> Settled:
         with suppress(asyncio.CancelledError):
             await asyncio.wait([ending])
     return ending.result()
-
-
-def _given_back(pauses: Pauses, error: StoreUnavailableError) -> Settled:
-    """Have it executed again, unless it was committed all the same.
-
-    The store waits for what is left of the transaction, and answers what became of it.
-    """
-    hold = pauses.hold
-    about = {"invocation_id": hold.invocation_id}
-    if isinstance(error, OutcomeUnknownError):
-        logger.warning("transaction.unknown: %s, %s", hold.invocation_id, error, extra=about)
-    with suppress(RunnerFencedError):  # it is given back already
-        if pauses.give_back() is Answer.DONE:
-            logger.warning(
-                "transaction.undone: %s is executed again, %s",
-                hold.invocation_id,
-                error,
-                extra=about,
-            )
-    return Settled(hold.invocation_id, hold.lease)
 
 
 async def _to_its_end(what: Coroutine[Any, Any, T]) -> T:

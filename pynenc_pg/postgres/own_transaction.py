@@ -41,7 +41,7 @@ set local idle_in_transaction_session_timeout = {idle};
 select set_config('client_connection_check_interval', '1s', true) where version() ~ 'linux'"""
 _OURS_AGAIN: Final = """reset role;
 set local statement_timeout = '60s'; set local lock_timeout = '10s';
-set local idle_in_transaction_session_timeout = '10s'"""
+set local idle_in_transaction_session_timeout = '5s'"""
 _OPEN: Final = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 _BROKEN: Final = {
     TransactionStatus.IDLE: (

@@ -95,9 +95,23 @@ class CompletionWriter:
                 self._settle([e for e in ends if isinstance(e, Settled)])
 
     def _settle(self, settled: Sequence[Settled]) -> None:
-        """Tell of what needs not be written."""
-        self._written([e.invocation_id for e in settled])
+        """Tell of what was written with the task's own transaction; where that is in doubt, ask.
+
+        The store waits for what is left of the transaction. If it was not committed the attempt
+        was in vain, as if its process had died.
+        """
+        self._written([e.invocation_id for e in settled if not e.doubtful])
         self._ended([e.ending for e in settled if e.ending is not None])
+        doubts = [Hold(e.invocation_id, e.lease) for e in settled if e.doubtful]
+        if doubts:
+            answers = self._persist(self._crash, doubts)
+            self._report(answers)
+            for invocation_id in (i for i, answer in answers.items() if answer is Answer.DONE):
+                logger.warning(
+                    "transaction.undone: %s, it is executed again",
+                    invocation_id,
+                    extra={"invocation_id": invocation_id},
+                )
 
     def _crash(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         return self._orchestrator.crash(runner_id, holds, self._conf.max_recoveries)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -378,7 +378,7 @@ def test_an_orm_session_in_the_block(work: Pynenc) -> None:
 
     def whole(_: str) -> None:
         with tasks.whole.invocation.transaction(sqlalchemy=True) as connection:
-            mode = "create_savepoint"
+            mode: Literal["create_savepoint"] = "create_savepoint"
             with orm.Session(connection, join_transaction_mode=mode) as session:
                 session.execute(text("insert into effect values ('kept')"))
                 session.commit()
