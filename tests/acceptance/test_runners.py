@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pynenc_pg import InvocationStatus
-from pynenc_pg.exceptions import InvocationCycleError
+from pynenc_pg.exceptions import InvocationCycleError, StoreError
 from tests.acceptance import runner_tasks as tasks
 from tests.acceptance.workers import Worker, workers
 from tests.support.sql import temporary_database
@@ -144,6 +145,24 @@ def test_limits(place: Place, tmp_path: Path) -> None:
     """A task that may run only once at a time does."""
     group = tasks.alone.parallelize([(str(tmp_path),)] * 8)
     assert all(group.results)
+
+
+def test_transactions_of_tasks(place: Place) -> None:
+    """What a task writes is there once, with its end; in memory it says that it cannot be."""
+    if place.memory:
+        with pytest.raises(StoreError, match="no transactions"):
+            tasks.book("a").result_or_raise(PATIENCE)
+        return
+    dsn = tasks.app.conf.postgres.dsn
+    assert dsn is not None
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table booking (word text)")
+        words = [f"w{n}" for n in range(9)]
+        assert tasks.book_below(words).result_or_raise(PATIENCE) == words
+        later = tasks.book_later.parallelize([("l",)] * 3)
+        assert [*later.results] == ["l"] * 3
+        booked = connection.execute("select word from booking order by 1").fetchall()
+        assert [word for (word,) in booked] == ["l"] * 3 + words
 
 
 def test_running_tasks_are_waited_for_at_a_stop(place: Place, tmp_path: Path) -> None:
