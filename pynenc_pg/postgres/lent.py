@@ -102,18 +102,24 @@ class LentAsyncConnection(psycopg.AsyncConnection[Any]):
         self.loan.refuse("close()")
 
 
-def lend(session: psycopg.Connection[Any], loan: Loan) -> LentConnection:
-    """Make a connection over a session that is idle."""
+def lend(session: psycopg.Connection[Any], loan: Loan, *, pooled: bool) -> LentConnection:
+    """Make a connection over a session that is idle; nothing is prepared where it is ``pooled``."""
     connection = LentConnection(session.pgconn)
     connection.loan = loan
+    if pooled:
+        connection.prepare_threshold = None
     connection.autocommit = True  # begin is ours to say, once
     return connection
 
 
-async def lend_async(session: psycopg.Connection[Any], loan: Loan) -> LentAsyncConnection:
+async def lend_async(
+    session: psycopg.Connection[Any], loan: Loan, *, pooled: bool
+) -> LentAsyncConnection:
     """Like ``lend``."""
     connection = LentAsyncConnection(session.pgconn)
     connection.loan = loan
+    if pooled:
+        connection.prepare_threshold = None
     await connection.set_autocommit(True)
     return connection
 

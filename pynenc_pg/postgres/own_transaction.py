@@ -30,8 +30,6 @@ _Cursor = psycopg.Cursor[tuple[Any, ...]]
 #: Seconds after which the server ends a transaction of whose task it has heard nothing: a process
 #: that stands still must not keep its locks for ever. One that lives says so in time.
 IDLE: Final = 30.0
-#: Seconds by our clock for each step of ours; the server's own time-outs are shorter.
-_STEP: Final = 65.0
 #: Seconds for a thread of the task to end what it says, where all is over.
 _MOMENT: Final = 1.0
 #: A task's statements may take as long as the settings of its role say. Its own death ends them.
@@ -94,7 +92,8 @@ class PgTransaction:
     def lend(self, *, sqlalchemy: bool) -> Any:
         """Begin it; return a connection of psycopg, or of SQLAlchemy, to write with."""
         try:
-            self._lent = made = lent.lend(self._take(), self._loan)
+            session = self._take()
+            self._lent = made = lent.lend(session.connection, self._loan, pooled=session.pooled)
             if sqlalchemy:
                 self._alchemy = lent.alchemical(made)
             self._begin()
@@ -107,7 +106,9 @@ class PgTransaction:
         """Like ``lend``; the connection is one that is awaited."""
         try:
             session = await asyncio.to_thread(self._take)
-            self._lent = made = await lent.lend_async(session, self._loan)
+            self._lent = made = await lent.lend_async(
+                session.connection, self._loan, pooled=session.pooled
+            )
             if sqlalchemy:
                 self._alchemy = await lent.alchemical_async(made)
             await asyncio.to_thread(self._begin)
@@ -157,7 +158,7 @@ class PgTransaction:
             self._sessions.let_go()
             return
         try:
-            with suppress(psycopg.Error), answered(connection):
+            with suppress(psycopg.Error), self._sessions.deadlines.over(connection):
                 if connection.info.transaction_status in _OPEN:
                     connection.execute("rollback")
             self._sessions.give_back(session)
@@ -185,9 +186,9 @@ class PgTransaction:
 
     # --- steps --------------------------------------------------------------------------------
 
-    def _take(self) -> psycopg.Connection[Any]:
+    def _take(self) -> TaskSession:
         self._session = session = self._sessions.take()
-        return session.connection
+        return session
 
     def _begin(self) -> None:
         with errors.translated():
@@ -250,7 +251,7 @@ class PgTransaction:
         session = self._session
         if session is None:
             raise TransactionError(_BROKEN[TransactionStatus.UNKNOWN])
-        with self._loan.speaking, answered(session.connection, _STEP):
+        with self._loan.speaking, self._sessions.deadlines.over(session.connection):
             return session.connection.execute(statement.encode(), parameters)
 
 

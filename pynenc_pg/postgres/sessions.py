@@ -79,5 +79,4 @@ def set_up(connection: psycopg.Connection[Any]) -> bool:
 
 def clean_up(connection: psycopg.Connection[Any]) -> None:
     """Take away what a task has left in a session of ours, but not where a pooler shares it out."""
-    with answered(connection, SECONDS):
-        connection.execute(_CLEAN.encode())
+    connection.execute(_CLEAN.encode())

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from pynenc_pg.exceptions import StoreUnavailableError
 from pynenc_pg.postgres import sessions
+from pynenc_pg.postgres.deadlines import Deadlines
 from pynenc_pg.postgres.sockets import hung_up
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class TaskSessions:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        self.deadlines = Deadlines()
         self._lock = threading.Lock()
         self._room: threading.Semaphore | None = None
         self._idle: deque[TaskSession] = deque()
@@ -92,7 +94,8 @@ class TaskSessions:
         try:
             if connection.info.transaction_status == TransactionStatus.IDLE:
                 if not session.pooled:
-                    sessions.clean_up(connection)
+                    with self.deadlines.over(connection):
+                        sessions.clean_up(connection)
                 session.since = time.monotonic()
                 self._idle.append(session)
                 self._attend()
@@ -126,6 +129,7 @@ class TaskSessions:
                 while True:
                     self._idle.popleft().connection.close()
         self._look.set()
+        self.deadlines.close()
 
     def _idle_one(self) -> TaskSession | None:
         with suppress(IndexError):

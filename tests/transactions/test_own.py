@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import orm, text
 
 from pynenc_pg import InvocationStatus, Pynenc
@@ -23,6 +24,7 @@ from pynenc_pg.postgres import own_transaction, task_sessions
 from pynenc_pg.task import Task
 from pynenc_pg.testing import in_memory
 from tests.app.conftest import working
+from tests.postgres.test_roles import logged_in
 from tests.transactions import own_tasks as tasks
 
 PATIENCE = 20
@@ -390,6 +392,27 @@ def test_an_orm_session_in_the_block(work: Pynenc) -> None:
     tasks.hooks["whole"] = whole
     assert tasks.whole("a").result_or_raise(PATIENCE) == "A"
     assert effects(work) == ["kept"]
+
+
+def test_it_is_the_worker_s_role(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing but ``worker`` it writes where it was granted to, and nowhere else."""
+    dsn = str(app.conf.postgres.dsn)
+    with logged_in(dsn, "worker") as connection:
+        name, password = connection.info.user, connection.info.password
+        monkeypatch.setattr(
+            app.conf.postgres, "dsn", make_conninfo(dsn, user=name, password=password)
+        )
+        app.close()
+        with psycopg.connect(dsn) as owner:
+            owner.execute(f'grant insert on effect to "{name}"'.encode())
+        with working(app.runner):
+            assert tasks.write("a").result_or_raise(PATIENCE) == "A"
+            tasks.hooks["block"] = lambda lent: lent.execute("insert into word values ('a')")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                tasks.free("b").result_or_raise(PATIENCE)
+        app.close()
+    with psycopg.connect(dsn) as owner:
+        assert owner.execute("select word from effect").fetchall() == [("a",)]
 
 
 # --- leases, bounds, and where there is none --------------------------------------------------
