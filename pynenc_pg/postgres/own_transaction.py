@@ -154,9 +154,10 @@ class PgTransaction:
         self._sessions.forget(self)
         connection = session.connection
         if not self._loan.speaking.acquire(timeout=_MOMENT):
-            hang_up(connection)  # a thread of the task is still speaking: it will hear of it
-            self._sessions.let_go()
-            return
+            hang_up(connection)  # a thread of the task is still speaking: it hears of it
+            if not self._loan.speaking.acquire(timeout=_MOMENT):
+                self._sessions.let_go()
+                return
         try:
             with suppress(psycopg.Error), self._sessions.deadlines.over(connection):
                 if connection.info.transaction_status in _OPEN:

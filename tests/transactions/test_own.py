@@ -333,6 +333,55 @@ def test_a_task_that_returns_within_its_block(work: Pynenc) -> None:
     kept[0].__exit__(None, None, None)
 
 
+def test_a_statement_that_outlives_its_block(work: Pynenc) -> None:
+    """A thread of the task still speaks: nothing is committed, and the thread hears of it."""
+    heard: list[BaseException] = []
+    threads: list[threading.Thread] = []
+
+    def sleep(connection: psycopg.Connection[Any]) -> None:
+        try:
+            connection.execute("select pg_sleep(30)")
+        except psycopg.Error as error:
+            heard.append(error)
+
+    def begin(connection: psycopg.Connection[Any]) -> None:
+        threads.append(threading.Thread(target=sleep, args=(connection,)))
+        threads[0].start()
+        query = "select pid from pg_stat_activity where query = 'select pg_sleep(30)'"
+        while not ask(work, query):
+            time.sleep(0.01)
+
+    tasks.hooks["block"] = begin
+    with pytest.raises(TransactionError, match="while a statement of it had not"):
+        tasks.free("a").result_or_raise(PATIENCE)
+    threads[0].join(PATIENCE)
+    assert len(heard) == 1
+    tasks.hooks.clear()
+    assert tasks.free("b").result_or_raise(PATIENCE) == "B"
+    assert effects(work) == ["b"]
+
+
+def test_a_coroutine_that_is_cancelled_in_its_block(both: Pynenc) -> None:
+    """Its statement is called off and it is rolled back; the session is good for the next one."""
+    pids: list[int] = []
+
+    async def too_long(connection: psycopg.AsyncConnection[Any]) -> None:
+        pids.append(connection.info.backend_pid)
+        async with asyncio.timeout(0.2):
+            await connection.execute("select pg_sleep(30)")
+
+    async def look(connection: psycopg.AsyncConnection[Any]) -> None:
+        pids.append(connection.info.backend_pid)
+
+    tasks.hooks["block"] = too_long
+    with pytest.raises(TimeoutError):
+        tasks.free_async("a").result_or_raise(PATIENCE)
+    tasks.hooks["block"] = look
+    assert tasks.free_async("b").result_or_raise(PATIENCE) == "B"
+    assert effects(both) == ["b"]
+    assert pids[0] == pids[1]
+
+
 def test_a_session_is_clean_for_the_next_task(work: Pynenc) -> None:
     """Settings, temporary tables, prepared statements, locks and roles end with the task."""
     found: list[Any] = []
