@@ -215,6 +215,27 @@ def test_what_a_worker_that_stands_still_has_locked(bank: Site) -> None:
     assert (same(bank), bank.query("select amount from account")) == (["a"], [(1,)])
 
 
+def test_a_commit_that_arrives_late(bank: Site) -> None:
+    """Asked what became of it, the database waits for the transaction, and the commit counts."""
+
+    def late(line: Line) -> bool:
+        proxy.hang_up(line.client)  # the worker knows nothing any more,
+        time.sleep(1)
+        return True  # and the server hears of it only now
+
+    with Proxy(bank.dsn) as line:
+        case = Case("commit", "before", line)
+        line.arm("commit", "before", late)
+        case.calls += bank.call("deposit", {"word": "a"}, queue=case.queue)
+        worker = launch(bank, THREADS, case)
+        wait_for(lambda: "transaction.unknown" in worker.said(), worker.explain)
+        wait_for(lambda: same(bank) == ["a"], worker.explain)
+        wait_for(lambda: "completion.lost" in worker.said(), worker.explain)
+        assert "transaction.undone" not in worker.said()
+        assert len(bank.runs(case.calls)) == 1
+        bank.check()
+
+
 def test_two_attempts_at_once(bank: Site) -> None:
     """The server tells the lease from its owner's: of two that run to their ends one is written."""
     gate = str(bank.folder / "gate")
