@@ -124,6 +124,13 @@ class TooManyWaitingError(InvocationError):
     """A task would wait, and as many threads as ``max_waiting_threads`` allows wait already."""
 
 
+class TransactionError(InvocationError):
+    """The transaction of a task cannot be begun here, or cannot be completed.
+
+    Nothing was written in it, or that was rolled back, unless the message says otherwise.
+    """
+
+
 class InvocationExpiredError(InvocationError):
     """Nobody started the invocation before it expired."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
@@ -264,6 +264,54 @@ class Broker(Protocol):
         ...
 
 
+class OwnTransaction(Protocol):
+    """A transaction that a task writes in, and its end with it. Each method can be used once.
+
+    One thread at a time uses it. Whatever one of these raises, it is rolled back by then.
+    """
+
+    def lend(self, *, sqlalchemy: bool) -> Any:
+        """Begin it; return a connection of psycopg, or of SQLAlchemy, to write with.
+
+        Raises:
+            StoreUnavailableError: no session could be had.
+        """
+        ...
+
+    async def lend_async(self, *, sqlalchemy: bool) -> Any:
+        """Like ``lend``; the connection is one that is awaited."""
+        ...
+
+    def take_back(self) -> None:
+        """Make the connection useless; the transaction stays open.
+
+        Raises:
+            TransactionError: there is nothing any more that could be committed.
+        """
+        ...
+
+    async def take_back_async(self) -> None:
+        """Like ``take_back``, for a connection that is awaited."""
+        ...
+
+    def finish(self, runner_id: RunnerId, ending: Ending) -> Answer:
+        """RUNNING or RESUMED -> SUCCESS in it, then commit; rolled back unless that is DONE.
+
+        Raises:
+            OutcomeUnknownError: the commit was sent and not answered.
+            StoreUnavailableError: the connection was lost, or others stood in the way.
+        """
+        ...
+
+    def roll_back(self) -> None:
+        """End it. Raises nothing; harmless where it has ended already."""
+        ...
+
+    async def roll_back_async(self) -> None:
+        """Like ``roll_back``, while a connection is lent that is awaited."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One family of components over one database (or memory), for one app."""
@@ -271,5 +319,6 @@ class Store:
     orchestrator: Orchestrator
     state_backend: StateBackend
     broker: Broker
+    transaction: Callable[[], OwnTransaction]  # a new one; refused where there are none
     close: Callable[[], None]
     processes: bool  # other processes see the same work

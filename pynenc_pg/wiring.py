@@ -12,6 +12,7 @@ from pynenc_pg.memory.broker import MemBroker
 from pynenc_pg.memory.database import MemDatabase, utc_now
 from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.state_backend import MemStateBackend
+from pynenc_pg.memory.transactions import no_transaction
 from pynenc_pg.ports import Store
 from pynenc_pg.runner.async_ import AsyncRunner
 from pynenc_pg.runner.base import BaseRunner
@@ -50,6 +51,7 @@ def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
         orchestrator=MemOrchestrator(memory),
         state_backend=MemStateBackend(memory),
         broker=MemBroker(memory),
+        transaction=no_transaction,
         close=lambda: None,
         processes=False,
     )
@@ -94,6 +96,7 @@ def _postgres(conf: PynencConf) -> Store:
     from pynenc_pg.postgres.database import PgDatabase  # noqa: PLC0415
     from pynenc_pg.postgres.listener import PgBroker  # noqa: PLC0415
     from pynenc_pg.postgres.orchestrator import PgOrchestrator  # noqa: PLC0415
+    from pynenc_pg.postgres.own_transaction import PgTransactions  # noqa: PLC0415
     from pynenc_pg.postgres.state_backend import PgStateBackend  # noqa: PLC0415
 
     if not conf.postgres.dsn:
@@ -109,10 +112,17 @@ def _postgres(conf: PynencConf) -> Store:
         pool_size=conf.postgres.pool_size,
         direct_dsn=conf.postgres.direct_dsn,
     )
+    transactions = PgTransactions(database, places=lambda: conf.runner.concurrency)
+
+    def close() -> None:
+        transactions.close()
+        database.close()
+
     return Store(
         orchestrator=PgOrchestrator(database),
         state_backend=PgStateBackend(database),
         broker=PgBroker(database),
-        close=database.close,
+        transaction=transactions.new,
+        close=close,
         processes=True,
     )

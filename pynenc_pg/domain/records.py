@@ -105,6 +105,24 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of an attempt whose task had a transaction of its own: there is no result to write.
+
+    It was committed with the task's own writes, or (no ``ending``) none of it was and the
+    invocation is somebody else's; or nobody knows.
+    """
+
+    invocation_id: InvocationId
+    lease: int
+    ending: Ending | None = None
+    doubtful: bool = False  # the connection was lost: it may or may not have been committed
+
+
+#: What becomes of an attempt.
+End = Ending | Again | Settled
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What an invocation waits for, and whom to tell of each end."""
 

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.records import Again, Claimed, End
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
 from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
 from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.transactions import complete, complete_async
 from pynenc_pg.engine.verdicts import (
     Describe,
     Judge,
@@ -51,7 +52,7 @@ def execute(
     pauses: Pauses | None = None,
     runner: RunnerContext | None = None,
     forced_sync: bool = False,
-) -> Ending | Again:
+) -> End:
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
@@ -68,7 +69,9 @@ def execute(
             with _inside(registry, task, claimed):
                 result = _finished(_call(claimed, task, serializer), stop)
             stop.over()
-            end = success(claimed, result, serializer)
+            end: End = (ending := success(claimed, result, serializer))
+            if pauses is not None and pauses.transaction is not None:
+                end = complete(pauses, pauses.transaction, ending)
             if task.conf.on_success is None:
                 return end
             verdict = told_of_success(end, task, result)
@@ -93,7 +96,7 @@ async def execute_async(
     stop: Stop,
     pauses: Pauses,
     runner: RunnerContext | None = None,
-) -> Ending | Again:
+) -> End:
     """Like ``execute``, for an ``async def`` task in the loop that runs."""
     task = _known(claimed, registry)
     if task is None:
@@ -105,7 +108,9 @@ async def execute_async(
             with stop.in_loop(), _inside(registry, task, claimed):
                 result = await _call(claimed, task, serializer)
             stop.over()
-            end = success(claimed, result, serializer)
+            end: End = (ending := success(claimed, result, serializer))
+            if pauses.transaction is not None:
+                end = await complete_async(pauses, pauses.transaction, ending)
             if task.conf.on_success is None:
                 return end
             verdict = told_of_success(end, task, result)
@@ -129,7 +134,7 @@ def give_up(
     stop: Stop,
     runner: RunnerContext | None = None,
     hooks: bool = True,
-) -> Ending | Again:
+) -> End:
     """Return the end of an attempt that does not listen: as if it had raised what it was asked.
 
     A task that is not known here ends as if it had no options.

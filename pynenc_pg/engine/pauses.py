@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Answer, Hold
@@ -18,8 +18,12 @@ from pynenc_pg.exceptions import (
     InvocationStatusOwnershipError,
     RunnerFencedError,
     StoreUnavailableError,
+    TransactionError,
 )
 from pynenc_pg.ports import Orchestrator
+
+if TYPE_CHECKING:
+    from pynenc_pg.engine.transactions import Own
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -78,8 +82,8 @@ class Pauses:
     """
 
     __slots__ = (
-        "_begun", "_changing", "_closed", "_forget", "_hold", "_in_turn", "_orchestrator",
-        "_paused", "_place", "_runner_id", "_stop", "_unsure", "_waits",
+        "_begun", "_changing", "_closed", "_forget", "_in_turn", "_orchestrator", "_paused",
+        "_place", "_stop", "_unsure", "_waits", "hold", "runner_id", "transaction",
     )  # fmt: skip
 
     def __init__(
@@ -93,11 +97,12 @@ class Pauses:
     ) -> None:
         """Take the parts; ``hold`` is the invocation that runs, ``stop`` how it learns its end."""
         self._orchestrator = orchestrator
-        self._runner_id = runner_id
-        self._hold = hold
+        self.runner_id = runner_id
+        self.hold = hold
         self._place = place
         self._stop = stop
         self._begun = False
+        self.transaction: Own | None = None  # the task's own, which its end is written in
 
     def _begin(self) -> None:
         """Before the first wait: most tasks wait for nobody, and need none of this."""
@@ -119,6 +124,10 @@ class Pauses:
         """Whether the runner has given the invocation back: what it still does counts no more."""
         return self._place.abandoned
 
+    def shield(self) -> AbstractContextManager[None]:
+        """Keep interrupts out of a block, which must not be torn."""
+        return self._stop.shield()
+
     def wait(
         self,
         results: ResultWaiter,
@@ -128,7 +137,12 @@ class Pauses:
         timeout: float | None,
         impatient: Impatient,
     ) -> Outcomes:
-        """Like ``ResultWaiter.wait``, as a pause of the invocation."""
+        """Like ``ResultWaiter.wait``, as a pause of the invocation.
+
+        Raises:
+            TransactionError: it would wait with its transaction open.
+        """
+        self._refuse_in_transaction()
         self._place.may_block()
         self._begin()
         over = threading.Event()
@@ -156,6 +170,7 @@ class Pauses:
         impatient: Impatient,
     ) -> Outcomes:
         """Like ``wait``, for a coroutine."""
+        self._refuse_in_transaction()
         self._begin()
         over = asyncio.Event()
         wait = await results.enter_async(ids, any_of=any_of, tell=teller(over))
@@ -173,8 +188,29 @@ class Pauses:
             # Cancelled or not: whoever goes on from here must be RESUMED.
             await asyncio.shield(self._resume_async(wait))
 
+    def begin_transaction(self, own: Own) -> None:
+        """Take the attempt's one transaction.
+
+        Raises:
+            TransactionError: there is one already.
+        """
+        with _BEGINNING:
+            if self.transaction is not None:
+                message = (
+                    "this attempt has a transaction already, which is committed with the task's "
+                    "result: write all of it in one block of transaction()"
+                )
+                raise TransactionError(message)
+            self.transaction = own
+
     def close(self) -> None:
-        """The task has returned. A wait that it left behind must not keep it PAUSED."""
+        """The task has returned. A wait that it left behind must not keep it PAUSED.
+
+        A transaction that was not completed is rolled back.
+        """
+        if self.transaction is not None:
+            own, self.transaction = self.transaction, None
+            own.session.roll_back()
         if not self._begun:
             return
         self._waits.clear()
@@ -185,6 +221,9 @@ class Pauses:
 
     async def close_async(self) -> None:
         """Like ``close``, for a coroutine."""
+        if self.transaction is not None:
+            own, self.transaction = self.transaction, None
+            await own.session.roll_back_async()
         if not self._begun:
             return
         self._waits.clear()
@@ -224,7 +263,7 @@ class Pauses:
         if not self._paused:
             self._place.check()
         outcomes = self._insist(
-            lambda: self._orchestrator.pause(self._runner_id, self._hold, wait.waiting)
+            lambda: self._orchestrator.pause(self.runner_id, self.hold, wait.waiting)
         )
         wait.note(outcomes)
         if not wait.waiting.enough(outcomes) and not self._paused:
@@ -258,10 +297,10 @@ class Pauses:
         self._unsure = True  # until it is answered: whoever is cancelled meanwhile asks again
         forget, self._forget = self._forget, []
         answers = self._insist(
-            lambda: self._orchestrator.resume(self._runner_id, [self._hold], forget)
+            lambda: self._orchestrator.resume(self.runner_id, [self.hold], forget)
         )
         self._unsure = False
-        if answers[self._hold.invocation_id] is Answer.LOST:
+        if answers[self.hold.invocation_id] is Answer.LOST:
             raise RunnerFencedError(self._given_away())
 
     def _insist(self, verb: Callable[[], T]) -> T:
@@ -280,8 +319,16 @@ class Pauses:
             except InvocationStatusOwnershipError as error:
                 raise RunnerFencedError(self._given_away()) from error
 
+    def _refuse_in_transaction(self) -> None:
+        if self.transaction is not None:
+            message = (
+                "a task does not wait for others while its transaction is open, with all that it "
+                "has locked: wait for results before the block of transaction()"
+            )
+            raise TransactionError(message)
+
     def _given_away(self) -> str:
         return (
-            f"invocation {self._hold.invocation_id} was given to another runner while it ran "
+            f"invocation {self.hold.invocation_id} was given to another runner while it ran "
             "here: this attempt has to stop, and what it returns is not written"
         )

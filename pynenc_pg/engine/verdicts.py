@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.records import Again, Claimed, End, Ending, Settled
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.engine.retries import LONGEST, retry_delay
@@ -33,7 +33,7 @@ Describe = Callable[[BaseException], str]
 class Verdict(NamedTuple):
     """The end of an attempt, and the hook that is to hear of it."""
 
-    end: Ending | Again
+    end: End
     hook: Callable[..., Any] | None = None
     said: tuple[Any, ...] = ()
 
@@ -63,8 +63,10 @@ def success(claimed: Claimed, result: Any, serializer: BaseSerializer) -> Ending
     return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
 
 
-def told_of_success(end: Ending, task: TaskDefinition, result: Any) -> Verdict:
-    """Add the hook that hears of it."""
+def told_of_success(end: End, task: TaskDefinition, result: Any) -> Verdict:
+    """Add the hook that hears of it, unless what was to be committed with it was not."""
+    if isinstance(end, Settled) and end.ending is None:
+        return Verdict(end)
     return Verdict(end, task.conf.on_success, (task.handle(end.invocation_id), result))
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import running
+from pynenc_pg.engine.transactions import TransactionBlock
+from pynenc_pg.exceptions import TransactionError
 
 if TYPE_CHECKING:
+    import psycopg
+    import sqlalchemy as alchemy
+    from psycopg.rows import TupleRow
+    from sqlalchemy.ext import asyncio as alchemy_async
+
     from pynenc_pg.domain.records import CancelAnswer, HistoryEntry, Outcome
     from pynenc_pg.engine.attempts import Attempt
     from pynenc_pg.engine.core import Engine
@@ -116,6 +124,43 @@ class Invocation(Generic[R_co]):
             message = f"{self!r} does not run here, so it has no fence"
             raise RuntimeError(message)
         return now.fence
+
+    @overload
+    def transaction(
+        self, *, sqlalchemy: Literal[False] = False
+    ) -> TransactionBlock[psycopg.Connection[TupleRow], psycopg.AsyncConnection[TupleRow]]: ...
+    @overload
+    def transaction(
+        self, *, sqlalchemy: Literal[True]
+    ) -> TransactionBlock[alchemy.Connection, alchemy_async.AsyncConnection]: ...
+    def transaction(self, *, sqlalchemy: bool = False) -> TransactionBlock[Any, Any]:
+        """Inside its task: a block whose writes are committed with the task's result, or never.
+
+        What is written over the connection of the block, the result and the step to SUCCESS are one
+        commit, made when the task has returned. If the block or the task raises, or if another
+        runner was given the invocation meanwhile, none of it is there. In an ``async def`` task it
+        is entered by ``async with``, and the connection is awaited.
+
+        >>> with pay.invocation.transaction() as connection:  # doctest: +SKIP
+        ...     connection.execute("update account set balance = balance - 7")
+
+        Raises:
+            TransactionError: the invocation does not run here, or it runs in synchronous mode.
+            StoreError: the store is in memory.
+        """
+        now = running.get()
+        if now is None or now.invocation_id != self.invocation_id:
+            message = f"{self!r} does not run here: transaction() is for the task itself"
+            raise TransactionError(message)
+        if now.pauses is None or now.forced_sync:
+            message = "in synchronous mode no database is touched, so there is no transaction()"
+            raise TransactionError(message)
+        return TransactionBlock(
+            now.pauses,
+            self._engine().store.transaction,
+            coroutine=inspect.iscoroutinefunction(self.task.func),
+            sqlalchemy=sqlalchemy,
+        )
 
     @property
     def history(self) -> list[HistoryEntry]:

@@ -8,6 +8,7 @@ from pynenc_pg.exceptions import StoreError
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import Batch, Registered
+    from pynenc_pg.ports import OwnTransaction
 
 
 class NoTransactions:
@@ -25,3 +26,12 @@ class NoTransactions:
     async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
         """Refuse it."""
         return self.register_within(session, batch)
+
+
+def no_transaction() -> OwnTransaction:
+    """Refuse it."""
+    message = (
+        "the store in memory has no transactions, so what a task writes cannot be committed with "
+        "its end: set PYNENC__POSTGRES__DSN (to 'embedded', for a private server)"
+    )
+    raise StoreError(message)

@@ -79,15 +79,15 @@ class PgDatabase:
                 self._server = embedded.from_dsn(self._given)
         return self._server.start()
 
-    def connect(self, purpose: str) -> _Connection:
+    def connect(self, purpose: str, *, direct: bool = True) -> _Connection:
         """Open a session of its own, in autocommit; ``purpose`` shows in ``pg_stat_activity``.
 
-        It goes round a pooler where a way is known (``direct_dsn``).
+        It goes round a pooler where a way is known (``direct_dsn``) and it is to be ``direct``.
         """
         with errors.translated():
-            if self._direct is not None:
+            if direct and self._direct is not None:
                 read_dsn(self._direct, "postgres.direct_dsn")
-            dsn = self._direct or self.dsn
+            dsn = (direct and self._direct) or self.dsn
             arguments = sessions.arguments(dsn, f"pynenc {purpose}")
             connection = psycopg.connect(dsn, autocommit=True, **arguments)
             try:
@@ -135,7 +135,7 @@ class PgDatabase:
                 if error.sqlstate == _WRONG_SERVER:
                     self._empty()
                 left = failures < _TRIES and time.monotonic() < deadline
-                again = repeatable or not _is_lost(error)
+                again = repeatable or not is_lost(error)
                 if not (again and left and _is_passing(error)):
                     raise self._ours(error, sent=sent) from error
                 time.sleep(chance.uniform(0.5, 1.0) * 0.05 * 4**failures)
@@ -184,7 +184,7 @@ class PgDatabase:
                     "with the same ids is safe"
                 )
             return StoreUnavailableError(f"{said}; the log of psycopg.pool says why")
-        if sent and _is_lost(error):
+        if sent and is_lost(error):
             return OutcomeUnknownError(
                 f"the connection was lost ({str(error).strip()}); whether the last call was "
                 "committed is not known, and repeating it with the same ids is safe"
@@ -233,7 +233,8 @@ class PgDatabase:
             )
 
 
-def _is_lost(error: Exception) -> bool:
+def is_lost(error: Exception) -> bool:
+    """Whether the connection is gone."""
     state = getattr(error, "sqlstate", None) or ""
     if state:
         return state[:2] in {"08", "57"} and state != "57014"
@@ -241,4 +242,4 @@ def _is_lost(error: Exception) -> bool:
 
 
 def _is_passing(error: psycopg.Error) -> bool:
-    return _is_lost(error) or (error.sqlstate or "") in {*errors.RETRIABLE, _WRONG_SERVER}
+    return is_lost(error) or (error.sqlstate or "") in {*errors.RETRIABLE, _WRONG_SERVER}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -32,6 +34,15 @@ class Deadlines:
                 name = "pynenc-deadlines"
                 self._thread = threading.Thread(target=self._watch, name=name, daemon=True)
                 self._thread.start()
+
+    @contextmanager
+    def over(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        """Bound what the block sends; cheaper than a timer for each statement."""
+        self.begin(connection)
+        try:
+            yield
+        finally:
+            self.end(connection)
 
     def end(self, connection: psycopg.Connection[Any]) -> None:
         """It was answered, or refused."""

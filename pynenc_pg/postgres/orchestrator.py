@@ -46,7 +46,7 @@ _REGISTER = """select cast({schema}.register_2(
 _REGISTER_ONCE = _REGISTER.replace("register_2(", "register_once(%s, ")
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
-_FINISH = """select * from {schema}.finish(
+FINISH = """select * from {schema}.finish(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::text[], %b::text[])"""
 _RETRY = """select * from {schema}.retry(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::float8[], %b::text[])"""
@@ -154,7 +154,7 @@ class PgOrchestrator:
 
         def write(part: Sequence[Ending]) -> list[tuple[Any, ...]]:
             return self._call(
-                _FINISH,
+                FINISH,
                 runner_id,
                 [e.invocation_id for e in part],
                 [e.lease for e in part],

@@ -35,10 +35,14 @@ _CLIENT: Final = {
 #: Sets all of them, or none and returns no row: behind a pooler the session is not ours alone, and
 #: what is set there stays for whoever gets it next. A pooler gives itself away by the process
 #: number that it made up when we connected.
-_SET_UNLESS_POOLED: Final = (
-    "select "
-    + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SERVER.items())
-    + " where pg_backend_pid() = {pid}"
+_SET: Final = "select " + ", ".join(
+    f"set_config('{name}', '{value}', false)" for name, value in _SERVER.items()
+)
+_SET_UNLESS_POOLED: Final = _SET + " where pg_backend_pid() = {pid}"
+#: What DISCARD ALL does, but for the plans of our functions, which are good for the next one too.
+_CLEAN: Final = (
+    "reset session authorization; reset role; reset all; close all; unlisten *; deallocate all; "
+    "select pg_advisory_unlock_all(); discard sequences; discard temp; " + _SET
 )
 
 
@@ -71,3 +75,8 @@ def set_up(connection: psycopg.Connection[Any]) -> bool:
             return False
     connection.prepare_threshold = None
     return True
+
+
+def clean_up(connection: psycopg.Connection[Any]) -> None:
+    """Take away what a task has left in a session of ours, but not where a pooler shares it out."""
+    connection.execute(_CLEAN.encode())

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from pynenc_pg.domain.chance import chance
-from pynenc_pg.domain.records import Again, Answer, Ending, Hold
+from pynenc_pg.domain.records import Again, Answer, Ending, Hold, Settled
 from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.noise import Noise
@@ -54,14 +54,14 @@ class CompletionWriter:
         self._written = written
         self._ended = ended
         self._noise = Noise(logger)
-        self._queue: SimpleQueue[Ending | Again | Hold | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ending | Again | Hold | Settled | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, end: Ending | Again | Hold) -> None:
+    def put(self, end: Ending | Again | Hold | Settled) -> None:
         """Hand over the end of an attempt; a ``Hold`` took its process down. Any thread."""
         self._queue.put(end)
 
@@ -91,6 +91,27 @@ class CompletionWriter:
                 self._report(self._persist(self._orchestrator.retry, agains))
             if crashes:
                 self._report(self._persist(self._crash, crashes))
+            if len(endings) + len(agains) + len(crashes) < len(ends):
+                self._settle([e for e in ends if isinstance(e, Settled)])
+
+    def _settle(self, settled: Sequence[Settled]) -> None:
+        """Tell of what was written with the task's own transaction; where that is in doubt, ask.
+
+        The store waits for what is left of the transaction. If it was not committed the attempt
+        was in vain, as if its process had died.
+        """
+        self._written([e.invocation_id for e in settled if not e.doubtful])
+        self._ended([e.ending for e in settled if e.ending is not None])
+        doubts = [Hold(e.invocation_id, e.lease) for e in settled if e.doubtful]
+        if doubts:
+            answers = self._persist(self._crash, doubts)
+            self._report(answers)
+            for invocation_id in (i for i, answer in answers.items() if answer is Answer.DONE):
+                logger.warning(
+                    "transaction.undone: %s, it is executed again",
+                    invocation_id,
+                    extra={"invocation_id": invocation_id},
+                )
 
     def _crash(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         return self._orchestrator.crash(runner_id, holds, self._conf.max_recoveries)

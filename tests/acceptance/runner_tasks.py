@@ -173,6 +173,32 @@ def within_itself(depth: int) -> int:
     return depth if depth == 0 else within_itself(depth - 1).result
 
 
+@app.task(max_retries=1)
+def book(word: str) -> str:
+    """Write with its end; the first attempt is in vain."""
+    with book.invocation.transaction() as connection:
+        connection.execute("insert into booking values (%s)", (word,))
+    if not book.invocation.num_retries:
+        raise RetryError
+    return word
+
+
+@app.task(max_retries=1)
+async def book_later(word: str) -> str:
+    """The same as a coroutine."""
+    async with book_later.invocation.transaction() as connection:
+        await connection.execute("insert into booking values (%s)", (word,))
+    if not book_later.invocation.num_retries:
+        raise RetryError
+    return word
+
+
+@app.task
+def book_below(words: list[str]) -> list[str]:
+    """Wait for those that book."""
+    return [*book.parallelize([(word,) for word in words]).results]
+
+
 @app.task
 def hold(gate: str, begun: str) -> str:
     """Leave a mark, then go on until the gate is there."""

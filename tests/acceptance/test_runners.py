@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pynenc_pg import InvocationStatus
 from pynenc_pg.exceptions import (
     InvocationCancelledError,
     InvocationCycleError,
+    StoreError,
     TaskTimeoutError,
 )
 from tests.acceptance import runner_tasks as tasks
@@ -195,6 +197,24 @@ def test_snoozing(place: Place, tmp_path: Path) -> None:
     invocation = tasks.snoozes(str(tmp_path))
     assert invocation.result_or_raise(PATIENCE) == 2
     assert (invocation.num_retries, len(invocation.attempts)) == (0, 3)
+
+
+def test_transactions_of_tasks(place: Place) -> None:
+    """What a task writes is there once, with its end; in memory it says that it cannot be."""
+    if place.memory:
+        with pytest.raises(StoreError, match="no transactions"):
+            tasks.book("a").result_or_raise(PATIENCE)
+        return
+    dsn = tasks.app.conf.postgres.dsn
+    assert dsn is not None
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table booking (word text)")
+        words = [f"w{n}" for n in range(9)]
+        assert tasks.book_below(words).result_or_raise(PATIENCE) == words
+        later = tasks.book_later.parallelize([("l",)] * 3)
+        assert [*later.results] == ["l"] * 3
+        booked = connection.execute("select word from booking order by 1").fetchall()
+        assert [word for (word,) in booked] == ["l"] * 3 + words
 
 
 def test_running_tasks_are_waited_for_at_a_stop(place: Place, tmp_path: Path) -> None:

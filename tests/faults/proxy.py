@@ -240,8 +240,14 @@ class Proxy:
             end.sendall(said[at : at + self.piece])
 
 
+#: What is no call of a function.
+_STATEMENTS: Final = {"begin", "commit", "rollback", "reset role"}
+
+
 def _called(verb: str) -> re.Pattern[bytes]:
-    """Find the call of a verb, whichever version of its function it is."""
+    """Find the call of a verb, whichever version of its function it is, or a statement."""
+    if verb in _STATEMENTS:
+        return re.compile(rb"^" + verb.encode())
     return re.compile(rf"\b{verb}(_\d+)?\(".encode())
 
 

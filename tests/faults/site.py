@@ -142,6 +142,12 @@ class Site:
             (list(ids),),
         )
 
+    def last_run(self) -> Run:
+        """Return the run that began last."""
+        query = "select pid, fence, began, ended from body_run order by began desc limit 1"
+        [found] = self._side.ask(query, ())
+        return found
+
     def statuses(self, ids: Sequence[str]) -> dict[str, int]:
         """Count these by status."""
         return dict(

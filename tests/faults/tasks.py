@@ -20,6 +20,7 @@ import psycopg
 
 from pynenc_pg import Pynenc
 from pynenc_pg.engine.context import running
+from pynenc_pg.exceptions import StoreUnavailableError
 
 app = Pynenc("faults")
 
@@ -208,6 +209,37 @@ def fail_once(mark: str) -> str:
             return "second"
         Path(mark).touch()
         raise ConnectionError(mark)
+
+
+_AWAY = (psycopg.OperationalError, StoreUnavailableError)
+
+
+@app.task(max_retries=5, retry_for=_AWAY)
+def deposit(word: str) -> str:
+    """Write into the database of the queue, with the end."""
+    with _recorded(), deposit.invocation.transaction() as connection:
+        connection.execute("select note_effect(%s)", (word,))
+    return word
+
+
+@app.task(max_retries=5, retry_for=_AWAY)
+async def deposit_later(word: str) -> str:
+    """The same as a coroutine."""
+    with _recorded():
+        async with deposit_later.invocation.transaction() as connection:
+            await connection.execute("select note_effect(%s)", (word,))
+    return word
+
+
+@app.task
+def deposit_slowly(word: str, gate: str) -> str:
+    """The same, with a lock on a row, until the file is there."""
+    with _recorded(), deposit_slowly.invocation.transaction() as connection:
+        connection.execute("select note_effect(%s)", (word,))
+        connection.execute("update account set amount = amount + 1")
+        while not Path(gate).exists():
+            time.sleep(0.01)
+    return word
 
 
 if "FAULTS_NEWER" in os.environ:

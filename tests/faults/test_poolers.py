@@ -18,6 +18,7 @@ from tests.faults.fleet import Worker
 from tests.faults.site import Site
 from tests.faults.test_frozen_worker import SHORT_LEASE
 from tests.faults.test_killed_worker import BOUND
+from tests.faults.test_own_transactions import prepare, same
 
 pytestmark = needs_pgbouncer
 
@@ -61,6 +62,19 @@ def test_two_workers_share_two_sessions(site: Site, monkeypatch: pytest.MonkeyPa
             assert "42P05" not in worker.said()
             assert "prepared statement" not in worker.said()
         assert site.query(_HELD) == [(0,)]
+
+
+def test_transactions_of_tasks_over_shared_sessions(site: Site) -> None:
+    """Twenty tasks write with their ends over two sessions; nothing is left in those."""
+    prepare(site)
+    with _pooled(site, "transaction", 2) as dsn:
+        quick = {"PYNENC__RUNNER__POLL_WITHOUT_LISTEN": "0.1"}
+        for runner in ("ThreadRunner", "AsyncRunner"):
+            site.fleet.start("--runner", runner, dsn=dsn, **quick)
+        words = [f"w{n:02}" for n in range(20)]
+        for task in ("deposit", "deposit_later"):
+            site.wait_for_success(site.call(task, *({"word": word} for word in words)))
+        assert same(site) == sorted(words * 2)
 
 
 def test_a_shared_session_costs_a_second_not_ten(

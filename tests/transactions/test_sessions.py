@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import time
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from pynenc_pg.postgres import sessions
 from pynenc_pg.testing import in_memory
 from tests.app import tasks
 from tests.app.concurrency_tasks import once, once_each, once_strictly
+from tests.app.conftest import working
 from tests.unit.test_docs import BLOCK, DOCS, PRINTED
 
 PAGE = DOCS / "howto/transactions.md"
+_TASKS = re.compile(r"# (bank|more)\.py\n")
 
 
 def test_the_page(
@@ -36,8 +39,8 @@ def test_the_page(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its examples run, and print what stands beside them."""
-    first, *blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    """The examples of its first half run, and print what stands beside them."""
+    first, *blocks = [b for b in BLOCK.findall(PAGE.read_text("utf-8")) if not _TASKS.match(b)]
     (tmp_path / "shop.py").write_text(first, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     shop = importlib.import_module("shop")
@@ -47,6 +50,26 @@ def test_the_page(
         for block in blocks:
             exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102 - our own page
             assert capsys.readouterr().out.splitlines() == PRINTED.findall(block)
+
+
+def test_the_page_s_second_half(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks write what they say, with their ends."""
+    found = [b for b in BLOCK.findall(PAGE.read_text("utf-8")) if _TASKS.match(b)]
+    assert len(found) == 2
+    for block in found:
+        (tmp_path / block.split()[1]).write_text(block, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    bank, more = map(importlib.import_module, ("bank", "more"))
+    bank.app.conf.postgres.dsn = database_dsn
+    with bank.app, psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute("create table account as select 1 as number, 100 as balance")
+        with working(bank.app.runner):
+            assert bank.pay(1, 7).result_or_raise(20) == 93
+            more.take_one().result_or_raise(20)
+            more.take_one_by_orm().result_or_raise(20)
+        assert connection.execute("select balance from account").fetchall() == [(91,)]
 
 
 def test_the_page_names_the_kinds(app: Pynenc) -> None:

@@ -3,10 +3,12 @@
 Each line that ends in `# error` must be refused, and no other.
 """
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import psycopg
-from sqlalchemy.ext.asyncio import AsyncSession
+import sqlalchemy
+from psycopg.rows import TupleRow
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from pynenc_pg import (
@@ -117,6 +119,24 @@ async def in_transactions(
     add.using(connection)("1")  # error
     await add.using(awaited)("1")  # error
     add.using("dsn")  # error
+
+
+@app.task
+def pay(number: int) -> None:
+    with pay.invocation.transaction() as connection:
+        assert_type(connection, psycopg.Connection[TupleRow])
+        assert_type(connection.execute("select 1").fetchall(), list[tuple[Any, ...]])
+    with pay.invocation.transaction(sqlalchemy=True) as other:
+        assert_type(other, sqlalchemy.Connection)
+    pay.invocation.transaction(alchemy=True)  # error
+
+
+@app.task
+async def pay_later(number: int) -> None:
+    async with pay_later.invocation.transaction() as connection:
+        assert_type(connection, psycopg.AsyncConnection[TupleRow])
+    async with pay_later.invocation.transaction(sqlalchemy=True) as other:
+        assert_type(other, AsyncConnection)
 
 
 covariant: Invocation[int | str] = add(1)

@@ -209,6 +209,7 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "InvocationCycleError": lambda _: look().result,
     "TooManyWaitingError": _let_too_many_wait,
     "InvocationCancelledError": _cancel,
+    "TransactionError": lambda _: add(1).transaction(),
     "InvocationExpiredError": _expire,
     "TaskTimeoutError": _take_too_long,
     "RecoveriesExhaustedError": _exhaust,
