@@ -114,3 +114,21 @@ def test_who_waits_is_told(store: Driver) -> None:
     store.orchestrator.cancel(which)
     assert hint(ear, "result").ids == (which,)
     assert drain(ear) == []
+
+
+def test_the_owner_can_ask_what_was_cancelled(store: Driver) -> None:
+    """Of what it holds, and nothing of others; what has ended is not told of."""
+    mine, paused, untouched = store.register(3)
+    other = store.runner("other")
+    held = {hold.invocation_id: hold for hold in store.begin()}
+    store.pause(held[paused], *store.register())
+    [theirs] = store.register()
+    assert theirs not in held
+    assert store.orchestrator.asked_to_stop(store.worker) == []
+    for which in (mine, paused):
+        assert store.orchestrator.cancel(which) is CancelAnswer.REQUESTED
+    assert set(store.orchestrator.asked_to_stop(store.worker)) == {mine, paused}
+    assert store.orchestrator.asked_to_stop(other) == []
+    store.finish([held[mine]])
+    assert store.orchestrator.asked_to_stop(store.worker) == [paused]
+    assert untouched in held

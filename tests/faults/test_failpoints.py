@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import get_args
+from typing import Final, get_args
 
 import pytest
 
@@ -14,9 +14,18 @@ from tests.faults.proxy import Proxy, When
 from tests.faults.settings import KEEN
 from tests.faults.site import Site
 
+#: One moment of each kind of harm; the others are for ``make test-long``.
+_USUAL: Final = {"before-crash", "after-drop", "before-stall"}
 
-@pytest.mark.parametrize("harm", failpoints.HARMS)
-@pytest.mark.parametrize("when", get_args(When))
+
+@pytest.mark.parametrize(
+    ("when", "harm"),
+    [
+        pytest.param(when, harm, marks=[] if f"{when}-{harm}" in _USUAL else pytest.mark.long)
+        for when in get_args(When)
+        for harm in failpoints.HARMS
+    ],
+)
 def test_harm_at_every_statement(site: Site, when: When, harm: str) -> None:
     """Killed, cut off or held up at any verb: all is done, nothing twice, survivors work on."""
     failpoints.run(site, when, harm)

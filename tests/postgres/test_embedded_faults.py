@@ -114,7 +114,7 @@ def test_pid_file_that_lies(home: Path) -> None:
         assert answers(server.dsn)
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_at_random_moments(home: Path, rounds: int) -> None:
     """However far a boot had come when its process was killed, the next one works, none leaks."""
     seed = random.randrange(1_000_000)

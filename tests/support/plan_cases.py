@@ -235,4 +235,8 @@ CASES: Final[dict[str, Case]] = {
         history="invocation_history_pkey invocation_error_pkey invocation_outcome_pkey",
     ),
     "heartbeat": _case(lambda c, _: heartbeat(c)),
+    "asked_to_stop": _case(
+        lambda c, _: c.execute("select asked_to_stop(%s, %s)", (APP, BUSY)),
+        asked_to_stop="state_asked_idx",
+    ),
 }

@@ -45,7 +45,9 @@ def bench(server_dsn: str) -> Iterator[Bench]:
 
 # What pynenc asks of jsonpickle is not ours to change.
 @pytest.mark.filterwarnings("ignore:keys will default:DeprecationWarning")
-@pytest.mark.parametrize("name", [*CONTENDERS, *PEERS])
+@pytest.mark.parametrize(
+    "name", ["ceiling", pytest.param("worker", marks=pytest.mark.long), *PEERS]
+)
 @pytest.mark.parametrize("measure", MEASURES)
 def test_measure_tells_sane_numbers(bench: Bench, name: str, measure: str) -> None:
     """Each measure gives known rows with finite, positive numbers, and leaves nothing behind."""

@@ -377,7 +377,7 @@ for name in ("JsonPickleSerializer", "PickleSerializer"):
 def test_keys_are_the_same_in_every_process() -> None:
     """Also where strings have other hashes, so that sets have another order."""
     said = set()
-    for seed in ("1", "2", "3"):
+    for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
         process = [sys.executable, "-c", _IN_A_PROCESS]
         output = subprocess.run(

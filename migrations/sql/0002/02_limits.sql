@@ -21,3 +21,5 @@ update {schema}.lane l
 set open = l.impatient or l.slots > (select count(*) from {schema}.slot x where x.lane = l.lane_id);
 drop index {schema}.lane_queue_idx;
 create index lane_queue_idx on {schema}.lane (queue, app_id, served, key) where open;
+-- asked_to_stop: what a runner holds and somebody has cancelled
+create index state_asked_idx on {schema}.invocation_state (runner_id) where cancel_requested_at is not null;

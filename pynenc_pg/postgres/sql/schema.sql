@@ -271,6 +271,7 @@ create table pynenc.wait_edge (
 
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE (cancel_requested_at IS NOT NULL);
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
 CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX state_expires_idx ON pynenc.invocation_state USING btree (app_id, expires_at) WHERE (expires_at IS NOT NULL);

@@ -1,3 +1,4 @@
+drop index {schema}.state_asked_idx;
 drop index {schema}.lane_next_idx;
 drop index {schema}.lane_queue_idx;
 create index lane_queue_idx on {schema}.lane (queue, app_id, served, key);
