@@ -232,6 +232,12 @@ class Pauses:
                 await self._resume_async(None)
         self._closed = True
 
+    def drop_transaction(self) -> None:
+        """The attempt is over without its task: what that holds in a transaction is let go."""
+        own, self.transaction = self.transaction, None
+        if own is not None:
+            own.session.roll_back()
+
     def call_off(self) -> None:
         """The invocation has to stop, or is somebody else's now: let its threads go."""
         if self._begun:

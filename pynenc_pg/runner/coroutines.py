@@ -296,6 +296,7 @@ class Coroutines(Executor):
             self.freed()
 
     def _end_of_stuck(self, guest: _Guest) -> None:
+        guest.pauses.drop_transaction()
         end = give_up(guest.claimed, stop=guest.stop, **self.common)
         if not self.closed:
             self.done(end)

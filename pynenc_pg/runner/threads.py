@@ -321,6 +321,7 @@ class Threads(Executor):
                 self.limits.settle(guest)
 
     def _end_of_stuck(self, guest: Guest) -> None:
+        guest.pauses.drop_transaction()
         end = give_up(guest.claimed, stop=guest.stop, **self.common)
         if not self.closed:
             self.done(end)

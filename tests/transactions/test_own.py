@@ -19,7 +19,14 @@ from pynenc_pg import InvocationStatus, Pynenc
 from pynenc_pg.domain.records import Hold
 from pynenc_pg.engine import verdicts
 from pynenc_pg.engine.context import running
-from pynenc_pg.exceptions import DataRejectedError, SerializationError, StoreError, TransactionError
+from pynenc_pg.exceptions import (
+    DataRejectedError,
+    InvocationCancelledError,
+    SerializationError,
+    StoreError,
+    TaskTimeoutError,
+    TransactionError,
+)
 from pynenc_pg.postgres import own_transaction, task_sessions
 from pynenc_pg.task import Task
 from pynenc_pg.testing import in_memory
@@ -553,3 +560,57 @@ def test_where_there_is_none(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(app.conf, "dev_mode_force_sync_tasks", True)
     with pytest.raises(TransactionError, match="synchronous mode"):
         tasks.write("a").result  # noqa: B018 - it raises
+
+
+@pytest.mark.parametrize("where", ["block", "after"])
+def test_a_task_that_takes_too_long_rolls_back(both: Pynenc, where: str) -> None:
+    """Interrupted in its block or after it, nothing of it is written, and no lock stays."""
+
+    def spin(*_: object) -> None:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            pass
+
+    tasks.hooks[where] = spin
+    with pytest.raises(TaskTimeoutError):
+        tasks.free.options(timeout=0.3)("a").result_or_raise(PATIENCE)
+    tasks.hooks.clear()
+    assert effects(both) == []
+    assert tasks.free("b").result_or_raise(PATIENCE) == "B"
+    assert effects(both) == ["b"]
+
+
+def test_a_task_that_does_not_listen_lets_its_locks_go(both: Pynenc) -> None:
+    """What it has written is rolled back as its attempt is given up, while it stands there."""
+    over = threading.Event()
+    tasks.hooks["block"] = lambda _: over.wait(PATIENCE)
+    invocation = tasks.free.options(timeout=0.2)("a")
+    with pytest.raises(TaskTimeoutError):
+        invocation.result_or_raise(PATIENCE)
+    open_ = "select count(*)::int from pg_stat_activity where state like 'idle in transaction%'"
+    deadline = time.monotonic() + PATIENCE
+    while ask(both, open_) != [0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    over.set()
+    assert effects(both) == []
+    assert invocation.status is InvocationStatus.FAILED
+
+
+def test_a_cancelled_coroutine_rolls_back(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it stands in its block, too."""
+    begun = threading.Event()
+
+    async def sleep(*_: object) -> None:
+        begun.set()
+        await asyncio.sleep(PATIENCE)
+
+    monkeypatch.setattr(app.conf, "runner_cls", "AsyncRunner")
+    tasks.hooks["block"] = sleep
+    with working(app.runner):
+        invocation = tasks.free_async("a")
+        assert begun.wait(PATIENCE)
+        invocation.cancel()
+        with pytest.raises(InvocationCancelledError):
+            invocation.result_or_raise(PATIENCE)
+    assert effects(app) == []
