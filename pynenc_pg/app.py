@@ -28,7 +28,7 @@ from pynenc_pg.engine.registry import Registry
 from pynenc_pg.engine.sync import SyncEngine
 from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
-from pynenc_pg.ports import Broker, Orchestrator, StateBackend
+from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
@@ -98,6 +98,7 @@ class Pynenc:
         retry_max_delay: float = ...,
         retry_jitter: bool = ...,
         serializer_cls: str | type[BaseSerializer] = ...,
+        disable_cache_args: str | Sequence[str] = ...,
         parallel_batch_size: int = ...,
         queue: str = ...,
         priority: float = ...,
@@ -282,6 +283,7 @@ class Pynenc:
                     runner_name=lambda: wiring.runner_name(self.conf),
                     ageing=lambda: self.conf.ageing,
                     address=self._address,
+                    large=lambda: self.conf.client_data_store,
                 )
                 self._engine = (wanted, made)
             return self._engine[1]
@@ -349,6 +351,11 @@ class Pynenc:
     def broker(self) -> Broker:
         """Wakes."""
         return self.engine.store.broker
+
+    @property
+    def client_data_store(self) -> ClientDataStore:
+        """Holds large values."""
+        return self.engine.store.client_data_store
 
     @property
     def serializer(self) -> BaseSerializer:

@@ -10,6 +10,7 @@ from pynenc_pg.domain.ids import InvocationId, RunnerId, new_runner_id
 from pynenc_pg.domain.records import Again, Hold, RunnerSpec
 from pynenc_pg.engine.execute import Describe, execute
 from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
@@ -57,6 +58,7 @@ class InlineRunner:
         registry: Registry,
         serializer: BaseSerializer,
         describe: Describe,
+        payloads: Payloads,
         forced_sync: bool,
         meanwhile: Callable[[], object],
     ) -> None:
@@ -69,6 +71,7 @@ class InlineRunner:
         self._registry = registry
         self._serializer = serializer
         self._describe = describe
+        self._payloads = payloads
         self._forced_sync = forced_sync
         self._place = InlinePlace(meanwhile)
         self._lock = threading.Lock()
@@ -99,6 +102,7 @@ class InlineRunner:
                 registry=self._registry,
                 serializer=self._serializer,
                 describe=self._describe,
+                payloads=self._payloads,
                 pauses=Pauses(
                     orchestrator=orchestrator,
                     runner_id=runner_id,

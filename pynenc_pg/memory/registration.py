@@ -9,6 +9,7 @@ from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsErro
 from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
+from pynenc_pg.memory.payloads import check_payloads, refer
 from pynenc_pg.memory.rows import Call, Queue, Row
 
 
@@ -18,6 +19,7 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     Raises:
         DataRejectedError: something of the batch cannot be kept.
         StoreError: an id that was made more than a day from now.
+        PayloadError: something that it refers to is not there.
         InvocationConcurrencyWithDifferentArgumentsError: a call would become one that has other
             arguments, and the batch refuses that.
     """
@@ -25,8 +27,13 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     check_batch(batch, now)
     if batch.refuse_different:
         _check_same_arguments(batch, database)
+    if batch.refs:
+        check_payloads(database, batch)
     database.queues.setdefault(batch.queue, Queue())
-    return [_accept(database, batch, new, now) for new in batch.invocations]
+    registered = [_accept(database, batch, new, now) for new in batch.invocations]
+    if batch.refs:
+        refer(database, batch, registered)
+    return registered
 
 
 def due(batch: Batch, now: datetime) -> datetime | None:

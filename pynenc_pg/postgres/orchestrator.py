@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
@@ -23,26 +24,26 @@ from pynenc_pg.domain.records import (
     RunnerSpec,
     Waiting,
 )
-from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
-from pynenc_pg.postgres import borrowed
+from pynenc_pg.exceptions import StoreUnavailableError
+from pynenc_pg.postgres import borrowed, holding
+from pynenc_pg.postgres.bisection import bisected
+from pynenc_pg.postgres.client_data_store import TRIES, PgClientDataStore
 from pynenc_pg.postgres.floor import RankFloor
 from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
 from pynenc_pg.postgres.templates import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pynenc_pg.postgres.database import PgDatabase
-
-T = TypeVar("T", Ending, Again)
 
 # Lists go in binary: as text psycopg escapes them in Python, at 20 us a value and more, and the
 # backslashes of a long string took a second per 100 kB.
 # By CAST, which SQLAlchemy does not take for a parameter as it may with "::".
-_REGISTER = """select cast({schema}.register_2(
+_REGISTER_2 = """{schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
     cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
-    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s) as text[])"""
+    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s)"""
+_REGISTER = f"select cast({_REGISTER_2} as text[])"
+_REGISTER_HOLDING, _REGISTER_HELD = holding.around(_REGISTER_2)
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _FINISH = """select * from {schema}.finish(
@@ -72,20 +73,51 @@ _PURGE = "select {schema}.purge(%s)"
 class PgOrchestrator:
     """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
 
-    def __init__(self, database: PgDatabase) -> None:
-        """Use the pool of ``database``, and its home connection for the life of a runner."""
+    def __init__(self, database: PgDatabase, holds: PgClientDataStore | None = None) -> None:
+        """Use the pool of ``database``, and its home connection for the life of a runner.
+
+        ``holds`` has what was sent lately of large values.
+        """
         self._database = database
+        self._holds = holds or PgClientDataStore(database)
         self._app = database.app_id
         self._floor = RankFloor()
         self._locked_session = 0
 
     def register(self, batch: Batch) -> list[Registered]:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
+        if batch.refs:
+            return self._register_holding(batch)
         rows = self._database.call(_REGISTER, self._registration(batch, own=True))
         return _registered(batch, rows)
 
+    def _register_holding(self, batch: Batch) -> list[Registered]:
+        """Register calls with large arguments, which are sent along unless they were lately."""
+        for _ in range(TRIES):
+            attached = self._holds.attached(batch.payloads)
+            parameters = holding.parameters(
+                self._registration(batch, own=True), batch, *self._holds.packed(attached)
+            )
+            [[become, missing]] = self._database.call(_REGISTER_HOLDING, parameters)
+            self._holds.note(attached, missing)
+            if missing is None:
+                return _registered(batch, [[become]])
+        raise holding.vanished(missing)
+
     def register_within(self, session: object, batch: Batch) -> list[Registered]:
-        """Like ``register``, in the caller's own transaction."""
+        """Like ``register``, in the caller's own transaction.
+
+        Large arguments are stored before, in a transaction of our own: in the caller's, others
+        who call with the same one would wait for its end.
+        """
+        if batch.refs:
+            for _ in range(TRIES):
+                self._holds.hold(batch.payloads)
+                [[become, missing]] = borrowed.run(session, *self._held(batch))
+                self._holds.note((), missing)
+                if missing is None:
+                    return _registered(batch, [[become]])
+            raise holding.vanished(missing)
         statement = render(_REGISTER, self._database.schema)
         return _registered(
             batch, borrowed.run(session, statement, self._registration(batch, own=False))
@@ -93,11 +125,23 @@ class PgOrchestrator:
 
     async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
         """Like ``register_within``, for a session that is awaited."""
+        if batch.refs:
+            for _ in range(TRIES):
+                await asyncio.to_thread(self._holds.hold, batch.payloads)
+                [[become, missing]] = await borrowed.run_async(session, *self._held(batch))
+                self._holds.note((), missing)
+                if missing is None:
+                    return _registered(batch, [[become]])
+            raise holding.vanished(missing)
         statement = render(_REGISTER, self._database.schema)
         return _registered(
             batch,
             await borrowed.run_async(session, statement, self._registration(batch, own=False)),
         )
+
+    def _held(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
+        statement = render(_REGISTER_HELD, self._database.schema)
+        return statement, holding.parameters(self._registration(batch, own=False), batch)
 
     def _registration(self, batch: Batch, *, own: bool) -> tuple[object, ...]:
         """Return the parameters; ``own``: the transaction is ours, and over at once."""
@@ -151,33 +195,33 @@ class PgOrchestrator:
         """RUNNING or RESUMED -> SUCCESS or FAILED."""
 
         def write(part: Sequence[Ending]) -> list[tuple[Any, ...]]:
-            return self._call(
+            return self._ended(
                 _FINISH,
                 runner_id,
-                [e.invocation_id for e in part],
+                part,
                 [e.lease for e in part],
                 [str(e.status) for e in part],
                 [e.value for e in part],
                 [e.reason for e in part],
             )
 
-        return _bisected(write, endings)
+        return bisected(write, endings)
 
     def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Mapping[InvocationId, Answer]:
         """RUNNING or RESUMED -> RETRY, ready when its delay is over."""
 
         def write(part: Sequence[Again]) -> list[tuple[Any, ...]]:
-            return self._call(
+            return self._ended(
                 _RETRY,
                 runner_id,
-                [a.invocation_id for a in part],
+                part,
                 [a.lease for a in part],
                 [str(a.reason) for a in part],
                 [a.delay for a in part],
                 [a.error for a in part],
             )
 
-        return _bisected(write, agains)
+        return bisected(write, agains)
 
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
@@ -316,6 +360,19 @@ class PgOrchestrator:
         """Remove all the app's invocations, live and finished, with their history."""
         return int(self._call(_PURGE)[0][0])
 
+    def _ended(
+        self, statement: str, runner_id: RunnerId, part: Sequence[Ending | Again], *more: object
+    ) -> list[tuple[Any, ...]]:
+        """Write the ends of attempts; what they refer to has to be there."""
+        ids = [end.invocation_id for end in part]
+        large = [(end.invocation_id, each) for end in part for each in end.payloads]
+        if not large:
+            return self._call(statement, runner_id, ids, *more)
+        self._holds.hold([each for _, each in large])
+        refs = [(which, each.sha256) for which, each in large]
+        referring = holding.referring(statement)
+        return self._call(referring, runner_id, self._app, ids, *holding.columns(refs), *more)
+
     def _call(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._database.call(statement, (self._app, *parameters))
 
@@ -335,17 +392,3 @@ def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]
         Registered(InvocationId(now), reused=now != call.invocation_id)
         for call, now in zip(batch.invocations, rows[0][0], strict=True)
     ]
-
-
-def _bisected(
-    write: Callable[[Sequence[T]], list[tuple[Any, ...]]], items: Sequence[T]
-) -> dict[InvocationId, Answer]:
-    """Write a batch; if the database refuses a value, find the one to blame and spare the rest."""
-    try:
-        answers = {i.invocation_id: Answer.DONE for i in items}
-        return answers | {InvocationId(i): Answer(a) for i, a in write(items)}
-    except DataRejectedError:
-        if len(items) == 1:
-            return {items[0].invocation_id: Answer.REFUSED}
-        middle = len(items) // 2
-        return _bisected(write, items[:middle]) | _bisected(write, items[middle:])

@@ -221,6 +221,7 @@ class Coroutines(Executor):
             "describe": engine.printing.describe,
             "pauses": guest.pauses,
             "runner": self.runner,
+            "payloads": engine.payloads,
         }
         end: Ending | Again
         try:

@@ -165,6 +165,7 @@ class TaskProcess:
                 describe=engine.printing.describe,
                 pauses=pauses,
                 runner=replace(begin.runner, pid=os.getpid()),
+                payloads=engine.payloads,
             )
         except BaseException as error:  # noqa: BLE001 - the parent must be told something
             return uncarriable(claimed, error, engine.serializer)

@@ -300,6 +300,7 @@ class Threads(Executor):
                 describe=self.engine.printing.describe,
                 pauses=guest.pauses,
                 runner=self.runner,
+                payloads=self.engine.payloads,
             )
         except BaseException as error:  # noqa: BLE001 - a thread lives on
             end = uncarriable(one, error, self.engine.serializer)

@@ -7,8 +7,11 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2"],
-        "worker": ["claim", "pause", "resume", "register_2", "release_strays", "crash"]
+        "producer": ["register_2", "hold", "refer", "fetch"],
+        "worker": ["claim", "pause", "resume", "register_2", "release_strays", "crash", "hold", "refer",
+                   "fetch", "collect"],
+        "observer": ["fetch"],
+        "operator": ["fetch", "collect"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop
