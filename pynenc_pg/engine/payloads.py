@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pynenc_pg.engine.payload_cache import Entry, PayloadCache, entry
 from pynenc_pg.engine.payload_folder import OwnedFolder
 from pynenc_pg.exceptions import PayloadError, StoreUnavailableError
-from pynenc_pg.serializer.large import Limits, Outgoing, SharedArguments, shorten
+from pynenc_pg.serializer.large import Constants, Limits, Outgoing, SharedArguments, shorten
 from pynenc_pg.serializer.wire import decode, encode, reference
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Payloads:
         self._conf = conf
         self._cache = PayloadCache()
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
+        # One text is several values where tasks have serializers of their own.
+        self._known: dict[BaseSerializer, Constants] = {}
         self._told: set[tuple[str, str]] = set()
 
     def shared_folder(self) -> OwnedFolder | None:
@@ -61,7 +63,7 @@ class Payloads:
 
     def outgoing(self, task: TaskDefinition, serializer: BaseSerializer) -> Outgoing:
         """Return what encodes a batch of calls."""
-        return Outgoing(serializer, self._limits(task))
+        return Outgoing(serializer, self._limits(task), self._constants(serializer))
 
     def share(
         self, task: TaskDefinition, arguments: Mapping[str, Any], serializer: BaseSerializer
@@ -109,6 +111,9 @@ class Payloads:
             return payloads
         return tuple(replace(each, content=None) for each in payloads)
 
+    def _constants(self, serializer: BaseSerializer) -> Constants:
+        return self._known.get(serializer) or self._known.setdefault(serializer, Constants())
+
     def _limits(self, task: TaskDefinition) -> Limits | None:
         conf = self._conf()
         if conf.disable_client_data_store:
@@ -118,6 +123,7 @@ class Payloads:
             conf.max_size_to_cache,
             task.conf.disable_cache_args,
             partial(self._tell, task.task_id),
+            conf.local_cache_bytes if conf.local_cache_size else 0,
         )
 
     def _tell(self, task_id: str, name: str, size: int) -> None:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pynenc_pg.domain.records import Payload
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.plain import dumps
 from pynenc_pg.serializer.wire import encode_arguments, reference, referred, to_wire
 
+_CONSTANT: Final = frozenset({str, bytes})
+#: So many of them are known again.
+_CONSTANTS: Final = 16
 #: A character of JSON takes up to so many bytes.
 _WIDEST = 4
 
@@ -30,6 +35,7 @@ class Limits:
     exempt: Collection[str] = ()  # names of arguments; ``*``: all
     #: Is told the name and the size of each large one; the name of a result is empty.
     told: Callable[[str, int], object] = lambda _name, _size: None
+    remembered: int = 0  # bytes of what may be remembered, to know it again
 
     def may_hold(self, text: str) -> bool:
         """Whether there may be a large one in a text."""
@@ -39,22 +45,57 @@ class Limits:
         """Whether an argument stays where it is."""
         return name in self.exempt or "*" in self.exempt
 
+    def takes(self, size: int) -> bool:
+        """Whether a value of that size is stored by itself."""
+        return size >= self.least and not 0 < self.most < size
+
     def payload(self, text: str, name: str = "") -> Payload | None:
         """Return a large value as it is stored; None if it is to stay where it is."""
         if not self.may_hold(text):
             return None
         content = text.encode()
         size = len(content)
-        if size < self.least:
-            return None
-        self.told(name, size)
-        if self.most and size > self.most:
+        if size >= self.least:
+            self.told(name, size)
+        if not self.takes(size):
             return None
         return Payload(hashlib.sha256(content).hexdigest(), content)
 
 
-#: A value as it stands in a row, and the name of the payload if it is one.
-_Piece = tuple[str, str | None]
+class Constants:
+    """Large values that cannot change, and were called with lately: not encoded again. Any thread.
+
+    Lists, arrays and other objects are, each time: nobody tells whether they have changed.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._payloads: OrderedDict[int, tuple[object, Payload]] = OrderedDict()  # by id
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def known(self, limits: Limits) -> dict[int, Payload]:
+        """Return those still large by the ids of the objects, which live as long as these here."""
+        if not self._payloads:
+            return {}
+        with self._lock:
+            found = {which: payload for which, (_, payload) in self._payloads.items()}
+        return {k: one for k, one in found.items() if limits.takes(len(one.content or b""))}
+
+    def note(self, value: object, payload: Payload, most: int) -> None:
+        """Remember one; those beyond ``most`` bytes, twice what they are themselves, are let go."""
+        if type(value) not in _CONSTANT or id(value) in self._payloads:
+            return
+        with self._lock:
+            self._payloads[id(value)] = value, payload
+            self._size += _size(payload)
+            while self._size > most or len(self._payloads) > _CONSTANTS:
+                _, (_, gone) = self._payloads.popitem(last=False)
+                self._size -= _size(gone)
+
+
+#: A value as it stands in a row, and what it stands for if that is stored by itself.
+_Piece = tuple[str, Payload | None]
 
 
 @dataclass(slots=True)
@@ -63,9 +104,15 @@ class Outgoing:
 
     serializer: BaseSerializer
     limits: Limits | None  # None: everything stays in its row
+    constants: Constants | None = None
     payloads: dict[str, Payload] = field(default_factory=dict)
     #: By the ids of objects, which live as long as the calls do.
-    _known: dict[int, _Piece] = field(default_factory=dict)
+    _known: dict[int, Payload] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take what is known from former calls."""
+        if self.constants is not None and self.limits is not None:
+            self._known = self.constants.known(self.limits)
 
     def arguments(self, call: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
         """Encode the arguments of one call; return the names of its payloads, too.
@@ -90,48 +137,42 @@ class Outgoing:
 
             raise argument_refusal(call, serializer, error) from error
 
-    def share(self, arguments: Mapping[str, Any]) -> dict[str, _Piece]:
+    def share(self, arguments: Mapping[str, Any]) -> dict[str, tuple[str, Sequence[str]]]:
         """Encode arguments that many calls have; what is large of them is kept here.
 
         Raises:
             SerializationError: as ``arguments``.
         """
-        pieces = {}
-        for name, value in arguments.items():
-            text, names = self.arguments({name: value})
-            pieces[name] = (text[1:-1], names[0] if names else None)
-        return pieces
+        pairs = {name: self.arguments({name: value}) for name, value in arguments.items()}
+        return {name: (text[1:-1], names) for name, (text, names) in pairs.items()}
 
     def _apart(self, call: Mapping[str, Any], wires: dict[str, Any]) -> tuple[str, Sequence[str]]:
         """Encode one argument after the other; let go of what is encoded."""
         pairs: list[str] = []
         names: list[str] = []
         for name, value in call.items():
-            known = self._known.get(id(value))
-            if known is None or (known[1] and self._exempt(name)):
-                wire = wires.pop(name) if name in wires else to_wire(value, self.serializer)
-                text = dumps(wire)
-                del wire
-                known = self._kept(name, value, text)
-            pairs.append(f"{dumps(name)}:{known[0]}")
-            if known[1] is not None:
-                names.append(known[1])
+            text, payload = self._piece(name, value, wires)
+            pairs.append(f"{dumps(name)}:{text}")
+            if payload is not None:
+                self.payloads.setdefault(payload.sha256, payload)
+                names.append(payload.sha256)
         return f"{{{','.join(pairs)}}}", names
 
-    def _exempt(self, name: str) -> bool:
-        return self.limits is not None and self.limits.exempts(name)
-
-    def _kept(self, name: str, value: Any, text: str) -> _Piece:
+    def _piece(self, name: str, value: Any, wires: dict[str, Any]) -> _Piece:
         limits = self.limits
-        if limits is None or limits.exempts(name):
-            return text, None
-        payload = limits.payload(text, name)
+        exempt = limits is None or limits.exempts(name)
+        payload = None if exempt else self._known.get(id(value))
         if payload is None:
-            return text, None
-        self.payloads.setdefault(payload.sha256, payload)
-        piece = reference(payload.sha256), payload.sha256
-        self._known[id(value)] = piece
-        return piece
+            wire = wires.pop(name) if name in wires else to_wire(value, self.serializer)
+            text = dumps(wire)
+            del wire
+            payload = None if exempt or limits is None else limits.payload(text, name)
+            if payload is None:
+                return text, None
+            self._known[id(value)] = payload
+            if limits is not None and self.constants is not None:
+                self.constants.note(value, payload, limits.remembered)
+        return reference(payload.sha256), payload
 
 
 class SharedArguments:
@@ -149,7 +190,7 @@ class SharedArguments:
             SerializationError: as ``encode_arguments``.
         """
         own = Outgoing(serializer, limits)
-        self._pieces = own.share(arguments)
+        self._pairs = own.share(arguments)
         self.payloads = own.payloads
 
     def encode(self, arguments: Mapping[str, Any], outgoing: Outgoing) -> tuple[str, Sequence[str]]:
@@ -157,15 +198,12 @@ class SharedArguments:
         pairs: list[str] = []
         names: list[str] = []
         for name, value in arguments.items():
-            piece = self._pieces.get(name)
-            if piece is None:
+            pair = self._pairs.get(name)
+            if pair is None:
                 text, others = outgoing.arguments({name: value})
-                pairs.append(text[1:-1])
-                names += others
-                continue
-            pairs.append(piece[0])
-            if piece[1] is not None:
-                names.append(piece[1])
+                pair = text[1:-1], others
+            pairs.append(pair[0])
+            names += pair[1]
         return f"{{{','.join(pairs)}}}", names
 
 
@@ -190,3 +228,8 @@ def _is_long(wire: Any, least: int) -> bool:
         [wire] = wire.values()  # as a serializer writes what is not JSON
         kind = type(wire)
     return (kind is str or kind is list or kind is dict) and len(wire) >= least
+
+
+def _size(payload: Payload) -> int:
+    """Return what remembering it takes: the value, and its text."""
+    return 2 * len(payload.content or b"")

@@ -33,8 +33,8 @@ from tests.support.sql import (
     watch,
 )
 
-_READ = {"outcomes", "get_invocation", "history", "is_served"}
-_PRODUCE = _READ | {"register", "register_2", "watch", "cancel"}
+_READ = {"outcomes", "get_invocation", "history", "is_served", "fetch"}
+_PRODUCE = _READ | {"register", "register_2", "watch", "cancel", "hold", "refer"}
 _RUN = {
     "count_ready",
     "register_runner",
@@ -53,6 +53,7 @@ _RUN = {
     "promote",
     "expire",
     "maintain",
+    "collect",
 }
 #: Exactly the functions each role may call.
 VERBS = {

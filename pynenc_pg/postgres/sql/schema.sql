@@ -617,6 +617,7 @@ CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
  RETURNS text[]
  LANGUAGE plpgsql
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
 AS $function$
 declare
     v_parent text;

@@ -1,7 +1,8 @@
 -- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
 -- CREATE, CHECK, ATTACH: writers of the parent are not blocked. Raises nothing of its own.
 create or replace function {schema}.ensure_partitions() returns text[]
-language plpgsql set search_path = {schema}, pg_catalog, pg_temp as $$
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' as $$
 declare
     v_parent text;
     v_name   text;
