@@ -46,6 +46,7 @@ class Payloads:
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
         # One text is several values where tasks have serializers of their own.
         self._known: dict[BaseSerializer, Constants] = {}
+        self._settled_limits: dict[str, tuple[object, Limits]] = {}
         self._told: set[tuple[str, str]] = set()
 
     def shared_folder(self) -> OwnedFolder | None:
@@ -118,13 +119,21 @@ class Payloads:
         conf = self._conf()
         if conf.disable_client_data_store:
             return None
-        return Limits(
-            conf.min_size_to_cache,
-            conf.max_size_to_cache,
-            task.conf.disable_cache_args,
-            partial(self._tell, task.task_id),
-            conf.local_cache_bytes if conf.local_cache_size else 0,
+        remembered = conf.local_cache_bytes if conf.local_cache_size else 0
+        exempt = task.conf.disable_cache_args
+        settings = conf.min_size_to_cache, conf.max_size_to_cache, remembered, exempt
+        known = self._settled_limits.get(task.task_id)
+        if known is not None and known[0] == settings:  # every call comes through here
+            return known[1]
+        limits = Limits(
+            least=conf.min_size_to_cache,
+            most=conf.max_size_to_cache,
+            exempt=exempt,
+            told=partial(self._tell, task.task_id),
+            remembered=remembered,
         )
+        self._settled_limits[task.task_id] = settings, limits
+        return limits
 
     def _tell(self, task_id: str, name: str, size: int) -> None:
         threshold = self._conf().warn_threshold

@@ -107,7 +107,7 @@ class _StrictPickler(Pickler):  # type: ignore[misc]  # jsonpickle has no types
         return super()._get_flattener(obj)
 
     def _flatten_obj_instance(self, obj: Any) -> Any:
-        kind = type(obj)
+        kind: Any = type(obj)
         if not (self._exact or _is_frame(kind)) or _has_own_handler(kind):
             return super()._flatten_obj_instance(obj)
         if kind is dict:

@@ -19,6 +19,7 @@ from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.plain import dumps
 from pynenc_pg.serializer.wire import encode_arguments, reference, referred, to_wire
 
+_SIZED: Final = frozenset({str, list, dict})
 _CONSTANT: Final = frozenset({str, bytes})
 #: So many of them are known again.
 _CONSTANTS: Final = 16
@@ -127,9 +128,12 @@ class Outgoing:
             if known and any(id(value) in known for value in call.values()):
                 return self._apart(call, {})
             wires = {name: to_wire(value, serializer) for name, value in call.items()}
-            if not any(_is_long(wire, limits.least) for wire in wires.values()):
+            for wire in wires.values():
+                if type(wire) in _SIZED and _is_long(wire, limits.least):
+                    break
+            else:
                 text = dumps(wires)
-                if not limits.may_hold(text):
+                if len(text) < limits.least and not limits.may_hold(text):
                     return text, ()
             return self._apart(call, wires)
         except Exception as error:
@@ -223,11 +227,9 @@ def shorten(text: str, limits: Limits) -> tuple[str, Sequence[Payload]]:
 
 def _is_long(wire: Any, least: int) -> bool:
     """Whether it is known without writing it that its text is not short."""
-    kind = type(wire)
-    if kind is dict and len(wire) == 1:
+    if len(wire) == 1 and type(wire) is dict:
         [wire] = wire.values()  # as a serializer writes what is not JSON
-        kind = type(wire)
-    return (kind is str or kind is list or kind is dict) and len(wire) >= least
+    return type(wire) in _SIZED and len(wire) >= least
 
 
 def _size(payload: Payload) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +30,7 @@ def tasks_module() -> ModuleType:
 
 
 @pytest.fixture
-def stored(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def stored(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the payloads that were fetched from the store, as often as they were."""
     fetched: list[str] = []
     holds = app.client_data_store
@@ -42,7 +41,7 @@ def stored(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return fetch(hashes)
 
     monkeypatch.setattr(holds, "fetch", note)
-    yield fetched
+    return fetched
 
 
 def written(app: Pynenc, invocation_id: str) -> dict[str, Any]:

@@ -64,6 +64,7 @@ VERBS = {
     | {
         "count_ready",
         "cancel",
+        "collect",
         "recover",
         "promote",
         "expire",
