@@ -59,6 +59,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/concurrency.md",
         "docs/howto/queues.md",
         "docs/howto/schedule.md",
+        "docs/howto/large-arguments.md",
     ],
 )
 def test_examples_of_a_page_run(
