@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
+import psycopg
 import pytest
 
 from pynenc_pg import Pynenc
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.exceptions import InvalidTaskOptionsError, PayloadError
+from pynenc_pg.domain.records import Payload
+from pynenc_pg.exceptions import InvalidTaskOptionsError, PayloadError, StoreUnavailableError
 from pynenc_pg.serializer.base import BaseSerializer
 from tests.app import large_tasks as tasks
 from tests.app.conftest import Runner
@@ -218,6 +224,62 @@ def test_a_value_that_is_gone_fails_the_invocation(
         with pytest.raises(PayloadError, match=f"{name} is not what was stored under that name"):
             tasks.measure("q" * SOME).result_or_raise(PATIENCE)
         assert tasks.measure("short").result_or_raise(PATIENCE) == 5
+
+
+def test_a_store_that_is_away_costs_no_attempt(
+    app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fetch that fails puts the call back; a result that cannot be stored goes with its end."""
+    holds, size = app.client_data_store, 400_000
+    one, later = tasks.measure("m" * size), tasks.measure_later("n" * size)
+    fetch, hold = holds.fetch, holds.hold
+    fetches: list[Sequence[str]] = []
+
+    def fetch_at_last(hashes: Sequence[str]) -> dict[str, bytes]:
+        fetches.append(hashes)
+        if len(fetches) <= 2:
+            message = "away"
+            raise StoreUnavailableError(message)
+        return fetch(hashes)
+
+    def hold_but_from_tasks(payloads: Sequence[Payload]) -> None:
+        if threading.current_thread().name.startswith("pynenc-writer"):
+            hold(payloads)
+            return
+        message = "away"
+        raise StoreUnavailableError(message)
+
+    monkeypatch.setattr(holds, "fetch", fetch_at_last)
+    monkeypatch.setattr(holds, "hold", hold_but_from_tasks)
+    with runner():
+        assert one.result_or_raise(PATIENCE) == size
+        assert later.result_or_raise(PATIENCE) == "n" * 2 * size
+    assert (one.num_retries, later.num_retries) == (0, 0)
+    said = {record.getMessage().partition(":")[0] for record in caplog.records}
+    assert {"payload.unreachable", "payload.later"} <= said
+
+
+def test_a_runner_collects_what_nobody_needs(app: Pynenc, runner: Runner) -> None:
+    """The eldest runner looks when it starts: what is old and not referred to is gone soon."""
+    held = [Payload(hashlib.sha256(c).hexdigest(), c) for c in (b'"old"', b'"young"')]
+    app.client_data_store.hold(held)
+    old, young = (each.sha256 for each in held)
+    if app.conf.store == "postgres":
+        with psycopg.connect(app.conf.postgres.dsn or "", autocommit=True) as connection:
+            connection.execute(
+                "update pynenc.payload set created_at = now() - interval '2 days' "
+                "where sha256 = decode(%s, 'hex')",
+                (old,),
+            )
+    else:
+        rows = app.client_data_store._database.payloads  # type: ignore[attr-defined]
+        rows[old].held_at -= timedelta(days=2)
+    with runner():
+        deadline = time.monotonic() + PATIENCE
+        while len(app.client_data_store.fetch([old, young])) == 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert set(app.client_data_store.fetch([old, young])) == {young}
 
 
 def test_threads_fetch_a_value_once(app: Pynenc, stored: list[str]) -> None:

@@ -218,3 +218,14 @@ def test_purge_removes_them(store: Driver) -> None:
     store.orchestrator.register(batch([payload('"needed"')]))
     store.orchestrator.purge()
     assert count(store) == 0
+
+
+def test_the_same_call_again_is_the_same_call(store: Driver) -> None:
+    """A repeat after an answer that was lost writes nothing twice, whatever it carries."""
+    large = payload('"large"')
+    calls = batch([large], 2)
+    first = store.orchestrator.register(calls)
+    forget_what_was_sent(store)
+    assert store.orchestrator.register(calls) == first
+    assert count(store) == 1
+    assert len(store.claim()) == 2
