@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pynenc_pg.serializer.base import BaseSerializer
 
 _CONSTANT: Final = frozenset({str, bytes, int, float, bool, type(None)})
-#: One text is several values where tasks have serializers of their own.
-Key = tuple[str, "BaseSerializer"]
+#: Name and serializer's id: one text is several values where tasks have serializers of their own.
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ class Payloads:
         self._conf = conf
         self._cache = PayloadCache()
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
-        # One text is several values where tasks have serializers of their own.
-        self._known: dict[BaseSerializer, Constants] = {}
+        # By the ids of serializers, which nobody else can have as long as they are here.
+        self._constants: dict[int, tuple[BaseSerializer, Constants]] = {}
         self._settled_limits: dict[str, tuple[object, Limits]] = {}
         self._told: set[tuple[str, str]] = set()
 
@@ -64,7 +64,7 @@ class Payloads:
 
     def outgoing(self, task: TaskDefinition, serializer: BaseSerializer) -> Outgoing:
         """Return what encodes a batch of calls."""
-        return Outgoing(serializer, self._limits(task), self._constants(serializer))
+        return Outgoing(serializer, self._limits(task), self._constants_of(serializer))
 
     def share(
         self, task: TaskDefinition, arguments: Mapping[str, Any], serializer: BaseSerializer
@@ -112,8 +112,12 @@ class Payloads:
             return payloads
         return tuple(replace(each, content=None) for each in payloads)
 
-    def _constants(self, serializer: BaseSerializer) -> Constants:
-        return self._known.get(serializer) or self._known.setdefault(serializer, Constants())
+    def _constants_of(self, serializer: BaseSerializer) -> Constants:
+        which = id(serializer)
+        known = self._constants.get(which)
+        if known is None:
+            known = self._constants.setdefault(which, (serializer, Constants()))
+        return known[1]
 
     def _limits(self, task: TaskDefinition) -> Limits | None:
         conf = self._conf()
@@ -158,11 +162,12 @@ class Payloads:
             StoreUnavailableError: the store cannot be asked.
         """
         wanted = Counter(hashes)
+        self._constants_of(serializer)  # its id is its own from here on
         entries: dict[str, Entry] = {}
         made: dict[str, Any] = {}
         with self._alone(wanted):
             for sha in wanted:
-                if (found := self._cache.find((sha, serializer))) is not None:
+                if (found := self._cache.find((sha, id(serializer)))) is not None:
                     entries[sha] = found
             texts = self._texts([sha for sha in wanted if sha not in entries])
             while texts:
@@ -175,7 +180,7 @@ class Payloads:
     def _kept(self, sha: str, value: Any, text: str, serializer: BaseSerializer) -> Entry:
         made, conf = entry(value, text, serializer), self._conf()
         self._cache.keep(
-            (sha, serializer), made, most=conf.local_cache_size, bytes_=conf.local_cache_bytes
+            (sha, id(serializer)), made, most=conf.local_cache_size, bytes_=conf.local_cache_bytes
         )
         return made
 

@@ -16,7 +16,7 @@ import pytest
 from pynenc_pg.engine.payload_cache import PayloadCache, entry
 from pynenc_pg.engine.payload_folder import OwnedFolder, PayloadFolder, remove_abandoned
 from pynenc_pg.exceptions import SerializationError
-from pynenc_pg.serializer import JsonPickleSerializer, JsonSerializer
+from pynenc_pg.serializer import JsonPickleSerializer
 from pynenc_pg.serializer.failure import decode_exception, encode_exception
 from pynenc_pg.serializer.large import Constants, Limits, Outgoing, shorten
 from pynenc_pg.serializer.wire import decode, decode_arguments, encode, reference
@@ -73,20 +73,20 @@ def test_the_cache_keeps_those_used_last() -> None:
     cache = PayloadCache()
 
     def keep(name: str, size: int) -> None:
-        cache.keep((name, SERIALIZER), entry("x" * size, "", SERIALIZER), most=3, bytes_=10_000)
+        cache.keep((name, 1), entry("x" * size, "", SERIALIZER), most=3, bytes_=10_000)
 
     for name in "abc":
         keep(name, 1000)
-    assert cache.find(("a", SERIALIZER)) is not None
+    assert cache.find(("a", 1)) is not None
     keep("d", 1000)
-    assert cache.find(("b", SERIALIZER)) is None
+    assert cache.find(("b", 1)) is None
     keep("e", 8500)
-    found = [name for name in "acde" if cache.find((name, SERIALIZER)) is not None]
+    found = [name for name in "acde" if cache.find((name, 1)) is not None]
     assert found == ["d", "e"]
     keep("f", 20_000)  # too large by itself: the others stay
-    assert cache.find(("f", SERIALIZER)) is None
-    assert cache.find(("e", JsonSerializer())) is None
-    assert cache.find(("e", SERIALIZER)) is not None
+    assert cache.find(("f", 1)) is None
+    assert cache.find(("e", 2)) is None
+    assert cache.find(("e", 1)) is not None
 
 
 # --- what is taken out of rows ----------------------------------------------------------------
