@@ -41,6 +41,7 @@ class PynencBuilder:
             orchestrator_cls="MemOrchestrator",
             broker_cls="MemBroker",
             state_backend_cls="MemStateBackend",
+            client_data_store_cls="MemClientDataStore",
         )
 
     def postgres(
@@ -60,7 +61,36 @@ class PynencBuilder:
             orchestrator_cls="PgOrchestrator",
             broker_cls="PgBroker",
             state_backend_cls="PgStateBackend",
+            client_data_store_cls="PgClientDataStore",
         )
+
+    def mem_client_data_store(self) -> Self:
+        """Keep large values in this process, which is where everything else has to be, too."""
+        return self.custom_config(client_data_store_cls="MemClientDataStore")
+
+    def client_data_store(
+        self,
+        min_size_to_cache: int | None = None,
+        max_size_to_cache: int | None = None,
+        local_cache_size: int | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Say which values are large, in bytes as serialised, and how many a process keeps.
+
+        ``fields`` are others of the section, as ``client_data_store(compression_enabled=False)``.
+        """
+        return self.custom_config(
+            client_data_store=_given(
+                min_size_to_cache=min_size_to_cache,
+                max_size_to_cache=max_size_to_cache,
+                local_cache_size=local_cache_size,
+                **fields,
+            )
+        )
+
+    def disable_client_data_store(self) -> Self:
+        """Leave all values in the rows of their calls, however large."""
+        return self.client_data_store(disable_client_data_store=True)
 
     # --- who runs the tasks -------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pynenc_pg.domain.records import Registered
     from pynenc_pg.engine.core import Engine
     from pynenc_pg.engine.registry import TaskDefinition
-    from pynenc_pg.serializer.wire import SharedArguments
+    from pynenc_pg.serializer.large import SharedArguments
     from pynenc_pg.task import Task
 
 R_co = TypeVar("R_co", covariant=True)

@@ -242,6 +242,10 @@ class DataRejectedError(StoreError):
     """The store cannot hold a value: no JSON, no Unicode, too large, or a name it forbids."""
 
 
+class PayloadError(StoreError):
+    """A large value that is stored by itself is not there any more, or not as it was stored."""
+
+
 class IsolationLevelError(StoreError):
     """A function of the schema was called in a transaction that is not READ COMMITTED."""
 

@@ -1,7 +1,7 @@
 """The whole contract between the engine and a store.
 
-Orchestrator writes, state backend reads, broker wakes. (Trigger reacts and client data store
-holds: they join with their features.) Each method of ``Orchestrator`` is one verb, one
+Orchestrator writes, state backend reads, broker wakes, client data store holds. (Trigger reacts:
+it joins with its feature.) Each method of ``Orchestrator`` is one verb, one
 transaction, and has the same name in SQL, in memory and in ``tests/contract``. A store serves
 one app: two stores with different app ids never see each other's work.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
@@ -19,12 +19,14 @@ from pynenc_pg.domain.records import (
     Batch,
     CancelAnswer,
     Claimed,
+    Collected,
     Ending,
     Heartbeat,
     HistoryEntry,
     Hold,
     InvocationRecord,
     Outcome,
+    Payload,
     Promoted,
     QueueInfo,
     Recovered,
@@ -37,6 +39,9 @@ from pynenc_pg.domain.records import (
 
 Answers = Mapping[InvocationId, Answer]
 
+#: Seconds for which a payload stays that nobody refers to: a reference may be on its way.
+UNREFERRED: Final = 86_400.0
+
 
 class Orchestrator(Protocol):
     """Writes: every status change is one of these verbs."""
@@ -45,7 +50,8 @@ class Orchestrator(Protocol):
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch.
 
         A call whose ``registration_key`` belongs to a not-yet-started invocation becomes that
-        one. The same id again is the same call: nothing is written twice.
+        one. The same id again is the same call: nothing is written twice. What the batch has of
+        payloads is stored with it, and stays as long as what refers to it.
 
         Raises:
             InvocationConcurrencyWithDifferentArgumentsError: the batch refuses what has the key
@@ -84,7 +90,10 @@ class Orchestrator(Protocol):
         ...
 
     def finish(self, runner_id: RunnerId, endings: Sequence[Ending]) -> Answers:
-        """RUNNING or RESUMED -> SUCCESS or FAILED: outcome kept, slot freed, waiters woken."""
+        """RUNNING or RESUMED -> SUCCESS or FAILED: outcome kept, slot freed, waiters woken.
+
+        Payloads whose content is not given must have been stored before with ``hold``.
+        """
         ...
 
     def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Answers:
@@ -312,6 +321,26 @@ class OwnTransaction(Protocol):
         ...
 
 
+class ClientDataStore(Protocol):
+    """Holds large values, each once, by the SHA-256 of its content."""
+
+    def hold(self, payloads: Sequence[Payload]) -> None:
+        """Store them. They stay for ``UNREFERRED`` seconds at least, though nobody refers to them.
+
+        Raises:
+            DataRejectedError: one is too large.
+        """
+        ...
+
+    def fetch(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        """Return their contents, unchecked; those that are not there are left out."""
+        ...
+
+    def collect(self, after: str = "", limit: int = 1000) -> Collected:
+        """Remove, of ``limit`` payloads from a place on, the old ones nobody refers to."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One family of components over one database (or memory), for one app."""
@@ -320,5 +349,6 @@ class Store:
     state_backend: StateBackend
     broker: Broker
     transaction: Callable[[], OwnTransaction]  # a new one; refused where there are none
+    client_data_store: ClientDataStore
     close: Callable[[], None]
     processes: bool  # other processes see the same work

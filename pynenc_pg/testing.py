@@ -108,6 +108,7 @@ class _DrivenEngine(Engine):
             registry=self.registry,
             serializer=self.serializer,
             describe=self.printing.describe,
+            payloads=self.payloads,
             forced_sync=False,
             meanwhile=self._meanwhile,
         )

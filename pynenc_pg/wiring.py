@@ -11,6 +11,7 @@ from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.memory.broker import MemBroker
 from pynenc_pg.memory.database import MemDatabase, utc_now
 from pynenc_pg.memory.orchestrator import MemOrchestrator
+from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.memory.transactions import no_transaction
 from pynenc_pg.ports import Store
@@ -52,6 +53,7 @@ def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
         state_backend=MemStateBackend(memory),
         broker=MemBroker(memory),
         transaction=no_transaction,
+        client_data_store=MemClientDataStore(memory),
         close=lambda: None,
         processes=False,
     )
@@ -93,6 +95,7 @@ def _custom_runner(path: str) -> type[BaseRunner]:
 
 def _postgres(conf: PynencConf) -> Store:
     # Imported at need: an app that tests in memory does not load the driver.
+    from pynenc_pg.postgres.client_data_store import PgClientDataStore  # noqa: PLC0415
     from pynenc_pg.postgres.database import PgDatabase  # noqa: PLC0415
     from pynenc_pg.postgres.listener import PgBroker  # noqa: PLC0415
     from pynenc_pg.postgres.orchestrator import PgOrchestrator  # noqa: PLC0415
@@ -112,16 +115,18 @@ def _postgres(conf: PynencConf) -> Store:
         pool_size=conf.postgres.pool_size,
         direct_dsn=conf.postgres.direct_dsn,
     )
-    transactions = PgTransactions(database, places=lambda: conf.runner.concurrency)
+    holds = PgClientDataStore(database, lambda: conf.client_data_store.compression_enabled)
+    transactions = PgTransactions(database, holds, places=lambda: conf.runner.concurrency)
 
     def close() -> None:
         transactions.close()
         database.close()
 
     return Store(
-        orchestrator=PgOrchestrator(database),
+        orchestrator=PgOrchestrator(database, holds),
         state_backend=PgStateBackend(database),
         broker=PgBroker(database),
+        client_data_store=holds,
         transaction=transactions.new,
         close=close,
         processes=True,

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from pynenc_pg.conf.options import checked
 from pynenc_pg.conf.section import Section
 from pynenc_pg.conf.values import (
+    ArgumentNames,
     ClassOrPath,
     Exceptions,
     Limit,
@@ -67,6 +68,8 @@ class TaskSection(Section):
     expires: Limit = None
     #: Carries arguments and results of this task; none: the app's serializer.
     serializer_cls: ClassOrPath | None = None
+    #: Parameters whose arguments stay in the rows of their calls, however large; ``*``: all.
+    disable_cache_args: ArgumentNames = ()
     #: Calls that ``parallelize`` registers in one round trip.
     parallel_batch_size: int = Field(default=1000, ge=1)
     queue: QueueName = "default"

@@ -1,4 +1,4 @@
-"""Whether the concurrency options of a task fit each other and the parameters of its function.
+"""Whether the options of a task fit each other and the parameters of its function.
 
 What is said of this very task must fit: otherwise it is an error where the task is defined. What
 section ``task`` says of all tasks holds for those that it fits.
@@ -41,6 +41,7 @@ def fitted(conf: TaskConf, levels: Mapping[str, Level], parameters: Collection[s
     fit = _Fit(conf, levels, parameters)
     fit.check_key_arguments()
     fit.check_dependent()
+    fit.check_cache_args()
     off = {field: _OFF for field in (_REGISTRATION, _RUNNING) if not fit.holds(field)}
     return conf.model_copy(update=off) if off else conf
 
@@ -80,6 +81,16 @@ class _Fit:
                 "one of them, or leave it out",
             )
 
+    def check_cache_args(self) -> None:
+        field = "disable_cache_args"
+        strange = [
+            name
+            for name in self._conf.disable_cache_args
+            if name != "*" and name not in self._parameters
+        ]
+        if strange and self._level(field) >= Level.THIS_TASK:
+            self._refuse(field, self._no_parameter(strange[0]))
+
     def check_dependent(self) -> None:
         conf = self._conf
         for field, said, other in (
@@ -117,13 +128,15 @@ class _Fit:
 
     def _refuse_strange(self, field: str) -> NoReturn:
         name = self._strange[0]
+        source = "" if field == "key_arguments" else "key_arguments names "
+        self._refuse(field, self._no_parameter(name, source))
+
+    def _no_parameter(self, name: str, source: str = "") -> str:
         near = get_close_matches(name, self._parameters, n=1)
         known = f"it has {', '.join(self._parameters) or 'none'}"
         way_out = f"did you mean {near[0]!r}?" if near else known
-        source = "" if field == "key_arguments" else f" key_arguments names {name!r}, which"
-        self._refuse(
-            field, f"{source or repr(name)} is no parameter of the function: {way_out}".strip()
-        )
+        which = f"{source}{name!r}, which" if source else repr(name)
+        return f"{which} is no parameter of the function: {way_out}"
 
     def _refuse(self, field: str, why: str) -> NoReturn:
         value = getattr(self._conf, field)

@@ -191,3 +191,13 @@ def _parameter_name(value: str) -> str:
 ParameterNames = Annotated[
     tuple[Annotated[str, AfterValidator(_parameter_name)], ...], BeforeValidator(split)
 ]
+
+
+def _argument_name(value: str) -> str:
+    return value if value == "*" else _parameter_name(value)
+
+
+#: As ``ParameterNames``; ``*`` means all of them.
+ArgumentNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_argument_name)], ...], BeforeValidator(split)
+]

@@ -17,6 +17,14 @@ from pynenc_pg.invocation.status import InvocationStatus, Reason
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """A large value, serialised. In wire JSON ``{"$ref": sha256}`` stands for it."""
+
+    sha256: str  # of the content, in hexadecimal digits
+    content: bytes | None = field(repr=False)  # None: the store has it
+
+
+@dataclass(frozen=True, slots=True)
 class NewInvocation:
     """One call of a batch: what differs from its siblings."""
 
@@ -48,6 +56,8 @@ class Batch:
     key: str | None = None  # of its one call: the first one with it counts
     options: str = "{}"  # JSON, kept for the runner that executes it
     changed_by: str = "client"
+    payloads: Sequence[Payload] = ()  # each once
+    refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,7 @@ class Ending:
     status: InvocationStatus
     value: str  # the result, or the exception
     reason: str | None = None
+    payloads: Sequence[Payload] = ()  # those that the value refers to
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,7 @@ class Again:
     reason: Reason
     delay: float = 0.0
     error: str | None = None  # the exception of this attempt, where there was one
+    payloads: Sequence[Payload] = ()  # those that it refers to
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +218,14 @@ class Promoted:
 
     count: int = 0
     next_due: float | None = None  # seconds until the next one
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One step through the payloads."""
+
+    removed: int
+    after: str | None  # where to go on; None: it was the last step
 
 
 @dataclass(frozen=True, slots=True)

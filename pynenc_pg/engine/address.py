@@ -68,7 +68,7 @@ def _set_in_code(conf: PynencConf) -> Iterator[tuple[str, str, Any]]:
         value = getattr(conf, field)
         if not isinstance(value, Section) and conf.source(field) == "code":
             yield "", field, value
-    for section in (conf.runner, conf.postgres):
+    for section in (conf.runner, conf.postgres, conf.client_data_store):
         for field in sorted(section.model_fields_set):
             if section.source(field) == "code":
                 yield section.section, field, getattr(section, field)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
+from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, Outcome, Registered
@@ -19,6 +20,7 @@ from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
 from pynenc_pg.engine.failures import failure_of
 from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
@@ -28,7 +30,8 @@ from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import decode_exception
-from pynenc_pg.serializer.wire import SharedArguments, decode, decode_arguments
+from pynenc_pg.serializer.large import SharedArguments
+from pynenc_pg.serializer.wire import decode, decode_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +64,19 @@ class Engine:
         runner_name: Callable[[], str] = lambda: "",
         ageing: Callable[[], float] = lambda: AGEING,
         address: Callable[[], Address] | None = None,
+        large: Callable[[], ClientDataStoreConf] = ClientDataStoreConf,
     ) -> None:
         """Take the parts; nothing is opened.
 
         ``runner_name`` is told to who waits in vain; ``ageing`` answers the seconds of waiting that
-        a point of priority is worth; ``address`` is where other processes find the app.
+        a point of priority is worth; ``address`` is where other processes find the app; ``large``
+        answers what is to be done with large values.
         """
         self.store = store
         self.registry = registry
         self.serializer = serializer
         self.results = ResultWaiter(store)
+        self.payloads = Payloads(store.client_data_store, large)
         self.printing = printing
         self._runner_name = runner_name
         self._ageing = ageing
@@ -126,7 +132,8 @@ class Engine:
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
-        return SharedArguments(arguments, self.registry.serializer(task, self.serializer))
+        serializer = self.registry.serializer(task, self.serializer)
+        return self.payloads.share(task, arguments, serializer)
 
     def result(
         self, invocation_id: InvocationId, task_id: str = "", timeout: float | None = None
@@ -196,14 +203,14 @@ class Engine:
         """
         serializer = self._serializer_of(task_id)
         if outcome.status is InvocationStatus.SUCCESS:
-            return decode(outcome.value or "null", serializer)
-        raise failure_of(outcome, serializer)
+            return decode(outcome.value or "null", serializer, self.payloads)
+        raise failure_of(outcome, serializer, self.payloads)
 
     def arguments(self, invocation_id: InvocationId) -> Arguments:
         """Return the arguments of an invocation, by name."""
         record = self.store.state_backend.get_invocation(invocation_id)
         return self.printing.arguments(
-            decode_arguments(record.arguments, self._serializer_of(record.task_id))
+            decode_arguments(record.arguments, self._serializer_of(record.task_id), self.payloads)
         )
 
     def attempts(self, invocation_id: InvocationId) -> list[Attempt]:
@@ -211,7 +218,7 @@ class Engine:
         backend = self.store.state_backend
         serializer = self._serializer_of(backend.get_invocation(invocation_id).task_id)
         history = backend.get_history(invocation_id)
-        return attempts(history, lambda text: decode_exception(text, serializer))
+        return attempts(history, lambda text: decode_exception(text, serializer, self.payloads))
 
     def close(self) -> None:
         """End the waiting thread and close the store."""
@@ -228,7 +235,7 @@ class Engine:
         return new_batch(
             calls,
             task=task,
-            serializer=self.registry.serializer(task, self.serializer),
+            outgoing=self.payloads.outgoing(task, self.registry.serializer(task, self.serializer)),
             clock_offset=self._clock_offset(),
             ageing=self._ageing(),
             options=options,
@@ -244,6 +251,7 @@ class Engine:
             task,
             backend=self.store.state_backend,
             serializer=self.registry.serializer(task, self.serializer),
+            follow=self.payloads,
         )
 
     def _result(

@@ -13,11 +13,12 @@ from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import (
     InvocationConcurrencyWithDifferentArgumentsError,
     InvocationNotFoundError,
+    PayloadError,
     SerializationError,
 )
 from pynenc_pg.ports import StateBackend
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.wire import decode_arguments
+from pynenc_pg.serializer.wire import Follow, decode_arguments
 
 
 @contextmanager
@@ -28,12 +29,13 @@ def explained(
     *,
     backend: StateBackend,
     serializer: BaseSerializer,
+    follow: Follow | None = None,
 ) -> Iterator[None]:
     """Name the arguments in which two calls differ, where the block registers and is refused."""
     try:
         yield
     except InvocationConcurrencyWithDifferentArgumentsError as error:
-        raise _explained(error, batch, calls, task, backend, serializer) from None
+        raise _explained(error, batch, calls, task, backend, serializer, follow) from None
 
 
 def _explained(  # noqa: PLR0917 - the parts of one sentence
@@ -43,6 +45,7 @@ def _explained(  # noqa: PLR0917 - the parts of one sentence
     task: TaskDefinition,
     backend: StateBackend,
     serializer: BaseSerializer,
+    follow: Follow | None,
 ) -> InvocationConcurrencyWithDifferentArgumentsError:
     """Return the error with the names of the arguments in which the two differ.
 
@@ -53,10 +56,10 @@ def _explained(  # noqa: PLR0917 - the parts of one sentence
     try:
         other = by_id.get(held)
         if other is None:
-            other = decode_arguments(backend.get_invocation(held).arguments, serializer)
+            other = decode_arguments(backend.get_invocation(held).arguments, serializer, follow)
         keys = CallKeys(task, by_id[refused], serializer)
         names = keys.different(CallKeys(task, other, serializer))
-    except (InvocationNotFoundError, SerializationError):
+    except (InvocationNotFoundError, PayloadError, SerializationError):
         names = []  # purged meanwhile, or written by another serializer
     shown = f" ({', '.join(names)})" if names else ""
     where = f"a call of the same batch, {held}," if held in by_id else f"invocation {held}"

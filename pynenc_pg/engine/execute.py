@@ -7,32 +7,35 @@ import contextvars
 import inspect
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pynenc_pg.domain.records import Again, Claimed, End
+from pynenc_pg.domain.records import Again, Claimed, End, Payload
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
+from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
 from pynenc_pg.engine.stops import Stop
 from pynenc_pg.engine.transactions import complete, complete_async
 from pynenc_pg.engine.verdicts import (
     Describe,
     Judge,
+    LaterError,
     cancelled,
     hook_failed,
     success,
     told_of_success,
 )
-from pynenc_pg.exceptions import TaskNotFoundError
+from pynenc_pg.exceptions import StoreUnavailableError, TaskNotFoundError
 from pynenc_pg.invocation.status import Reason
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.wire import decode_arguments
+from pynenc_pg.serializer.wire import QUOTED_REF, decode_arguments, encode
 
 if TYPE_CHECKING:
     from pynenc_pg.engine.pauses import Pauses
+    from pynenc_pg.engine.payloads import Payloads
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +54,14 @@ def execute(
     stop: Stop,
     pauses: Pauses | None = None,
     runner: RunnerContext | None = None,
+    payloads: Payloads | None = None,
     forced_sync: bool = False,
 ) -> End:
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
     log. ``stop`` is how the task learns that it has to, ``pauses`` how it waits for others,
-    ``runner`` who executes it.
+    ``runner`` who executes it; ``payloads`` has what is large.
     """
     task = _known(claimed, registry)
     if task is None:
@@ -67,9 +71,13 @@ def execute(
     try:
         try:
             with _inside(registry, task, claimed):
-                result = _finished(_call(claimed, task, serializer), stop)
+                arguments = _arguments(claimed, serializer, payloads)
+                result = _finished(_call(task, arguments), stop)
             stop.over()
-            end: End = (ending := success(claimed, result, serializer))
+            value, large = _encoded(result, task, serializer, payloads)
+            if payloads is not None and large:
+                large = payloads.settled(large)
+            end: End = (ending := success(claimed, value, large))
             if pauses is not None and pauses.transaction is not None:
                 end = complete(pauses, pauses.transaction, ending)
             if task.conf.on_success is None:
@@ -77,7 +85,9 @@ def execute(
             verdict = told_of_success(end, task, result)
         except BaseException as error:  # noqa: BLE001 - SystemExit ends it, not the worker
             stop.over()
-            verdict = Judge(claimed, task, serializer, describe, stop).raised(error)
+            verdict = Judge(
+                claimed, task, serializer, describe=describe, stop=stop, payloads=payloads
+            ).raised(error)
         if verdict.hook is not None and not (pauses and pauses.given_away):
             _tell(verdict.tell())
         return verdict.end
@@ -96,6 +106,7 @@ async def execute_async(
     stop: Stop,
     pauses: Pauses,
     runner: RunnerContext | None = None,
+    payloads: Payloads | None = None,
 ) -> End:
     """Like ``execute``, for an ``async def`` task in the loop that runs."""
     task = _known(claimed, registry)
@@ -106,9 +117,16 @@ async def execute_async(
     try:
         try:
             with stop.in_loop(), _inside(registry, task, claimed):
-                result = await _call(claimed, task, serializer)
+                if QUOTED_REF in claimed.arguments:  # the loop goes on while they are fetched
+                    arguments = await asyncio.to_thread(_arguments, claimed, serializer, payloads)
+                else:
+                    arguments = _arguments(claimed, serializer, payloads)
+                result = await _call(task, arguments)
             stop.over()
-            end: End = (ending := success(claimed, result, serializer))
+            value, large = _encoded(result, task, serializer, payloads)
+            if payloads is not None and large:
+                large = await asyncio.to_thread(payloads.settled, large)
+            end: End = (ending := success(claimed, value, large))
             if pauses.transaction is not None:
                 end = await complete_async(pauses, pauses.transaction, ending)
             if task.conf.on_success is None:
@@ -116,7 +134,9 @@ async def execute_async(
             verdict = told_of_success(end, task, result)
         except BaseException as error:  # noqa: BLE001 - as above
             stop.over()
-            verdict = Judge(claimed, task, serializer, describe, stop).raised(error)
+            verdict = Judge(
+                claimed, task, serializer, describe=describe, stop=stop, payloads=payloads
+            ).raised(error)
         if verdict.hook is not None and not pauses.given_away:
             await _tell_async(verdict.tell())
         return verdict.end
@@ -133,6 +153,7 @@ def give_up(
     describe: Describe,
     stop: Stop,
     runner: RunnerContext | None = None,
+    payloads: Payloads | None = None,
     hooks: bool = True,
 ) -> End:
     """Return the end of an attempt that does not listen: as if it had raised what it was asked.
@@ -140,7 +161,14 @@ def give_up(
     A task that is not known here ends as if it had no options.
     """
     task = registry.find(claimed.task_id) or unknown_task(claimed.task_id)
-    judge = Judge(claimed, task, registry.serializer(task, serializer), describe, stop)
+    judge = Judge(
+        claimed,
+        task,
+        registry.serializer(task, serializer),
+        describe=describe,
+        stop=stop,
+        payloads=payloads,
+    )
     stop.over()
     token = running.set(_running(claimed, stop, None, runner, forced_sync=False))
     try:
@@ -215,8 +243,25 @@ def _surrounded(registry: Registry, task: TaskDefinition, claimed: Claimed) -> I
         raise raised
 
 
-def _call(claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer) -> Any:
-    arguments = decode_arguments(claimed.arguments, serializer)
+def _arguments(
+    claimed: Claimed, serializer: BaseSerializer, payloads: Payloads | None
+) -> dict[str, Any]:
+    try:
+        return decode_arguments(claimed.arguments, serializer, payloads)
+    except StoreUnavailableError as error:
+        logger.warning("payload.unreachable: %s", error, extra=ids())
+        raise LaterError from error
+
+
+def _encoded(
+    value: Any, task: TaskDefinition, serializer: BaseSerializer, payloads: Payloads | None
+) -> tuple[str, Sequence[Payload]]:
+    if payloads is None:
+        return encode(value, serializer), ()
+    return payloads.result(value, task, serializer)
+
+
+def _call(task: TaskDefinition, arguments: dict[str, Any]) -> Any:
     if task.by_name:
         return task.function(**arguments)
     call = inspect.BoundArguments(task.signature, OrderedDict(arguments))

@@ -12,9 +12,12 @@ from pynenc_pg.exceptions import (
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import decode_exception
+from pynenc_pg.serializer.wire import Follow
 
 
-def failure_of(outcome: Outcome, serializer: BaseSerializer) -> BaseException:
+def failure_of(
+    outcome: Outcome, serializer: BaseSerializer, follow: Follow | None = None
+) -> BaseException:
     """Return the task's own exception, or why it was never run to its end."""
     which = f"invocation {outcome.invocation_id}"
     if outcome.status is InvocationStatus.CONCURRENCY_CONTROLLED_FINAL:
@@ -33,4 +36,4 @@ def failure_of(outcome: Outcome, serializer: BaseSerializer) -> BaseException:
             f"{which} was given up: it was running each time its worker died, more often than "
             "runner.max_recoveries allows; look at what kills them (memory, a crash, os._exit)"
         )
-    return decode_exception(outcome.value or "{}", serializer)
+    return decode_exception(outcome.value or "{}", serializer, follow)

@@ -10,6 +10,7 @@ from pynenc_pg.domain.ids import InvocationId, RunnerId, new_runner_id
 from pynenc_pg.domain.records import Again, Ending, Hold, RunnerSpec
 from pynenc_pg.engine.execute import execute
 from pynenc_pg.engine.pauses import Pauses
+from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.engine.stops import Stop
 from pynenc_pg.engine.verdicts import Describe
@@ -59,6 +60,7 @@ class InlineRunner:
         registry: Registry,
         serializer: BaseSerializer,
         describe: Describe,
+        payloads: Payloads,
         forced_sync: bool,
         meanwhile: Callable[[], object],
     ) -> None:
@@ -71,6 +73,7 @@ class InlineRunner:
         self._registry = registry
         self._serializer = serializer
         self._describe = describe
+        self._payloads = payloads
         self._forced_sync = forced_sync
         self._place = InlinePlace(meanwhile)
         self._lock = threading.Lock()
@@ -101,6 +104,7 @@ class InlineRunner:
                 registry=self._registry,
                 serializer=self._serializer,
                 describe=self._describe,
+                payloads=self._payloads,
                 pauses=Pauses(
                     orchestrator=orchestrator,
                     runner_id=runner_id,

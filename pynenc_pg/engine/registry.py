@@ -62,6 +62,10 @@ class Registry:
         self._definitions[definition.task_id] = definition
         self._serializers.pop(definition.task_id, None)
 
+    def modules(self) -> list[str]:
+        """Return where the tasks are defined."""
+        return [one.function.__module__ for one in list(self._definitions.values())]
+
     def surround(self, middleware: Middleware) -> None:
         """Have each execution surrounded by what this makes.
 

@@ -9,34 +9,36 @@ from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
-from pynenc_pg.domain.records import Batch, NewInvocation
+from pynenc_pg.domain.records import Batch, NewInvocation, Payload
 from pynenc_pg.engine.context import entered
 from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import SerializationError
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.wire import SharedArguments, encode_arguments
+from pynenc_pg.serializer.large import Outgoing, SharedArguments
 
 
 def new_batch(
     calls: Sequence[Mapping[str, Any]],
     *,
     task: TaskDefinition,
-    serializer: BaseSerializer,
+    outgoing: Outgoing,
     clock_offset: float,
     ageing: float,
     options: CallOptions = UNTUNED,
     shared: SharedArguments | None = None,
 ) -> Batch:
-    """Encode calls of one task, given as arguments by name.
+    """Encode calls of one task, given as arguments by name, with a fresh ``outgoing``.
 
     ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
     the task's own; ``shared`` are arguments that all of them have.
     """
     parent, conf = entered(), task.conf
+    refs: list[tuple[InvocationId, str]] = []
+    invocations = _all_new(task, calls, outgoing, offset=clock_offset, shared=shared, refs=refs)
     return Batch(
         task_id=task.task_id,
-        invocations=_all_new(task, calls, serializer, offset=clock_offset, shared=shared),
+        invocations=invocations,
         queue=options.queue or conf.queue,
         priority=conf.priority if options.priority is None else options.priority,
         ageing=ageing,
@@ -52,7 +54,14 @@ def new_batch(
         rate_limit=conf.rate_limit,
         must_not_wait=conf.must_not_wait,
         refuse_different=conf.refuses_different,
+        payloads=_payloads(outgoing, shared) if refs else (),
+        refs=refs,
     )
+
+
+def _payloads(outgoing: Outgoing, shared: SharedArguments | None) -> list[Payload]:
+    found = outgoing.payloads if shared is None else {**shared.payloads, **outgoing.payloads}
+    return list(found.values())
 
 
 def for_runner(options: CallOptions) -> str:
@@ -66,34 +75,40 @@ def for_runner(options: CallOptions) -> str:
 def _all_new(
     task: TaskDefinition,
     calls: Sequence[Mapping[str, Any]],
-    serializer: BaseSerializer,
+    outgoing: Outgoing,
     *,
     offset: float,
     shared: SharedArguments | None,
+    refs: list[tuple[InvocationId, str]],
 ) -> list[NewInvocation]:
     known: dict[int, str] | None = None if shared is None else {}
     made = []
     for number, call in enumerate(calls):
         try:
-            made.append(_new(task, call, serializer, offset=offset, shared=shared, known=known))
+            if shared is None:
+                arguments, large = outgoing.arguments(call)
+            else:
+                arguments, large = shared.encode(call, outgoing)
+            new = _new(task, call, arguments, outgoing.serializer, offset=offset, known=known)
         except SerializationError as error:
             if len(calls) > 1:
                 error.add_note(f"in call {number} of these {len(calls)}, counted from 0")
             raise
+        made.append(new)
+        if large:
+            refs += [(new.invocation_id, name) for name in large]
     return made
 
 
 def _new(
     task: TaskDefinition,
     call: Mapping[str, Any],
+    arguments: str,
     serializer: BaseSerializer,
     *,
     offset: float,
-    shared: SharedArguments | None,
     known: dict[int, str] | None,
 ) -> NewInvocation:
-    encode = encode_arguments if shared is None else shared.encode
-    arguments = encode(call, serializer)
     which = InvocationId(new_invocation_id(offset))
     if not task.conf.concurrency_controlled:
         return NewInvocation(which, call_id(task.task_id, arguments), arguments)

@@ -18,7 +18,7 @@ from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.exceptions import ResultTimeoutError
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.wire import SharedArguments
+from pynenc_pg.serializer.large import SharedArguments
 
 _UNCONTROLLED: Final = {
     "registration_concurrency": ConcurrencyControlType.DISABLED,
@@ -44,6 +44,7 @@ class SyncEngine(Engine):
             registry=registry,
             serializer=serializer,
             describe=self.printing.describe,
+            payloads=self.payloads,
             forced_sync=True,
             meanwhile=_nobody_else,
         )

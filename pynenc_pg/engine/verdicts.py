@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynenc_pg.domain.records import Again, Claimed, End, Ending, Settled
+from pynenc_pg.domain.records import Again, Claimed, End, Ending, Payload, Settled
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.engine.retries import LONGEST, retry_delay
@@ -23,9 +23,14 @@ from pynenc_pg.exceptions import (
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import encode_exception
-from pynenc_pg.serializer.wire import encode
+
+if TYPE_CHECKING:
+    from pynenc_pg.engine.payloads import Payloads
 
 logger = logging.getLogger(__name__)
+
+#: Seconds before an attempt whose arguments could not be fetched.
+UNREACHABLE_DELAY = 1.0
 
 Describe = Callable[[BaseException], str]
 
@@ -53,14 +58,14 @@ def hook_failed(error: BaseException) -> None:
     logger.error("hook.failed: %s", type(error).__qualname__, exc_info=error, extra=ids())
 
 
-def success(claimed: Claimed, result: Any, serializer: BaseSerializer) -> Ending:
-    """Return the end of what has returned.
+class LaterError(BaseException):
+    """The store could not be asked for an argument: nobody is to blame for that."""
 
-    Raises:
-        SerializationError: the result cannot be carried.
-    """
-    value = encode(result, serializer)
-    return Ending(claimed.invocation_id, claimed.lease, InvocationStatus.SUCCESS, value)
+
+def success(claimed: Claimed, value: str, payloads: Sequence[Payload] = ()) -> Ending:
+    """Return the end of what has returned; ``payloads`` are what is large of its value."""
+    done = InvocationStatus.SUCCESS
+    return Ending(claimed.invocation_id, claimed.lease, done, value, payloads=payloads)
 
 
 def told_of_success(end: End, task: TaskDefinition, result: Any) -> Verdict:
@@ -73,28 +78,36 @@ def told_of_success(end: End, task: TaskDefinition, result: Any) -> Verdict:
 class Judge:
     """Decides what an exception comes to; a writer stores the decision."""
 
-    __slots__ = ("_claimed", "_describe", "_serializer", "_stop", "_task")
+    __slots__ = ("_claimed", "_describe", "_payloads", "_serializer", "_stop", "_task")
 
     def __init__(
         self,
         claimed: Claimed,
         task: TaskDefinition,
         serializer: BaseSerializer,
+        *,
         describe: Describe,
         stop: Stop,
+        payloads: Payloads | None = None,
     ) -> None:
-        """``describe`` words an exception for the log; ``stop`` is what it was asked meanwhile."""
+        """``describe`` words an exception for the log; ``stop`` is what it was asked meanwhile.
+
+        ``payloads`` takes what is large of an exception.
+        """
         self._claimed = claimed
         self._task = task
         self._serializer = serializer
         self._describe = describe
         self._stop = stop
+        self._payloads = payloads
 
     def raised(self, error: BaseException) -> Verdict:
         """It has raised; of what it was asked to stop with, that is what counts."""
         asked = self._stop.error
         if asked is not None and isinstance(error, (type(asked), asyncio.CancelledError)):
             error = asked
+        if isinstance(error, LaterError):
+            return Verdict(self._again(Reason.SNOOZED, UNREACHABLE_DELAY))
         if isinstance(error, Snooze):
             return Verdict(self._again(Reason.SNOOZED, min(error.delay, LONGEST)))
         if error is asked and isinstance(error, InvocationCancelledError):
@@ -112,24 +125,32 @@ class Judge:
 
     def _retried(self, error: BaseException, reason: Reason, delay: float) -> Verdict:
         logger.info("invocation.retry: in %.1f s, %s", delay, self._describe(error), extra=ids())
-        end = self._again(reason, delay, encode_exception(error, self._serializer))
+        end = self._again(reason, delay, error)
         hook = self._task.conf.on_retry
         return Verdict(end) if hook is None else Verdict(end, hook, (self._handle(), error, delay))
 
     def _failed(self, error: BaseException, reason: Reason | None = None) -> Verdict:
         logger.info("invocation.failed: %s", self._describe(error), extra=ids())
+        text, large = self._encoded(error)
         end = Ending(
             self._claimed.invocation_id,
             self._claimed.lease,
             InvocationStatus.FAILED,
-            encode_exception(error, self._serializer),
+            text,
             reason,
+            payloads=large,
         )
         hook = self._task.conf.on_failure
         return Verdict(end) if hook is None else Verdict(end, hook, (self._handle(), error))
 
-    def _again(self, reason: Reason, delay: float, error: str | None = None) -> Again:
-        return Again(self._claimed.invocation_id, self._claimed.lease, reason, delay, error)
+    def _again(self, reason: Reason, delay: float, error: BaseException | None = None) -> Again:
+        text, large = (None, ()) if error is None else self._encoded(error)
+        which, lease = self._claimed.invocation_id, self._claimed.lease
+        return Again(which, lease, reason, delay, text, payloads=large)
+
+    def _encoded(self, error: BaseException) -> tuple[str, Sequence[Payload]]:
+        text = encode_exception(error, self._serializer)
+        return (text, ()) if self._payloads is None else self._payloads.failure(text)
 
     def _max_retries(self) -> int:
         own = said_of(self._claimed).get("max_retries")

@@ -15,6 +15,7 @@ from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Row, Runner
 
 if TYPE_CHECKING:
     from pynenc_pg.memory.broker import MemSubscription
+    from pynenc_pg.memory.payloads import Kept
 
 S = InvocationStatus
 
@@ -48,6 +49,7 @@ class MemDatabase:
         self.retried: set[tuple[InvocationId, int]] = set()  # (id, lease) of attempts that retried
         self.keys: dict[str, InvocationId] = {}
         self.call_keys: dict[tuple[str, str], InvocationId] = {}
+        self.payloads: dict[str, Kept] = {}  # by the hash of the content
         self.lanes: dict[str, Lane] = {}
         self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time
         self.edges: dict[InvocationId, dict[tuple[str, InvocationId | None], int]] = {}

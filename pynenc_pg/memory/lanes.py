@@ -121,3 +121,12 @@ def _reroute_parked(database: MemDatabase, lanes: Iterable[Lane], changed_by: st
         waiting = sorted(lane.parked.values(), key=lambda row: (row.rank, row.invocation_id))
         for row in waiting[:room]:
             database.move(row, S.REROUTED, changed_by)
+
+
+def forget_idle(database: MemDatabase) -> int:
+    """Remove the lanes that nobody needs any more; how many."""
+    now = database.clock()
+    idle = [k for k, lane in database.lanes.items() if not (lane.live or lane.counted(now))]
+    for key in idle:
+        del database.lanes[key]
+    return len(idle)

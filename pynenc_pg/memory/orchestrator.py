@@ -26,16 +26,17 @@ from pynenc_pg.domain.records import (
 )
 from pynenc_pg.exceptions import InvocationStatusOwnershipError
 from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
-from pynenc_pg.memory.checks import check_steps, is_json
+from pynenc_pg.memory.checks import check_steps
 from pynenc_pg.memory.commands import MemCommands
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
+from pynenc_pg.memory.payloads import keep, keepable
 from pynenc_pg.memory.recovery import give_back, recover
 from pynenc_pg.memory.registration import due, register
 from pynenc_pg.memory.rows import Lane, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
 from pynenc_pg.memory.timed import expire, promote
-from pynenc_pg.memory.waits import pause
+from pynenc_pg.memory.waits import pause, watch
 
 S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
@@ -145,7 +146,9 @@ class MemOrchestrator(MemCommands):
             lanes = self._lanes(e.invocation_id for e in endings)
             done: set[InvocationId] = set()
             refused = {
-                e.invocation_id for e in endings if e.status not in FINAL or not is_json(e.value)
+                e.invocation_id
+                for e in endings
+                if e.status not in FINAL or not keepable(database, e.value, e)
             }
             check_steps(
                 (self._held(runner_id, e, BEGUN), e.status, e.reason)
@@ -157,6 +160,7 @@ class MemOrchestrator(MemCommands):
                 if row is not None and e.invocation_id in refused:
                     answers[e.invocation_id] = Answer.REFUSED
                 elif row is not None:
+                    keep(database, e)
                     database.end(
                         row, e.status, runner_id,
                         reason=e.reason, value=e.value, by_runner=runner_id,
@@ -183,9 +187,10 @@ class MemOrchestrator(MemCommands):
                 if row is None:
                     before = (a.invocation_id, a.lease) in database.retried
                     answers.setdefault(a.invocation_id, Answer.ALREADY if before else Answer.LOST)
-                elif a.error is not None and not is_json(a.error):
+                elif not keepable(database, a.error, a):
                     answers[a.invocation_id] = Answer.REFUSED
                 else:
+                    keep(database, a)
                     self._again(row, a, runner_id)
                     done.add(a.invocation_id)
                     answers[a.invocation_id] = Answer.DONE
@@ -321,13 +326,8 @@ class MemOrchestrator(MemCommands):
         self, invocation_ids: Sequence[InvocationId], listener: str
     ) -> Mapping[InvocationId, Outcome]:
         """Ask for a wake-up of ``listener`` when each ends; those ended come back now."""
-        database = self._database
-        with database.lock:
-            for which in invocation_ids:
-                if which in database.live:
-                    database.watch(which, listener)
-            ended = database.ended
-            return {i: ended[i].outcome for i in invocation_ids if i in ended}
+        with self._database.lock:
+            return watch(self._database, invocation_ids, listener)
 
     # --- what several verbs need --------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsErro
 from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
+from pynenc_pg.memory.payloads import check_payloads, refer
 from pynenc_pg.memory.rows import Call, Queue, Row
 
 
@@ -18,6 +19,7 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     Raises:
         DataRejectedError: something of the batch cannot be kept.
         StoreError: an id that was made more than a day from now.
+        PayloadError: something that it refers to is not there.
         InvocationConcurrencyWithDifferentArgumentsError: a call would become one that has other
             arguments, and the batch refuses that.
     """
@@ -29,11 +31,15 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
             return [Registered(first, reused=first != batch.invocations[0].invocation_id)]
     if batch.refuse_different:
         _check_same_arguments(batch, database)
+    if batch.refs:
+        check_payloads(database, batch)
     database.queues.setdefault(batch.queue, Queue())
-    accepted = [_accept(database, batch, new, now) for new in batch.invocations]
+    registered = [_accept(database, batch, new, now) for new in batch.invocations]
     if batch.key is not None:
-        database.call_keys[batch.task_id, batch.key] = accepted[0].invocation_id
-    return accepted
+        database.call_keys[batch.task_id, batch.key] = registered[0].invocation_id
+    if batch.refs:
+        refer(database, batch, registered)
+    return registered
 
 
 def due(batch: Batch, now: datetime) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Outcome, Waiting
@@ -113,3 +113,14 @@ def _needs(database: MemDatabase, which: InvocationId, start: InvocationId) -> N
         return dict.fromkeys(held, _ONE_OF)
     waits = row.status is InvocationStatus.PAUSED or which == start
     return database.needs(which) if waits else {}
+
+
+def watch(
+    database: MemDatabase, ids: Sequence[InvocationId], listener: str
+) -> dict[InvocationId, Outcome]:
+    """Have a listener told of each end; those that have ended come back now."""
+    for which in ids:
+        if which in database.live:
+            database.watch(which, listener)
+    ended = database.ended
+    return {i: ended[i].outcome for i in ids if i in ended}

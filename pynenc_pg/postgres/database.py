@@ -98,9 +98,14 @@ class PgDatabase:
             return connection
 
     def call(
-        self, statement: str, parameters: Sequence[object] = (), *, repeatable: bool = True
+        self,
+        statement: str,
+        parameters: Sequence[object] = (),
+        *,
+        repeatable: bool = True,
+        binary: bool = False,
     ) -> list[tuple[Any, ...]]:
-        """Run one statement as one transaction and return its rows.
+        """Run one statement as one transaction and return its rows, which may come in binary.
 
         A deadlock, or a lock that took too long, is tried again, for ``_PATIENCE`` seconds at
         most. So is, where ``repeatable``, a lost connection: those verbs say ``already`` if the
@@ -123,7 +128,7 @@ class PgDatabase:
                         connection.close()  # the pool forgets it and we have sent nothing
                         continue
                     sent = True
-                    return self._run(connection, query, parameters)
+                    return self._run(connection, query, parameters, binary=binary)
             except UnicodeEncodeError as error:  # the driver's own: half a surrogate pair
                 message = f"the database holds Unicode text alone: {error}"
                 raise DataRejectedError(message) from error
@@ -152,12 +157,17 @@ class PgDatabase:
                 server.close()
 
     def _run(
-        self, connection: _Connection, query: bytes, parameters: Sequence[object]
+        self,
+        connection: _Connection,
+        query: bytes,
+        parameters: Sequence[object],
+        *,
+        binary: bool,
     ) -> list[tuple[Any, ...]]:
         deadlines = self._deadlines
         deadlines.begin(connection)
         try:
-            return connection.execute(query, parameters, prepare=True).fetchall()
+            return connection.execute(query, parameters, prepare=True, binary=binary).fetchall()
         finally:
             deadlines.end(connection)
 

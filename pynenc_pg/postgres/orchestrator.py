@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import (
     Again,
     Answer,
-    Batch,
     CancelAnswer,
     Claimed,
     Ending,
@@ -19,31 +18,20 @@ from pynenc_pg.domain.records import (
     Promoted,
     Recovered,
     RecoveryPolicy,
-    Registered,
     RunnerSpec,
     Waiting,
 )
-from pynenc_pg.exceptions import DataRejectedError, StoreUnavailableError
-from pynenc_pg.postgres import borrowed
+from pynenc_pg.exceptions import StoreUnavailableError
+from pynenc_pg.postgres import holding
+from pynenc_pg.postgres.bisection import bisected
+from pynenc_pg.postgres.client_data_store import PgClientDataStore
 from pynenc_pg.postgres.floor import RankFloor
+from pynenc_pg.postgres.registering import Registering
 from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
-from pynenc_pg.postgres.templates import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pynenc_pg.postgres.database import PgDatabase
 
-T = TypeVar("T", Ending, Again)
-
-# Lists go in binary: as text psycopg escapes them in Python, at 20 us a value and more, and the
-# backslashes of a long string took a second per 100 kB.
-# By CAST, which SQLAlchemy does not take for a parameter as it may with "::".
-_REGISTER = """select cast({schema}.register_2(
-    %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
-    cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
-    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s) as text[])"""
-_REGISTER_ONCE = _REGISTER.replace("register_2(", "register_once(%s, ")
 _CLAIM = "select * from {schema}.claim(%s, %s, %b::text[], %s, true, %b::text[], %b::float8[], %s)"
 _START = "select * from {schema}.start(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 FINISH = """select * from {schema}.finish(
@@ -71,66 +59,19 @@ _MAINTAIN = "select unnest({schema}.maintain(%s))"
 _PURGE = "select {schema}.purge(%s)"
 
 
-class PgOrchestrator:
+class PgOrchestrator(Registering):
     """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
 
-    def __init__(self, database: PgDatabase) -> None:
-        """Use the pool of ``database``, and its home connection for the life of a runner."""
+    def __init__(self, database: PgDatabase, holds: PgClientDataStore | None = None) -> None:
+        """Use the pool of ``database``, and its home connection for the life of a runner.
+
+        ``holds`` has what was sent lately of large values.
+        """
         self._database = database
+        self._holds = holds or PgClientDataStore(database)
         self._app = database.app_id
         self._floor = RankFloor()
         self._locked_session = 0
-
-    def register(self, batch: Batch) -> list[Registered]:
-        """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
-        rows = self._database.call(*self._registration(batch, own=True))
-        return _registered(batch, rows)
-
-    def register_within(self, session: object, batch: Batch) -> list[Registered]:
-        """Like ``register``, in the caller's own transaction."""
-        statement, parameters = self._registration(batch, own=False)
-        statement = render(statement, self._database.schema)
-        return _registered(batch, borrowed.run(session, statement, parameters))
-
-    async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
-        """Like ``register_within``, for a session that is awaited."""
-        statement, parameters = self._registration(batch, own=False)
-        statement = render(statement, self._database.schema)
-        return _registered(batch, await borrowed.run_async(session, statement, parameters))
-
-    def _registration(self, batch: Batch, *, own: bool) -> tuple[str, tuple[object, ...]]:
-        """Return statement and parameters; ``own``: the transaction is ours, and over at once."""
-        calls, limit = batch.invocations, batch.rate_limit
-        keyed = any(c.registration_key is not None for c in calls)
-        laned = any(c.lane_key is not None for c in calls)
-        parameters = (
-            self._app,
-            batch.task_id,
-            batch.queue,
-            batch.priority,
-            batch.delay,
-            batch.expires_in,
-            batch.slots,
-            batch.must_not_wait,
-            batch.parent_id,
-            batch.depth,
-            batch.options,
-            batch.changed_by,
-            own,
-            [c.invocation_id for c in calls],
-            [c.call_id for c in calls],
-            [c.arguments for c in calls],
-            [c.registration_key for c in calls] if keyed else None,
-            [c.lane_key for c in calls] if laned else None,
-            batch.refuse_different,
-            batch.ageing,
-            limit and limit.count,
-            limit and limit.period,
-            batch.at,
-        )
-        if batch.key is None:
-            return _REGISTER, parameters
-        return _REGISTER_ONCE, (batch.key, *parameters)
 
     def claim(
         self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
@@ -153,33 +94,33 @@ class PgOrchestrator:
         """RUNNING or RESUMED -> SUCCESS or FAILED."""
 
         def write(part: Sequence[Ending]) -> list[tuple[Any, ...]]:
-            return self._call(
+            return self._ended(
                 FINISH,
                 runner_id,
-                [e.invocation_id for e in part],
+                part,
                 [e.lease for e in part],
                 [str(e.status) for e in part],
                 [e.value for e in part],
                 [e.reason for e in part],
             )
 
-        return _bisected(write, endings)
+        return bisected(write, endings)
 
     def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Mapping[InvocationId, Answer]:
         """RUNNING or RESUMED -> RETRY, ready when its delay is over."""
 
         def write(part: Sequence[Again]) -> list[tuple[Any, ...]]:
-            return self._call(
+            return self._ended(
                 _RETRY,
                 runner_id,
-                [a.invocation_id for a in part],
+                part,
                 [a.lease for a in part],
                 [str(a.reason) for a in part],
                 [a.delay for a in part],
                 [a.error for a in part],
             )
 
-        return _bisected(write, agains)
+        return bisected(write, agains)
 
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
@@ -322,6 +263,19 @@ class PgOrchestrator:
         """Remove all the app's invocations, live and finished, with their history."""
         return int(self._call(_PURGE)[0][0])
 
+    def _ended(
+        self, statement: str, runner_id: RunnerId, part: Sequence[Ending | Again], *more: object
+    ) -> list[tuple[Any, ...]]:
+        """Write the ends of attempts; what they refer to has to be there."""
+        ids = [end.invocation_id for end in part]
+        large = [(end.invocation_id, each) for end in part for each in end.payloads]
+        if not large:
+            return self._call(statement, runner_id, ids, *more)
+        self._holds.hold([each for _, each in large])
+        refs = [(which, each.sha256) for which, each in large]
+        referring = holding.referring(statement)
+        return self._call(referring, runner_id, self._app, ids, *holding.columns(refs), *more)
+
     def _call(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._database.call(statement, (self._app, *parameters))
 
@@ -334,24 +288,3 @@ class PgOrchestrator:
         return {h.invocation_id: Answer.DONE for h in holds} | {
             InvocationId(i): Answer(a) for i, a in rows
         }
-
-
-def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:
-    return [
-        Registered(InvocationId(now), reused=now != call.invocation_id)
-        for call, now in zip(batch.invocations, rows[0][0], strict=True)
-    ]
-
-
-def _bisected(
-    write: Callable[[Sequence[T]], list[tuple[Any, ...]]], items: Sequence[T]
-) -> dict[InvocationId, Answer]:
-    """Write a batch; if the database refuses a value, find the one to blame and spare the rest."""
-    try:
-        answers = {i.invocation_id: Answer.DONE for i in items}
-        return answers | {InvocationId(i): Answer(a) for i, a in write(items)}
-    except DataRejectedError:
-        if len(items) == 1:
-            return {items[0].invocation_id: Answer.REFUSED}
-        middle = len(items) // 2
-        return _bisected(write, items[:middle]) | _bisected(write, items[middle:])

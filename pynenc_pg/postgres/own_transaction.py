@@ -12,7 +12,7 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 
 from pynenc_pg.domain.records import Answer
 from pynenc_pg.exceptions import OutcomeUnknownError, StoreUnavailableError, TransactionError
-from pynenc_pg.postgres import errors, lent
+from pynenc_pg.postgres import errors, holding, lent
 from pynenc_pg.postgres.database import is_lost
 from pynenc_pg.postgres.lent import LentAsyncConnection, LentConnection, Loan
 from pynenc_pg.postgres.orchestrator import FINISH
@@ -23,6 +23,7 @@ from pynenc_pg.postgres.templates import render
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import RunnerId
     from pynenc_pg.domain.records import Ending
+    from pynenc_pg.postgres.client_data_store import PgClientDataStore
     from pynenc_pg.postgres.database import PgDatabase
 
 _Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -63,14 +64,17 @@ _BROKEN: Final = {
 class PgTransactions:
     """Makes them, over sessions that are theirs alone."""
 
-    def __init__(self, database: PgDatabase, *, places: Callable[[], int]) -> None:
-        """``places`` tells how many there may be at once."""
+    def __init__(
+        self, database: PgDatabase, holds: PgClientDataStore, *, places: Callable[[], int]
+    ) -> None:
+        """``holds`` takes large results; ``places`` tells how many there may be at once."""
         self._database = database
+        self._holds = holds
         self._sessions = TaskSessions(database, places=places)
 
     def new(self) -> PgTransaction:
         """Make one; nothing is opened."""
-        return PgTransaction(self._database, self._sessions)
+        return PgTransaction(self._database, self._holds, self._sessions)
 
     def close(self) -> None:
         """Close the sessions that are idle; those in use end with what uses them."""
@@ -80,9 +84,12 @@ class PgTransactions:
 class PgTransaction:
     """See ``pynenc_pg.ports.OwnTransaction``."""
 
-    def __init__(self, database: PgDatabase, sessions: TaskSessions) -> None:
+    def __init__(
+        self, database: PgDatabase, holds: PgClientDataStore, sessions: TaskSessions
+    ) -> None:
         """Nothing is opened."""
         self._database = database
+        self._holds = holds
         self._sessions = sessions
         self._session: TaskSession | None = None
         self._loan = Loan()
@@ -222,18 +229,18 @@ class PgTransaction:
             raise TransactionError(_BROKEN[status])
 
     def _write_end(self, runner_id: RunnerId, ending: Ending) -> Answer:
-        parameters = (
-            self._database.app_id,
-            runner_id,
-            [ending.invocation_id],
-            [ending.lease],
-            [str(ending.status)],
-            [ending.value],
-            [ending.reason],
-        )
+        app, statement = self._database.app_id, FINISH
+        which: tuple[object, ...] = ([ending.invocation_id],)
+        if ending.payloads:  # stored before, in a transaction of our own: others may want them, too
+            self._holds.hold(ending.payloads)
+            statement = holding.referring(FINISH)
+            refs = [(ending.invocation_id, each.sha256) for each in ending.payloads]
+            which = (app, *which, *holding.columns(refs))
+        end = [ending.lease], [str(ending.status)], [ending.value], [ending.reason]
+        parameters = (app, runner_id, *which, *end)
         try:
             self._run(_OURS_AGAIN)
-            statement = render(FINISH, self._database.schema)
+            statement = render(statement, self._database.schema)
             refused = self._run(statement, parameters).fetchall()
         except (psycopg.Error, UnicodeError) as error:
             raise _ours(error) from error

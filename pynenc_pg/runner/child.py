@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Protocol
 
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.logs import configure_logging, is_configured
+from pynenc_pg.engine.payload_folder import OwnedFolder, PayloadFolder
 from pynenc_pg.runner.orphan import die_with_parent
 
 #: Not ``-m``, which would make a second copy of this module.
@@ -41,16 +42,20 @@ class Scene:
 
     address: Address
     log_level: str | None  # None: the parent has left logging to its user
+    #: Where the processes of the runner keep large values for each other, and how many bytes.
+    folder: tuple[str, int] | None = None
 
     @classmethod
-    def here(cls, address: Address) -> Scene:
+    def here(cls, address: Address, folder: OwnedFolder | None = None) -> Scene:
         """Make it like the one of this process."""
         level = logging.getLevelName(logging.getLogger().level) if is_configured() else None
-        return cls(address, level)
+        return cls(address, level, None if folder is None else folder.share)
 
     def load(self) -> Any:
         """Return the app."""
         app = self.address.load()
+        if self.folder is not None:
+            app.engine.payloads.folder = PayloadFolder(*self.folder)
         if self.log_level is not None:
             configure_logging(
                 level=self.log_level,

@@ -1,6 +1,6 @@
-"""What the eldest runners do for all: recover, promote, expire, maintain. In a thread of its own.
+"""What the eldest runners do for all: recover, promote, expire, maintain, collect.
 
-Apart from the heartbeat, which must not wait for any of it.
+In a thread apart from the heartbeat, which must not wait for any of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pynenc_pg.runner.noise import Noise
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
-    from pynenc_pg.ports import Orchestrator
+    from pynenc_pg.ports import ClientDataStore, Orchestrator
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ EXPIRE_EVERY = 10.0
 MAINTAIN_EVERY = 3600.0
 #: Hints may come in thousands; what they ask for is done this often at most.
 PROMOTE_PAUSE = 0.05
+#: Seconds between two steps of the walk through the large values: others come in between.
+COLLECT_PAUSE = 0.02
+_DUTIES = ("sweep", "promote", "expire", "maintain", "collect")
 #: Pause after a failure.
 _AGAIN = 0.5
 
@@ -34,14 +37,19 @@ _AGAIN = 0.5
 class Duties:
     """Does what is due, as far as the runner's place among the others asks for it."""
 
-    def __init__(self, *, orchestrator: Orchestrator, conf: RunnerConf) -> None:
+    def __init__(
+        self, *, orchestrator: Orchestrator, holds: ClientDataStore, conf: RunnerConf
+    ) -> None:
         """Nothing is done before ``start``."""
         self._orchestrator = orchestrator
+        self._holds = holds
+        self._after = ""  # how far the walk through the large values has come
+        self._removed = 0
         self._conf = conf
         self._beat: Heartbeat | None = None
         self._changed = threading.Condition()
         self._stopping = False
-        self._next = dict.fromkeys(("sweep", "promote", "expire", "maintain"), math.inf)
+        self._next = dict.fromkeys(_DUTIES, math.inf)
         self._pending_at = 0.0
         self._noise = Noise(logger)
         self._thread = threading.Thread(target=self._run, name="pynenc-duties", daemon=True)
@@ -154,4 +162,17 @@ class Duties:
         if self._position == 0:
             for did in self._orchestrator.maintain():
                 logger.info("maintain.done: %s", did)
+        return MAINTAIN_EVERY
+
+    def _collect(self) -> float:
+        """Remove the large values that nobody refers to any more, some at a time."""
+        if self._position == 0:
+            step = self._holds.collect(self._after)
+            self._removed += step.removed
+            if step.after is not None:
+                self._after = step.after
+                return COLLECT_PAUSE
+            if self._removed:
+                logger.info("collect.done: removed %d large values", self._removed)
+        self._after, self._removed = "", 0
         return MAINTAIN_EVERY

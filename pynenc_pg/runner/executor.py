@@ -13,6 +13,7 @@ from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Claimed, End
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.core import Engine
+from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.engine.verdicts import Describe
 from pynenc_pg.runner.alarms import Alarms
@@ -41,6 +42,7 @@ class Common(TypedDict):
     serializer: BaseSerializer
     describe: Describe
     runner: RunnerContext
+    payloads: Payloads
 
 
 class Executor(ABC):
@@ -60,6 +62,7 @@ class Executor(ABC):
             "serializer": self.engine.serializer,
             "describe": self.engine.printing.describe,
             "runner": self.runner,
+            "payloads": self.engine.payloads,
         }
         self.places = conf.concurrency
         self.max_waiting = conf.max_waiting_threads

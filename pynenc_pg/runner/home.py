@@ -51,7 +51,9 @@ class Home:
         self._renewed = self._next_beat = 0.0
         self.others = False  # other runners are registered
         self._noise = Noise(logger)
-        self._duties = Duties(orchestrator=store.orchestrator, conf=conf)
+        self._duties = Duties(
+            orchestrator=store.orchestrator, holds=store.client_data_store, conf=conf
+        )
         self.subscription: Subscription = store.broker.subscribe(work=True)
         self._thread = threading.Thread(target=self._run, name="pynenc-home", daemon=True)
         self._watch = threading.Thread(target=self._watch_lease, name="pynenc-lease", daemon=True)

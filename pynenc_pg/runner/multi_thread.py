@@ -83,7 +83,8 @@ class MultiThreadRunner(BaseRunner):
 
     def run(self) -> None:
         """Work until ``stop_runner_loop`` is called."""
-        self._scene = Scene.here(self.engine.address())
+        folder = self.engine.payloads.shared_folder()
+        self._scene = Scene.here(self.engine.address(), folder)
         self.gave_back = 0
         self._scale = Scale(self.conf)
         self._backoff = Backoff()
@@ -101,9 +102,11 @@ class MultiThreadRunner(BaseRunner):
             finally:
                 with self._bell_lock:
                     self._bell = None
-                for member in self._members:
+                for member in list(self._members):
                     member.process.kill()
                     self._bury(member)
+                if folder is not None:
+                    folder.close()
                 self._stopping = False
 
     def stop_runner_loop(self) -> None:

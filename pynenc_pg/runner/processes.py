@@ -99,8 +99,9 @@ class Processes(Executor):
         self._ready: list[tuple[int, int, Claimed]] = []  # a heap: deepest first, then as claimed
         self._returning: deque[Child] = deque()
         self._placed = 0
+        self._folder = self.engine.payloads.shared_folder()
         self._pool = ProcessPool(
-            Scene.here(self.engine.address()),
+            Scene.here(self.engine.address(), self._folder),
             fork=conf.start_method == "fork",
             places=self.places,
             heard=self._heard,
@@ -165,6 +166,8 @@ class Processes(Executor):
         with self._lock:
             held = [c.claimed for c in self._pool.all() if c.claimed is not None]
         self._pool.close()
+        if self._folder is not None:
+            self._folder.close()
         return held
 
     def cancel(self, invocation_id: InvocationId) -> None:

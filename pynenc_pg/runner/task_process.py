@@ -220,6 +220,7 @@ class TaskProcess:
                 stop=stop,
                 pauses=self._pauses,
                 runner=replace(begin.runner, pid=os.getpid()),
+                payloads=engine.payloads,
             )
         except BaseException as error:  # noqa: BLE001 - the parent must be told something
             stop.over()

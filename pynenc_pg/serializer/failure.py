@@ -13,7 +13,14 @@ from pynenc_pg.serializer.node_reader import from_nodes
 from pynenc_pg.serializer.nodes import message_of, to_nodes
 from pynenc_pg.serializer.plain import dumps, plain
 from pynenc_pg.serializer.rebuild import ATTRIBUTES, add_note
-from pynenc_pg.serializer.wire import check_version, from_wire, to_wire
+from pynenc_pg.serializer.wire import (
+    QUOTED_REF,
+    Follow,
+    check_version,
+    from_wire,
+    references,
+    to_wire,
+)
 
 #: Characters of a traceback that are kept: its beginning and its end.
 TRACEBACK_LENGTH: Final = 100_000
@@ -37,17 +44,24 @@ def encode_exception(error: BaseException, serializer: BaseSerializer) -> str:
     return dumps(said | {"message": None, "traceback": None, "args": None})
 
 
-def decode_exception(text: str, serializer: BaseSerializer) -> BaseException:
+def decode_exception(
+    text: str, serializer: BaseSerializer, follow: Follow | None = None
+) -> BaseException:
     """Make the exception again, or a ``TaskFailedError`` where its class is not known here.
 
     No code of its class is run. Only modules that are imported already are searched: a row never
-    causes an import.
+    causes an import. ``follow`` finds what of it is stored elsewhere.
 
     Raises:
         SerializationError: a newer version wrote it.
+        PayloadError: what is stored elsewhere is not there, or not as it was.
     """
     wire = json.loads(text)
     check_version(wire)
+    if follow is not None and QUOTED_REF in text:
+        large = references(wire)
+        found = map(json.loads, follow.texts(list(large.values())))
+        wire |= dict(zip(large, found, strict=True))
 
     def read(content: Any) -> Any:
         return from_wire(content, serializer)

@@ -107,8 +107,8 @@ class _StrictPickler(Pickler):  # type: ignore[misc]  # jsonpickle has no types
         return super()._get_flattener(obj)
 
     def _flatten_obj_instance(self, obj: Any) -> Any:
-        kind = type(obj)
-        if not self._exact or _has_own_handler(kind):
+        kind: Any = type(obj)
+        if not (self._exact or _is_frame(kind)) or _has_own_handler(kind):
             return super()._flatten_obj_instance(obj)
         if kind is dict:
             items = [{tags.TUPLE: [self._flatten(k), self._flatten(v)]} for k, v in obj.items()]
@@ -190,6 +190,15 @@ class _StrictUnpickler(Unpickler):  # type: ignore[misc]
 @lru_cache(maxsize=1024)
 def _is_refused(kind: Any) -> bool:
     return issubclass(kind, _REFUSED)
+
+
+@lru_cache(maxsize=1024)
+def _is_frame(kind: Any) -> bool:
+    """Whether jsonpickle's usual form makes something of it that looks equal and is broken.
+
+    An index of pandas that was made so ends the process when it is asked what it contains.
+    """
+    return any(base.__module__.partition(".")[0] == "pandas" for base in kind.__mro__)
 
 
 def _reduced(kind: type, args: list[Any], *rest: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ begins with ``$`` gets another ``$`` in front. Texts of version 1 are read for e
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from pynenc_pg.exceptions import SerializationError
 from pynenc_pg.serializer.base import BaseSerializer
@@ -18,6 +19,11 @@ from pynenc_pg.serializer.plain import NotJsonError, dumps, plain
 
 #: What this code writes, and the last one that it reads.
 VERSION: Final = 1
+#: Marks what is large and stored elsewhere. It stands for an argument, a result, or a field of an
+#: exception as a whole, and nowhere else.
+REF: Final = "$ref"
+QUOTED_REF: Final = f'"{REF}"'
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 def encode_arguments(arguments: Mapping[str, Any], serializer: BaseSerializer) -> str:
@@ -35,40 +41,53 @@ def encode_arguments(arguments: Mapping[str, Any], serializer: BaseSerializer) -
         raise argument_refusal(arguments, serializer, error) from error
 
 
-class SharedArguments:
-    """Arguments that many calls have in common: each is encoded once."""
+class Follow(Protocol):
+    """Finds what references stand for."""
 
-    def __init__(self, arguments: Mapping[str, Any], serializer: BaseSerializer) -> None:
-        """Encode them.
+    def values(self, hashes: Sequence[str], serializer: BaseSerializer) -> Sequence[Any]:
+        """Return a value for each, all of them the caller's own to change."""
+        ...
 
-        Raises:
-            SerializationError: as ``encode_arguments``.
-        """
-        # Without the braces: the pair of name and value as it stands in any call.
-        self._pairs = {
-            name: encode_arguments({name: value}, serializer)[1:-1]
-            for name, value in arguments.items()
-        }
-
-    def encode(self, arguments: Mapping[str, Any], serializer: BaseSerializer) -> str:
-        """Encode a call that has them, just as ``encode_arguments`` would."""
-        pairs = [
-            self._pairs.get(name) or encode_arguments({name: value}, serializer)[1:-1]
-            for name, value in arguments.items()
-        ]
-        return f"{{{','.join(pairs)}}}"
+    def texts(self, hashes: Sequence[str]) -> Sequence[str]:
+        """Return the JSON of each."""
+        ...
 
 
-def decode_arguments(text: str, serializer: BaseSerializer) -> dict[str, Any]:
-    """Return the named arguments.
+def reference(sha256: str) -> str:
+    """Return the JSON that stands for a large value."""
+    return f'{{"{REF}":"{sha256}"}}'
+
+
+def referred(wire: Any) -> str | None:
+    """Return which large value this stands for, if it stands for one."""
+    if type(wire) is not dict or REF not in wire:
+        return None
+    sha256 = wire[REF]
+    if len(wire) != 1 or not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        message = f"{str(wire)[:120]} stands in the row where a reference to a large value should"
+        raise SerializationError(message)
+    return sha256
+
+
+def decode_arguments(
+    text: str, serializer: BaseSerializer, follow: Follow | None = None
+) -> dict[str, Any]:
+    """Return the named arguments; ``follow`` finds those that are stored elsewhere.
 
     Raises:
         SerializationError: names the argument that cannot be read here.
+        PayloadError: what is stored elsewhere is not there, or not as it was.
     """
     wire = json.loads(text)
     check_version(wire)
+    large = references(wire) if follow is not None and QUOTED_REF in text else {}
     arguments = {}
+    if follow is not None and large:
+        found = follow.values(list(large.values()), serializer)
+        arguments = dict.fromkeys(wire) | dict(zip(large, found, strict=True))
     for name, content in wire.items():
+        if name in large:
+            continue
         try:
             arguments[name] = from_wire(content, serializer)
         except SerializationError as error:
@@ -91,13 +110,19 @@ def encode(value: Any, serializer: BaseSerializer) -> str:
         raise value_refusal(value, serializer, error) from error
 
 
-def decode(text: str, serializer: BaseSerializer) -> Any:
-    """Return the value.
+def decode(text: str, serializer: BaseSerializer, follow: Follow | None = None) -> Any:
+    """Return the value; ``follow`` finds it if it is stored elsewhere.
 
     Raises:
         SerializationError: it cannot be read here.
+        PayloadError: it is stored elsewhere, and not there, or not as it was.
     """
-    return from_wire(json.loads(text), serializer)
+    wire = json.loads(text)
+    if follow is not None and (sha256 := referred(wire)) is not None:
+        return follow.values([sha256], serializer)[0]
+    if '"$' not in text:  # nothing but plain JSON
+        return wire
+    return from_wire(wire, serializer)
 
 
 def to_wire(value: Any, serializer: BaseSerializer) -> Any:
@@ -125,6 +150,11 @@ def from_wire(wire: Any, serializer: BaseSerializer) -> Any:
     if kind is list:
         return [from_wire(item, serializer) for item in wire]
     return wire
+
+
+def references(wire: Mapping[str, Any]) -> dict[str, str]:
+    """Return the large values among the members of an object, by name."""
+    return {name: sha for name, content in wire.items() if (sha := referred(content)) is not None}
 
 
 def check_version(wire: Any) -> None:
@@ -161,6 +191,9 @@ def _special(key: str, wire: dict[str, Any], serializer: BaseSerializer) -> Any:
 
 def _by_codec(key: str, wire: dict[str, Any], serializer: BaseSerializer) -> Any:
     codec, name = key[1:], type(serializer).__qualname__
+    if key == REF:
+        message = "a reference to a large value stands in the row where none can be followed"
+        raise SerializationError(message)
     if len(wire) != 1:
         message = f"an object in the row has the key {key!r} beside others; own keys get one more $"
         raise SerializationError(message)

@@ -41,6 +41,20 @@ def add(x: int, y: int) -> int:
 
 
 @app.task
+def grow(items: list[int], number: int) -> list[int]:
+    """Change what it was given, and return it."""
+    items.append(number)
+    return items
+
+
+@app.task
+async def grow_later(items: list[int], number: int) -> list[int]:
+    """Do that from a coroutine."""
+    await asyncio.sleep(0)
+    return grow.func(items, number)
+
+
+@app.task
 async def add_later(x: int, y: int) -> int:
     """Return the sum, from a coroutine."""
     await asyncio.sleep(0)

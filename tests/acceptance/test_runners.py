@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,19 @@ def test_results(place: Place) -> None:
     assert tasks.add_later(1, 2).result_or_raise(PATIENCE) == 3
     group = tasks.add.parallelize([(n, n) for n in range(50)])
     assert sorted(group.results) == [2 * n for n in range(50)]
+
+
+@pytest.mark.parametrize("length", [1000, 200_000], ids=["some", "many"])
+def test_large_values_are_everybodys_own(place: Place, length: int) -> None:
+    """A large argument comes to each as it was, and a large result back, under every runner."""
+    items = list(range(length))
+    for task in (tasks.grow, tasks.grow_later):
+        group = task.parallelize([(items, n) for n in range(4)])
+        assert list(group.results) == [[*items, n] for n in range(4)]
+    if place.worker is not None:
+        folders = set(Path(tempfile.gettempdir()).glob("pynenc-payloads-*"))
+        kept = [file for folder in folders for file in folder.glob("?" * 64)]
+        assert bool(kept) is (place.runner in IN_PROCESSES)
 
 
 def test_nested_waits(place: Place) -> None:

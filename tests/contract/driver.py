@@ -47,7 +47,7 @@ class Ear:
 
 
 class Driver:
-    """The three ports of one app, with one runner (``worker``) registered.
+    """The four ports of one app, with one runner (``worker``) registered.
 
     Verbs take what a claim gave, or its ids; answers are those of the port.
     """
@@ -59,6 +59,7 @@ class Driver:
         self.orchestrator = store.orchestrator
         self.state_backend = store.state_backend
         self.broker = store.broker
+        self.client_data_store = store.client_data_store
         self._subscriptions: list[Subscription] = []
         self._others: list[Driver] = []
         self.worker = self.runner("worker")

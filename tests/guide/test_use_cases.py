@@ -1,4 +1,4 @@
-"""The code of the guide's use cases 1, 3, 4, 5, 6, 7 and 8, as it stands there."""
+"""The code of the guide's use cases 1 and 3 to 9, as it stands there."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import threading
 import unittest
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from pynenc_pg import Pynenc
 from pynenc_pg.serializer import JsonSerializable
-from tests.guide import concurrency, custom, money, orchestration, tasks
+from tests.guide import arrays, concurrency, custom, money, orchestration, tasks
 from tests.guide.conftest import Serve
 
 
@@ -179,3 +180,14 @@ def test_8_a_custom_serializer_by_environment(monkeypatch: pytest.MonkeyPatch) -
     """Its dotted path may stand in the environment."""
     monkeypatch.setenv("PYNENC__SERIALIZER_CLS", "tests.guide.custom.CustomSerializer")
     assert isinstance(Pynenc().serializer, custom.CustomSerializer)
+
+
+def test_9_client_data_store(serve: Serve) -> None:
+    """A large array is stored once by itself, with nothing said about it."""
+    with serve(arrays.app):
+        large_array = np.random.rand(1000000)  # noqa: NPY002 - as it stands there
+        first, second = (arrays.process_array(large_array) for _ in range(2))
+        assert first.result_or_raise(60) == second.result_or_raise(60) == large_array.mean()
+    reads = arrays.app.state_backend
+    [arguments] = {reads.get_invocation(one.invocation_id).arguments for one in (first, second)}
+    assert json.loads(arguments)["data"].keys() == {"$ref"}

@@ -11,7 +11,7 @@ import pytest
 from tests.support.plain_sql import status_of
 from tests.support.sql import APP, Connection, connect, one, register
 
-BY_WEEK = ("invocation", "invocation_error", "invocation_outcome")
+BY_WEEK = ("invocation", "invocation_error", "invocation_outcome", "payload_ref")
 TABLES = (*BY_WEEK, "invocation_history")
 
 
@@ -141,9 +141,9 @@ def test_keys_go_with_what_they_point_to(connection: Connection) -> None:
     assert one(connection, "select array_agg(key) from call_key") == ["young"]
 
 
-@pytest.mark.parametrize("pointer", ["live row", "wait", "payload"])
+@pytest.mark.parametrize("pointer", ["live row", "wait"])
 def test_what_something_live_points_at_is_not_dropped(connection: Connection, pointer: str) -> None:
-    """An old week stays while a live row, a waiter or a payload points at a call made in it."""
+    """An old week stays while a live row or a waiter points at a call made in it."""
     begins = monday(6, connection)
     names = [make(connection, table, begins) for table in BY_WEEK]
     free = [make(connection, table, monday(8, connection)) for table in BY_WEEK]
@@ -159,13 +159,6 @@ def test_what_something_live_points_at_is_not_dropped(connection: Connection, po
             "insert into wait_edge (app_id, awaited_id, listener) values (%(app)s, %(id)s, 'ends')",
             "delete from wait_edge where awaited_id = %(id)s",
         ),
-        "payload": (
-            """with p as (insert into payload (app_id, sha256, bytes)
-                          values (%(app)s, sha256('x'), 'x') returning app_id, sha256)
-               insert into payload_ref (app_id, sha256, invocation_id)
-               select app_id, sha256, %(id)s from p""",
-            "delete from payload_ref where invocation_id = %(id)s",
-        ),
     }[pointer]
     connection.execute(point.encode(), {"id": old, "app": APP})
     assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in free)
@@ -173,6 +166,33 @@ def test_what_something_live_points_at_is_not_dropped(connection: Connection, po
     connection.execute(let_go.encode(), {"id": old, "app": APP})
     assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in names)
     assert one(connection, "select count(*) from invocation where invocation_id = %s", (old,)) == 0
+
+
+def test_references_go_with_the_last_of_their_week(
+    connection: Connection, database_dsn: str
+) -> None:
+    """What old calls refer to stays as long as anything of them, and can be collected after."""
+    begins = monday(6, connection)
+    for table in BY_WEEK:
+        make(connection, table, begins)
+    old = make_old_call(connection, begins)
+    connection.execute(
+        """with p as (insert into payload (app_id, sha256, bytes, created_at)
+                      values (%s, sha256('x'), 'x', now() - interval '40 days') returning *)
+           insert into payload_ref (app_id, sha256, invocation_id)
+           select app_id, sha256, %s from p""",
+        (APP, old),
+    )
+    collect = "select removed from pynenc.collect(%s, '', 86400, 100)"
+    with connect(database_dsn, autocommit=False) as reader:
+        reader.execute(f"select from pynenc.invocation_error_{begins:%Y%m%d}".encode())
+        assert f"dropped payload_ref_{begins:%Y%m%d}" not in one(
+            connection, "select pynenc.maintain(%s)", (APP,)
+        )
+        assert one(connection, collect, (APP,)) == 0
+        reader.rollback()
+    assert f"dropped payload_ref_{begins:%Y%m%d}" in maintain(connection)
+    assert one(connection, collect, (APP,)) == 1
 
 
 def test_a_partition_in_use_is_passed_over(connection: Connection, database_dsn: str) -> None:

@@ -33,8 +33,8 @@ from tests.support.sql import (
     watch,
 )
 
-_READ = {"outcomes", "get_invocation", "history", "is_served"}
-_PRODUCE = _READ | {"register", "register_2", "register_once", "watch", "cancel"}
+_READ = {"outcomes", "get_invocation", "history", "is_served", "fetch"}
+_PRODUCE = _READ | {"register", "register_2", "register_once", "watch", "cancel", "hold", "refer"}
 _RUN = {
     "count_ready",
     "register_runner",
@@ -54,6 +54,7 @@ _RUN = {
     "promote",
     "expire",
     "maintain",
+    "collect",
 }
 #: Exactly the functions each role may call.
 VERBS = {
@@ -64,6 +65,7 @@ VERBS = {
     | {
         "count_ready",
         "cancel",
+        "collect",
         "recover",
         "promote",
         "expire",

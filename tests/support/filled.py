@@ -117,6 +117,7 @@ def fill(dsn: str, n: int) -> None:
     some = max(_LEAST, n // 10)
     with connect(dsn) as connection:
         _end(connection, n)
+        _hold(connection, n)
         for size in _batches(n):
             register(connection, size)
         register(connection, FEW, queue="ended")
@@ -138,6 +139,22 @@ def fill(dsn: str, n: int) -> None:
         for i in range(0, some, 500):
             keys = [f"{n}-{i + k}" for k in range(min(500, some - i))]
             register(connection, len(keys), queue="keyed", keys=keys)
+
+
+def _hold(connection: Connection, n: int) -> None:
+    """Leave n payloads more, each needed by an invocation, and a tenth of that without."""
+    before = one(connection, "select count(*) from payload")
+    connection.execute(
+        """with held as (
+               insert into payload (app_id, sha256, bytes, created_at)
+               select %(app)s, sha256((%(before)s + g)::text::bytea), 'x', now() - interval '2 days'
+               from generate_series(1, %(all)s) g)
+           insert into payload_ref (app_id, sha256, invocation_id)
+           select %(app)s, sha256((%(before)s + g)::text::bytea),
+                  overlay(first_id(now())::text placing substr(md5(g::text), 1, 12) from 25)::uuid
+           from generate_series(1, %(n)s) g""",
+        {"app": APP, "before": before, "n": n, "all": n + max(_LEAST, n // 10)},
+    )
 
 
 def _batches(n: int) -> Iterator[int]:

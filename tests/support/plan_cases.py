@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -83,6 +84,8 @@ def _claims(*queues: str) -> Act:
     return lambda connection, _: claim(connection, limit=FEW, queues=queues)
 
 
+#: Of the first payloads that a filled database has.
+NAMES: Final = [hashlib.sha256(str(n).encode()).hexdigest() for n in (1, 2)]
 _STATE: Final = "invocation_state_pkey"
 _LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx"
 _REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
@@ -233,6 +236,22 @@ CASES: Final[dict[str, Case]] = {
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),
         history="invocation_history_pkey invocation_error_pkey invocation_outcome_pkey",
+    ),
+    "hold": _case(_call("select hold(%s, %s)", [*NAMES, "0" * 64]), hold="payload_pkey"),
+    "hold_contents": _case(
+        _call("select hold(%s, %s, %s, %s)", [*NAMES, "0" * 64], [b"x"] * 3, [""] * 3),
+        hold="payload_pkey",
+    ),
+    "refer": _case(
+        lambda c, s: c.execute(
+            "select refer(%s, %s::uuid[], %s::uuid[], %s)", (APP, s.ready[:2], s.ready[:2], NAMES)
+        ),
+        refer="payload_pkey",  # the foreign key
+    ),
+    "fetch": _case(_call("select * from pynenc.fetch(%s, %s)", NAMES), fetch="payload_pkey"),
+    "collect": _case(
+        _call("select * from collect(%s, %s, 86400, %s)", "", FEW),
+        collect="payload_pkey payload_ref_pkey",
     ),
     "heartbeat": _case(lambda c, _: heartbeat(c)),
     "asked_to_stop": _case(

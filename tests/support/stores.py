@@ -11,8 +11,10 @@ from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.memory.broker import MemBroker
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.orchestrator import MemOrchestrator
+from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
-from pynenc_pg.ports import Broker, Orchestrator, StateBackend
+from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend
+from pynenc_pg.postgres.client_data_store import PgClientDataStore
 from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.listener import PgBroker
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
@@ -34,6 +36,9 @@ work as (
         next_at = l.next_at - make_interval(secs => p.seconds),
         started = array(select s - make_interval(secs => p.seconds) from unnest(l.started) s)
     from passed p where l.app_id = p.app
+), large as (
+    update {schema}.payload y set created_at = y.created_at - make_interval(secs => p.seconds)
+    from passed p where y.app_id = p.app
 ), runners as (
     update {schema}.runner r set lease_until = r.lease_until - make_interval(secs => p.seconds)
     from passed p where r.app_id = p.app
@@ -48,7 +53,7 @@ select count(*) from lost"""
 
 
 class OpenStore(Protocol):
-    """What both kinds have: the three ports, and time as a thing that tests own."""
+    """What both kinds have: the four ports, and time as a thing that tests own."""
 
     @property
     def app_id(self) -> str:
@@ -70,6 +75,11 @@ class OpenStore(Protocol):
         """Wakes."""
         ...
 
+    @property
+    def client_data_store(self) -> ClientDataStore:
+        """Holds."""
+        ...
+
     def let_pass(self, seconds: float) -> None:
         """Make everything as if so much time had passed at once."""
         ...
@@ -89,12 +99,13 @@ class OpenStore(Protocol):
 
 @dataclass
 class PostgresStore:
-    """The three parts over one database."""
+    """The four parts over one database."""
 
     database: PgDatabase
     orchestrator: PgOrchestrator
     state_backend: PgStateBackend
     broker: PgBroker
+    client_data_store: PgClientDataStore
 
     @property
     def app_id(self) -> str:
@@ -136,12 +147,13 @@ class Clock:
 
 @dataclass
 class MemoryStore:
-    """The three parts over one app's dicts."""
+    """The four parts over one app's dicts."""
 
     database: MemDatabase
     orchestrator: MemOrchestrator
     state_backend: MemStateBackend
     broker: MemBroker
+    client_data_store: MemClientDataStore
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -169,9 +181,14 @@ class MemoryStore:
 
 
 def over_postgres(database: PgDatabase) -> PostgresStore:
-    """Put the three parts over a database."""
+    """Put the four parts over a database."""
+    holds = PgClientDataStore(database)
     return PostgresStore(
-        database, PgOrchestrator(database), PgStateBackend(database), PgBroker(database)
+        database,
+        PgOrchestrator(database, holds),
+        PgStateBackend(database),
+        PgBroker(database),
+        holds,
     )
 
 
@@ -185,5 +202,10 @@ def open_memory_store(app_id: str) -> MemoryStore:
     clock = Clock()
     database = MemDatabase(app_id, clock)
     return MemoryStore(
-        database, MemOrchestrator(database), MemStateBackend(database), MemBroker(database), clock
+        database,
+        MemOrchestrator(database),
+        MemStateBackend(database),
+        MemBroker(database),
+        MemClientDataStore(database),
+        clock,
     )

@@ -17,7 +17,7 @@ from sqlalchemy import orm, text
 
 from pynenc_pg import InvocationStatus, Pynenc
 from pynenc_pg.domain.records import Hold
-from pynenc_pg.engine import verdicts
+from pynenc_pg.engine import execute
 from pynenc_pg.engine.context import running
 from pynenc_pg.exceptions import (
     DataRejectedError,
@@ -162,7 +162,7 @@ def test_a_result_that_the_database_cannot_hold_rolls_back(
     work: Pynenc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refused by the database, the result is not there and neither is the row."""
-    monkeypatch.setattr(verdicts, "encode", lambda *_: "no JSON")
+    monkeypatch.setattr(execute, "_encoded", lambda *_: ("no JSON", ()))
     with pytest.raises(DataRejectedError):
         tasks.free("a").result_or_raise(PATIENCE)
     assert effects(work) == []
@@ -614,3 +614,20 @@ def test_a_cancelled_coroutine_rolls_back(app: Pynenc, monkeypatch: pytest.Monke
         with pytest.raises(InvocationCancelledError):
             invocation.result_or_raise(PATIENCE)
     assert effects(app) == []
+
+
+def test_a_large_result_goes_with_it(both: Pynenc) -> None:
+    """It is stored by itself, and the reference to it is part of the commit; undone it is not."""
+    tasks.hooks["after"] = lambda: "x" * 100_000
+    assert tasks.free("a").result_or_raise(PATIENCE) == "x" * 100_000
+    refs = "select count(*)::int from pynenc.payload_ref"
+    assert ask(both, refs) == [1]
+
+    def fail() -> str:
+        raise LookupError
+
+    tasks.hooks["after"] = fail
+    with pytest.raises(LookupError):
+        tasks.free("b").result_or_raise(PATIENCE)
+    assert ask(both, refs) == [1]
+    assert effects(both) == ["a"]

@@ -93,6 +93,39 @@ def test_many_calls_in_one_transaction(kind: type[Session], dsn: str) -> None:
     play(kind, dsn, scenario)
 
 
+def test_large_arguments_travel_beside(kind: type[Session], dsn: str) -> None:
+    """They are stored before, whatever becomes of the transaction; the calls are part of it."""
+    data = ["x" * 5000]
+
+    async def scenario(session: Session) -> None:
+        await session.write()
+        await session.call(tasks.echo, value=data)
+        await session.rollback()
+        assert there(dsn) == (0, 0)
+        await session.write()
+        invocation = await session.call(tasks.echo, value=data)
+        group = await session.parallelize(tasks.echo, [(data,)] * 3)
+        with psycopg.connect(dsn) as connection:
+            counts = (
+                "select (select count(*) from pynenc.payload), count(*) from pynenc.payload_ref"
+            )
+            assert connection.execute(counts).fetchall() == [(1, 0)]
+        await session.commit()
+        assert there(dsn) == (1, 4)
+        # Removed by hand, after it was sent: it is sent again, and the transaction goes on.
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("delete from pynenc.payload_ref")
+            connection.execute("delete from pynenc.payload")
+        again = await session.call(tasks.echo, value=data)
+        await session.commit()
+        with working(tasks.app.runner):
+            assert await again.async_result(20) == data
+            assert await invocation.async_result(20) == data
+            assert len(group) == 3
+
+    play(kind, dsn, scenario)
+
+
 def test_savepoints_are_heeded(kind: type[Session], dsn: str) -> None:
     """What came after the savepoint goes with it, what came before stays."""
 

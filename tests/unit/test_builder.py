@@ -53,6 +53,20 @@ CASES: list[tuple[Configure, dict[str, Any]]] = [
         lambda b: b.postgres("dbname=x"),
         {"postgres.schema_name": "pynenc", "postgres.pool_size": 4},
     ),
+    (lambda b: b.mem_client_data_store(), {"client_data_store_cls": "MemClientDataStore"}),
+    (
+        lambda b: b.client_data_store(2048, 10**6, 50, compression_enabled=False),
+        {
+            "client_data_store.min_size_to_cache": 2048,
+            "client_data_store.max_size_to_cache": 10**6,
+            "client_data_store.local_cache_size": 50,
+            "client_data_store.compression_enabled": False,
+        },
+    ),
+    (
+        lambda b: b.disable_client_data_store(),
+        {"client_data_store.disable_client_data_store": True},
+    ),
     (lambda b: b.thread_runner(), {"runner_cls": "ThreadRunner", "runner.concurrency": 4}),
     (lambda b: b.thread_runner(2), {"runner.concurrency": 2}),
     (lambda b: b.thread_runner(2, 5), {"runner.concurrency": 5}),

@@ -61,6 +61,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/hooks.md",
         "docs/howto/schedule.md",
         "docs/howto/time-limits.md",
+        "docs/howto/large-arguments.md",
     ],
 )
 def test_examples_of_a_page_run(

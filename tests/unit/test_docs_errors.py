@@ -218,6 +218,7 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "RetryError": lambda _: fetch(7).result,
     "StoreUnavailableError": _reach_nobody,
     "DataRejectedError": lambda _: _register(queue="a b"),
+    "PayloadError": lambda _: app.engine.payloads.texts(["5e" * 32]),
     "EmbeddedServerError": lambda _: from_dsn("embedded://shop"),
     "RunnerFencedError": lambda _: app.orchestrator.claim(RunnerId("you"), (), 1),
 }
@@ -225,6 +226,7 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
 
 def _as_documented(message: str) -> str:
     shorter = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "01a2…", message)
+    shorter = shorter.replace("5e" * 32, "5e5e…")
     shorter = re.sub(r"within 0 s", "within 10 s", shorter).replace("runner you", "runner me")
     return shorter.replace(__name__, "shop.tasks")
 

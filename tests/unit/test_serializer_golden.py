@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +43,24 @@ def test_json() -> None:
     assert decode(_text("dict_with_hostile_keys"), STRICT) == {
         "a\x00": [1],
         "$x": {"\ud800": None},
+    }
+
+
+def test_references() -> None:
+    """A large value lies elsewhere, under the SHA-256 of its JSON."""
+    content = _text("payload")
+
+    class Follow:
+        def values(self, hashes: Sequence[str], serializer: BaseSerializer) -> list[Any]:
+            assert list(hashes) == [hashlib.sha256(content.encode()).hexdigest()]
+            return [decode(content, serializer)]
+
+        def texts(self, hashes: Sequence[str]) -> list[str]:
+            raise AssertionError(hashes)
+
+    assert decode_arguments(_text("references"), STRICT, Follow()) == {
+        "x": [1, 2, "é", "a\x00"],
+        "y": {"$ref": 1},
     }
 
 

@@ -162,6 +162,43 @@ begin
     order by t.n;
 end $$;
 
+-- Looks at up to p_limit payloads after one, by name, and removes those that are older than p_age
+-- seconds and that nobody refers to. Answers how many, and where to go on (null: that was the end).
+-- Locks: those it removes; skips what somebody is about to refer to. Raises nothing of its own.
+create or replace function {schema}.collect(
+    p_app text, p_after text, p_age double precision, p_limit integer
+) returns table (removed integer, next_after text) language plpgsql {definer} as $$
+declare
+    v_before timestamptz := clock_timestamp() - make_interval(secs => p_age);
+    v_seen   bytea[];
+    v_old    bytea[];
+begin
+    perform check_isolation();
+    v_seen := array(
+        select p.sha256 from payload p where p.app_id = p_app and p.sha256 > decode(p_after, 'hex')
+        order by p.sha256 limit p_limit);
+    v_old := array(
+        select p.sha256
+        from unnest(v_seen) s (sha256) cross join lateral (
+            select x.sha256 from payload x
+            where x.app_id = p_app and x.sha256 = s.sha256 and x.created_at < v_before
+              and not exists (select from payload_ref r
+                              where r.app_id = x.app_id and r.sha256 = x.sha256 offset 0)
+            offset 0 for update skip locked) p);
+    -- A new statement: with these locked nobody can refer to them any more, but somebody may have
+    -- while we looked.
+    with gone as (
+        delete from payload p using unnest(v_old) o (sha256)
+        where p.app_id = p_app and p.sha256 = o.sha256 and p.created_at < v_before
+          and not exists (select from payload_ref r
+                          where r.app_id = p_app and r.sha256 = o.sha256 offset 0)
+        returning 1
+    )
+    select count(*) into removed from gone;
+    next_after := case when cardinality(v_seen) = p_limit then encode(v_seen[p_limit], 'hex') end;
+    return next;
+end $$;
+
 -- Gives back what a process of a living runner was executing when it died. Answers only those lost.
 -- Moves: running, paused, resumed -> running_recovery -> rerouted | failed (recoveries_exhausted, or
 -- cancelled where that was asked for); pending -> rerouted. Locks: lanes by key, then rows by id.
@@ -175,8 +212,8 @@ begin
 end $$;
 
 -- Drops one partition per table that is past its retention (finished 7 days, history 30), and
--- only if no live row, wait or payload reference points into it (such a one is passed over, the
--- next may go). Internal to maintain.
+-- only if no live row or wait points into it (such a one is passed over, the next may go). What
+-- invocations refer to stays as long as anything of them. Internal to maintain.
 -- Gives up after 200 ms of waiting for its lock, and tries again next time.
 create or replace function {schema}.drop_old_partitions() returns text[]
 language plpgsql set search_path = {schema}, pg_catalog, pg_temp
@@ -199,6 +236,10 @@ begin
                                else interval '14 days' end > clock_timestamp();
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days'));
+        -- It comes last by its name.
+        continue when v_parent = 'payload_ref' and exists (
+            select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
+            where to_regclass(partition_name(p, v_from)) is not null);
         begin
             v_gone := v_gone || v_parent;
             execute format('drop table %I', v_name);
@@ -239,6 +280,50 @@ begin
     if v_lanes is not null then
         perform forget_lanes(v_lanes);
     end if;
+end $$;
+
+-- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
+-- CREATE, CHECK, ATTACH: writers of the parent are not blocked. Raises nothing of its own.
+create or replace function {schema}.ensure_partitions() returns text[]
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' as $$
+declare
+    v_parent text;
+    v_name   text;
+    v_from   timestamptz;
+    v_made   text[] := '{}';
+    v_today  timestamptz := date_trunc('day', clock_timestamp(), 'UTC');
+    v_week   timestamptz := date_trunc('week', clock_timestamp(), 'UTC');
+begin
+    perform pg_advisory_xact_lock(lock_space(), -2);
+    for v_parent, v_from in
+        select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
+        union all
+        select p, v_week + w * interval '7 days'
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref']) p,
+             generate_series(-1, 3) w
+        union all
+        -- Invocations of former weeks end in this one.
+        select 'payload_ref', to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '{schema}.invocation'::regclass
+    loop
+        v_name := partition_name(v_parent, v_from);
+        continue when to_regclass(v_name) is not null;
+        perform make_partition(v_parent, v_name, v_from);
+        v_made := v_made || v_name;
+    end loop;
+    return v_made;
+end $$;
+
+-- The contents of payloads, as they were sent; those that are not there are left out.
+create or replace function {schema}.fetch(p_app text, p_hashes text[])
+returns table (name text, content bytea, codec text) language plpgsql stable {definer} as $$
+begin
+    return query
+    select w.name, p.bytes, p.codec
+    from unnest(p_hashes) w (name) cross join lateral (
+        select * from payload x where x.app_id = p_app and x.sha256 = decode(w.name, 'hex') offset 0) p;
 end $$;
 
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
@@ -350,6 +435,36 @@ begin
         from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = m.id;
         perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
     end if;
+end $$;
+
+-- Sees to it that payloads are there, and stay until this transaction ends; answers the names of those
+-- that are not (null: none), for which the caller sends the content then. Names are SHA-256 in
+-- hexadecimal digits; the contents belong to the first of them.
+-- Locks: payloads by name: key share, as a reference does. Raises: 23514 a name that is none.
+create or replace function {schema}.hold(
+    p_app text, p_hashes text[], p_contents bytea[] default '{}', p_codecs text[] default '{}'
+) returns text[] language plpgsql {definer} as $$
+declare
+    v_missing text[];
+begin
+    perform check_isolation();
+    -- One that is there already counts as new, or it might be collected before anybody refers to it.
+    insert into payload as p (app_id, sha256, bytes, codec)
+    select p_app, decode(n.name, 'hex'), n.content, n.codec
+    from unnest(p_hashes[:cardinality(p_contents)], p_contents, p_codecs) n (name, content, codec)
+    order by 2
+    on conflict (app_id, sha256) do update set created_at = clock_timestamp()
+    where p.created_at < clock_timestamp() - interval '1 hour';
+    -- A new statement: what is collected at this moment is waited for, and found missing.
+    with here as materialized (
+        select l.name from (select name from unnest(p_hashes) name order by name) l
+        cross join lateral (
+            select from payload p where p.app_id = p_app and p.sha256 = decode(l.name, 'hex')
+            offset 0 for key share) x
+    )
+    select array_agg(w.name) into v_missing
+    from unnest(p_hashes) w (name) where w.name not in (select h.name from here h);
+    return v_missing;
 end $$;
 
 -- The first lock of a wait; answers whether it can close no circle. Internal to pause.
@@ -641,6 +756,16 @@ begin
     end loop;
 end $$;
 
+-- Whether anything live points at an invocation made in a span of time. Internal.
+create or replace function {schema}.pointed_into(p_from timestamptz, p_until timestamptz)
+returns boolean language sql stable
+begin atomic
+    select exists (select from {schema}.invocation_state
+                   where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.wait_edge
+                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until));
+end;
+
 -- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
 -- work there was, and in how many seconds the next is due.
 -- Moves nothing: due_at and next_at are cleared. Locks: lanes and rows by their time (skip locked).
@@ -702,6 +827,21 @@ begin
     delete from invocation_history h where h.app_id = p_app;
     perform set_config('pynenc.purge', '', true);
     return v_count;
+end $$;
+
+-- Notes which invocations need which payloads (p_ids and p_hashes belong together), of those among
+-- p_become; answers p_become, so that it can stand around or inside a call of another verb: register,
+-- finish, retry. Locks: the payloads, key share. Raises: 23503 a payload that is not there.
+create or replace function {schema}.refer(
+    p_app text, p_become uuid[], p_ids uuid[], p_hashes text[]
+) returns uuid[] language plpgsql {definer} as $$
+begin
+    insert into payload_ref (app_id, sha256, invocation_id)
+    select distinct p_app, decode(r.name, 'hex'), r.id
+    from unnest(p_ids, p_hashes) r (id, name) where r.id = any (p_become)
+    order by 2, 3
+    on conflict do nothing;
+    return p_become;
 end $$;
 
 -- Refuses a wait that would never end: its edges stand already. Internal to pause. Raises: PN012.

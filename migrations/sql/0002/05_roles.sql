@@ -7,8 +7,11 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2", "register_once"],
-        "worker": ["claim", "pause", "resume", "register_2", "register_once", "release_strays", "crash", "asked_to_stop"]
+        "producer": ["register_2", "register_once", "hold", "refer", "fetch"],
+        "worker": ["claim", "pause", "resume", "register_2", "register_once", "release_strays", "crash",
+                   "asked_to_stop", "hold", "refer", "fetch", "collect"],
+        "observer": ["fetch"],
+        "operator": ["fetch", "collect"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

@@ -180,7 +180,7 @@ create table pynenc.payload_ref (
     invocation_id uuid not null,
     constraint payload_ref_app_id_sha256_fkey FOREIGN KEY (app_id, sha256) REFERENCES pynenc.payload(app_id, sha256),
     constraint payload_ref_pkey PRIMARY KEY (app_id, sha256, invocation_id)
-);
+) partition by RANGE (invocation_id);
 
 create table pynenc.queue (
     app_id text not null,
@@ -282,7 +282,6 @@ CREATE INDEX state_ready_idx ON pynenc.invocation_state USING btree (app_id, que
 CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING btree (app_id, registration_key) WHERE (registration_key IS NOT NULL);
 CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
-CREATE INDEX payload_ref_invocation_idx ON pynenc.payload_ref USING btree (invocation_id);
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
@@ -498,6 +497,49 @@ begin
     order by t.n;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.collect(p_app text, p_after text, p_age double precision, p_limit integer)
+ RETURNS TABLE(removed integer, next_after text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_before timestamptz := clock_timestamp() - make_interval(secs => p_age);
+    v_seen   bytea[];
+    v_old    bytea[];
+begin
+    perform check_isolation();
+    v_seen := array(
+        select p.sha256 from payload p where p.app_id = p_app and p.sha256 > decode(p_after, 'hex')
+        order by p.sha256 limit p_limit);
+    v_old := array(
+        select p.sha256
+        from unnest(v_seen) s (sha256) cross join lateral (
+            select x.sha256 from payload x
+            where x.app_id = p_app and x.sha256 = s.sha256 and x.created_at < v_before
+              and not exists (select from payload_ref r
+                              where r.app_id = x.app_id and r.sha256 = x.sha256 offset 0)
+            offset 0 for update skip locked) p);
+    -- A new statement: with these locked nobody can refer to them any more, but somebody may have
+    -- while we looked.
+    with gone as (
+        delete from payload p using unnest(v_old) o (sha256)
+        where p.app_id = p_app and p.sha256 = o.sha256 and p.created_at < v_before
+          and not exists (select from payload_ref r
+                          where r.app_id = p_app and r.sha256 = o.sha256 offset 0)
+        returning 1
+    )
+    select count(*) into removed from gone;
+    next_after := case when cardinality(v_seen) = p_limit then encode(v_seen[p_limit], 'hex') end;
+    return next;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.count_ready(p_app text, p_queue text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -559,6 +601,10 @@ begin
                                else interval '14 days' end > clock_timestamp();
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days'));
+        -- It comes last by its name.
+        continue when v_parent = 'payload_ref' and exists (
+            select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
+            where to_regclass(partition_name(p, v_from)) is not null);
         begin
             v_gone := v_gone || v_parent;
             execute format('drop table %I', v_name);
@@ -603,6 +649,7 @@ CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
  RETURNS text[]
  LANGUAGE plpgsql
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
 AS $function$
 declare
     v_parent text;
@@ -617,8 +664,13 @@ begin
         select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
         union all
         select p, v_week + w * interval '7 days'
-        from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p,
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref']) p,
              generate_series(-1, 3) w
+        union all
+        -- Invocations of former weeks end in this one.
+        select 'payload_ref', to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '"pynenc".invocation'::regclass
     loop
         v_name := partition_name(v_parent, v_from);
         continue when to_regclass(v_name) is not null;
@@ -653,6 +705,25 @@ begin
         perform end_unowned(v_ids, 'failed', 'expired', 'expire');
     end if;
     return cardinality(v_ids);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc."fetch"(p_app text, p_hashes text[])
+ RETURNS TABLE(name text, content bytea, codec text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select w.name, p.bytes, p.codec
+    from unnest(p_hashes) w (name) cross join lateral (
+        select * from payload x where x.app_id = p_app and x.sha256 = decode(w.name, 'hex') offset 0) p;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.finish(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_statuses text[], p_values text[], p_reasons text[])
@@ -1088,6 +1159,41 @@ begin
            n.lease, n.changed_by, n.status_at
     from new_rows n where n.previous_status <> n.status;
     return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.hold(p_app text, p_hashes text[], p_contents bytea[] DEFAULT '{}'::bytea[], p_codecs text[] DEFAULT '{}'::text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_missing text[];
+begin
+    perform check_isolation();
+    -- One that is there already counts as new, or it might be collected before anybody refers to it.
+    insert into payload as p (app_id, sha256, bytes, codec)
+    select p_app, decode(n.name, 'hex'), n.content, n.codec
+    from unnest(p_hashes[:cardinality(p_contents)], p_contents, p_codecs) n (name, content, codec)
+    order by 2
+    on conflict (app_id, sha256) do update set created_at = clock_timestamp()
+    where p.created_at < clock_timestamp() - interval '1 hour';
+    -- A new statement: what is collected at this moment is waited for, and found missing.
+    with here as materialized (
+        select l.name from (select name from unnest(p_hashes) name order by name) l
+        cross join lateral (
+            select from payload p where p.app_id = p_app and p.sha256 = decode(l.name, 'hex')
+            offset 0 for key share) x
+    )
+    select array_agg(w.name) into v_missing
+    from unnest(p_hashes) w (name) where w.name not in (select h.name from here h);
+    return v_missing;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.id_time(p_id uuid)
@@ -1554,9 +1660,7 @@ BEGIN ATOMIC
             FROM pynenc.invocation_state
            WHERE ((invocation_state.invocation_id >= pynenc.first_id(pointed_into.p_from)) AND (invocation_state.invocation_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
             FROM pynenc.wait_edge
-           WHERE ((wait_edge.awaited_id >= pynenc.first_id(pointed_into.p_from)) AND (wait_edge.awaited_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
-            FROM pynenc.payload_ref
-           WHERE ((payload_ref.invocation_id >= pynenc.first_id(pointed_into.p_from)) AND (payload_ref.invocation_id < pynenc.first_id(pointed_into.p_until))))));
+           WHERE ((wait_edge.awaited_id >= pynenc.first_id(pointed_into.p_from)) AND (wait_edge.awaited_id < pynenc.first_id(pointed_into.p_until))))));
 END;
 
 CREATE OR REPLACE FUNCTION pynenc.prepare_registration(p_app text, p_queue text, p_ids uuid[], p_now timestamp with time zone)
@@ -1764,6 +1868,27 @@ begin
     end if;
     select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
     into next_look from runner r where r.app_id = p_app and r.dead_at is null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes text[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    insert into payload_ref (app_id, sha256, invocation_id)
+    select distinct p_app, decode(r.name, 'hex'), r.id
+    from unnest(p_ids, p_hashes) r (id, name) where r.id = any (p_become)
+    order by 2, 3
+    on conflict do nothing;
+    return p_become;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.refuse_change()
@@ -2767,6 +2892,7 @@ grant select on table pynenc.runner_health to pynenc_observer;
 grant select on table pynenc.status to pynenc_observer;
 grant select on table pynenc.status_transition to pynenc_observer;
 grant select on table pynenc.task_stats to pynenc_observer;
+grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
@@ -2779,7 +2905,9 @@ grant select on table pynenc.runner_health to pynenc_operator;
 grant select on table pynenc.status to pynenc_operator;
 grant select on table pynenc.status_transition to pynenc_operator;
 grant select on table pynenc.task_stats to pynenc_operator;
+grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
+grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
@@ -2792,19 +2920,24 @@ grant execute on function pynenc.promote(text,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
+grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
+grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_producer;
 grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
+grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
+grant execute on function pynenc."fetch"(text,text[]) to pynenc_worker;
 grant execute on function pynenc.asked_to_stop(text,text) to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
 grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[],integer) to pynenc_worker;
+grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
@@ -2812,12 +2945,14 @@ grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
 grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
 grant execute on function pynenc.history(text,uuid) to pynenc_worker;
+grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_worker;
 grant execute on function pynenc.is_served(text,text) to pynenc_worker;
 grant execute on function pynenc.maintain(text) to pynenc_worker;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text) to pynenc_worker;
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
+grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;

@@ -20,6 +20,8 @@ drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid
 
 drop function {schema}.refuse_circle(p_id uuid);
 
+drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes text[]);
+
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
 
 drop function {schema}.pause(p_app text, p_runner text, p_id uuid, p_lease bigint, p_awaited uuid[], p_any boolean, p_listener text);
@@ -34,13 +36,19 @@ drop function {schema}.note_starts(p_app text, p_lanes bigint[], p_taken uuid[],
 
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
+drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
+
 drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
 
+drop function {schema}.fetch(p_app text, p_hashes text[]);
+
 drop function {schema}.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
+
+drop function {schema}.collect(p_app text, p_after text, p_age double precision, p_limit integer);
 
 drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit integer, p_idle boolean, p_floor_queues text[], p_floors double precision[], p_begin_below integer);
 
@@ -218,6 +226,34 @@ begin
     perform wake_waiters(p_ids);
 end $$;
 
+-- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
+-- CREATE, CHECK, ATTACH: writers of the parent are not blocked. Raises nothing of its own.
+create or replace function {schema}.ensure_partitions() returns text[]
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp as $$
+declare
+    v_parent text;
+    v_name   text;
+    v_from   timestamptz;
+    v_made   text[] := '{}';
+    v_today  timestamptz := date_trunc('day', clock_timestamp(), 'UTC');
+    v_week   timestamptz := date_trunc('week', clock_timestamp(), 'UTC');
+begin
+    perform pg_advisory_xact_lock(lock_space(), -2);
+    for v_parent, v_from in
+        select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
+        union all
+        select p, v_week + w * interval '7 days'
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p,
+             generate_series(-1, 3) w
+    loop
+        v_name := partition_name(v_parent, v_from);
+        continue when to_regclass(v_name) is not null;
+        perform make_partition(v_parent, v_name, v_from);
+        v_made := v_made || v_name;
+    end loop;
+    return v_made;
+end $$;
+
 -- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
 -- and tells the runners. Internal; the lanes are locked by the caller.
 create or replace function {schema}.free_slots(
@@ -268,6 +304,18 @@ begin
                  join queue q on q.app_id = p_app and q.queue = a.name
                  where not q.paused order by a.n);
 end $$;
+
+-- Whether anything live points at an invocation made in a span of time. Internal.
+create or replace function {schema}.pointed_into(p_from timestamptz, p_until timestamptz)
+returns boolean language sql stable
+begin atomic
+    select exists (select from {schema}.invocation_state
+                   where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.wait_edge
+                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.payload_ref
+                   where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until));
+end;
 
 -- Makes ready what is due; answers how many, and in how many seconds the next is due.
 -- Moves nothing: due_at is cleared. Locks: rows by their time (skip locked).

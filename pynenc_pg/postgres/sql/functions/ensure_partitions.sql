@@ -1,7 +1,8 @@
 -- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
 -- CREATE, CHECK, ATTACH: writers of the parent are not blocked. Raises nothing of its own.
 create or replace function {schema}.ensure_partitions() returns text[]
-language plpgsql set search_path = {schema}, pg_catalog, pg_temp as $$
+language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' as $$
 declare
     v_parent text;
     v_name   text;
@@ -15,8 +16,13 @@ begin
         select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
         union all
         select p, v_week + w * interval '7 days'
-        from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p,
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref']) p,
              generate_series(-1, 3) w
+        union all
+        -- Invocations of former weeks end in this one.
+        select 'payload_ref', to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '{schema}.invocation'::regclass
     loop
         v_name := partition_name(v_parent, v_from);
         continue when to_regclass(v_name) is not null;

@@ -1,0 +1,146 @@
+"""How calls get into the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.records import Batch, Registered
+from pynenc_pg.postgres import borrowed, holding
+from pynenc_pg.postgres.client_data_store import TRIES, PgClientDataStore
+from pynenc_pg.postgres.templates import render
+
+if TYPE_CHECKING:
+    from pynenc_pg.postgres.database import PgDatabase
+
+# Lists go in binary: as text psycopg escapes them in Python, at 20 us a value and more, and the
+# backslashes of a long string took a second per 100 kB.
+# By CAST, which SQLAlchemy does not take for a parameter as it may with "::".
+_REGISTER_2 = """{schema}.register_2(
+    %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
+    cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
+    cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s)"""
+_REGISTER_ONCE = _REGISTER_2.replace("register_2(", "register_once(%s, ")
+
+
+class _Statements(NamedTuple):
+    """A verb that registers: by itself, sending large values along, and with those sent before."""
+
+    plain: str
+    holding: str
+    held: str
+
+
+def _statements(verb: str) -> _Statements:
+    return _Statements(f"select cast({verb} as text[])", *holding.around(verb))
+
+
+_REGISTER = {once: _statements(_REGISTER_ONCE if once else _REGISTER_2) for once in (False, True)}
+
+
+class Registering:
+    """The verb ``register``, in a transaction of ours or of the caller's."""
+
+    _app: str
+    _database: PgDatabase
+    _holds: PgClientDataStore
+
+    def register(self, batch: Batch) -> list[Registered]:
+        """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
+        if batch.refs:
+            return self._register_holding(batch)
+        statement = _REGISTER[batch.key is not None].plain
+        rows = self._database.call(statement, self._registration(batch, own=True))
+        return _registered(batch, rows)
+
+    def _register_holding(self, batch: Batch) -> list[Registered]:
+        """Register calls with large arguments, which are sent along unless they were lately."""
+        for _ in range(TRIES):
+            attached = self._holds.attached(batch.payloads)
+            registration = self._registration(batch, own=True)
+            packed = self._holds.packed(attached)
+            parameters = holding.parameters(self._app, registration, batch, *packed)
+            statement = _REGISTER[batch.key is not None].holding
+            [[become, missing]] = self._database.call(statement, parameters)
+            self._holds.note(attached, missing)
+            if missing is None:
+                return _registered(batch, [[become]])
+        raise holding.vanished(missing)
+
+    def register_within(self, session: object, batch: Batch) -> list[Registered]:
+        """Like ``register``, in the caller's own transaction.
+
+        Large arguments are stored before, in a transaction of our own: in the caller's, others
+        who call with the same one would wait for its end.
+        """
+        if batch.refs:
+            for _ in range(TRIES):
+                self._holds.hold(batch.payloads)
+                [[become, missing]] = borrowed.run(session, *self._held(batch))
+                self._holds.note((), missing)
+                if missing is None:
+                    return _registered(batch, [[become]])
+            raise holding.vanished(missing)
+        return _registered(batch, borrowed.run(session, *self._plain(batch)))
+
+    async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
+        """Like ``register_within``, for a session that is awaited."""
+        if batch.refs:
+            for _ in range(TRIES):
+                await asyncio.to_thread(self._holds.hold, batch.payloads)
+                [[become, missing]] = await borrowed.run_async(session, *self._held(batch))
+                self._holds.note((), missing)
+                if missing is None:
+                    return _registered(batch, [[become]])
+            raise holding.vanished(missing)
+        return _registered(batch, await borrowed.run_async(session, *self._plain(batch)))
+
+    def _plain(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
+        statement = render(_REGISTER[batch.key is not None].plain, self._database.schema)
+        return statement, self._registration(batch, own=False)
+
+    def _held(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
+        statement = render(_REGISTER[batch.key is not None].held, self._database.schema)
+        registration = self._registration(batch, own=False)
+        return statement, holding.parameters(self._app, registration, batch)
+
+    def _registration(self, batch: Batch, *, own: bool) -> tuple[object, ...]:
+        """Return the parameters; ``own``: the transaction is ours, and over at once."""
+        calls, limit = batch.invocations, batch.rate_limit
+        keyed = any(c.registration_key is not None for c in calls)
+        laned = any(c.lane_key is not None for c in calls)
+        parameters = (
+            self._app,
+            batch.task_id,
+            batch.queue,
+            batch.priority,
+            batch.delay,
+            batch.expires_in,
+            batch.slots,
+            batch.must_not_wait,
+            batch.parent_id,
+            batch.depth,
+            batch.options,
+            batch.changed_by,
+            own,
+            [c.invocation_id for c in calls],
+            [c.call_id for c in calls],
+            [c.arguments for c in calls],
+            [c.registration_key for c in calls] if keyed else None,
+            [c.lane_key for c in calls] if laned else None,
+            batch.refuse_different,
+            batch.ageing,
+            limit and limit.count,
+            limit and limit.period,
+            batch.at,
+        )
+        return parameters if batch.key is None else (batch.key, *parameters)
+
+
+def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:
+    return [
+        Registered(InvocationId(now), reused=now != call.invocation_id)
+        for call, now in zip(batch.invocations, rows[0][0], strict=True)
+    ]
