@@ -15,11 +15,13 @@ from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry
+from pynenc_pg.engine.sealed import sealed
 from pynenc_pg.engine.sync import SyncEngine
-from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend
+from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend, Store
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
+from pynenc_pg.serializer.signing import Seal
 
 
 class Components:
@@ -52,6 +54,7 @@ class Components:
             self.conf.postgres.schema_name,
             self.conf.postgres.pool_size,
             self.conf.serializer_cls,
+            self.conf.serializer_signing_key,
             *(getattr(self.conf, component) for component in COMPONENTS),
         )
         with self._lock:
@@ -67,7 +70,7 @@ class Components:
                 if self._engine is not None:
                     self._engine[1].close()
                 made = Engine(
-                    store=wiring.build_store(self.conf),
+                    store=self._store(),
                     registry=self._registry,
                     serializer=serializer,
                     printing=Printing(self._print_settings),
@@ -88,6 +91,10 @@ class Components:
         finally:
             self._substitute = before
             engine.close()
+
+    def _store(self) -> Store:
+        store, keys = wiring.build_store(self.conf), self.conf.serializer_signing_key
+        return sealed(store, Seal(keys, self.conf.app_id)) if keys else store
 
     def _sync_engine_now(self) -> SyncEngine | None:
         """Return who executes calls at once, if that is asked for or if one executes right here."""

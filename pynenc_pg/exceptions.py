@@ -41,6 +41,14 @@ class SerializationError(PynencError, TypeError):
     """
 
 
+class SignatureError(PynencError):
+    """Something in a row is not signed, or its signature is not of that text in that place.
+
+    With ``serializer_signing_key`` such a text is not even decoded. Somebody has changed the row,
+    or it was written without the key.
+    """
+
+
 # --- life of an invocation --------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.conf.config_task import TaskConf, TaskSection, TaskSetting, check_options
 from pynenc_pg.conf.fit import Level, fitted
 from pynenc_pg.conf.section import Section
-from pynenc_pg.conf.values import ClassOrPath, LogFormat, LogLevel, PrintMode
+from pynenc_pg.conf.values import ClassOrPath, LogFormat, LogLevel, PrintMode, SigningKeys
 from pynenc_pg.conf.wording import told
 from pynenc_pg.exceptions import ConfigError
 
@@ -46,6 +46,8 @@ class PynencConf(Section):
     client_data_store_cls: Literal["MemClientDataStore", "PgClientDataStore"] | None = None
     #: Carries values that are not plain JSON: a name of ours, a dotted path, or the class.
     serializer_cls: ClassOrPath = "JsonPickleSerializer"
+    #: Secrets that sign what is written: the first signs, all of them are taken.
+    serializer_signing_key: SigningKeys = Field(default=(), repr=False)
     #: None: ``ThreadRunner`` on PostgreSQL, else ``DummyRunner``, which runs nothing.
     runner_cls: str | None = None
     #: Run tasks in the caller, at the call; no store is touched.

@@ -41,9 +41,13 @@ def _of_section(part: Section) -> Iterator[Shown]:
     for field in type(part).model_fields:
         if not (isinstance(part, PynencConf) and field in SECTIONS):
             value = plain(getattr(part, field))
-            if part.secret(field) and isinstance(value, str):
-                value = hide_password(value)
+            if part.secret(field):
+                value = hide_password(value) if isinstance(value, str) else _masked(value)
             yield Shown(part.key(field), value, part.source(field))
+
+
+def _masked(value: Any) -> Any:
+    return [MASK] * len(value) if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:

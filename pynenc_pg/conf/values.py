@@ -77,6 +77,29 @@ def queue_name(name: str) -> str:
 Scope = Annotated[ConcurrencyControlType, BeforeValidator(_lower)]
 
 
+#: Characters a key must have: fewer can be guessed.
+SHORTEST: Final = 32
+
+
+def _long_enough(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if any(len(key) < SHORTEST for key in keys):
+        message = (
+            f"a key for signatures has {SHORTEST} characters or more "
+            '(python -c "import secrets; print(secrets.token_hex(32))" makes one)'
+        )
+        raise ValueError(message)
+    return keys
+
+
+def _keys(value: Any) -> Any:
+    found = split(value)
+    return tuple(found) if isinstance(found, list | tuple) else found
+
+
+#: One, or several between commas: the first is the newest.
+SigningKeys = Annotated[tuple[str, ...], BeforeValidator(_keys), AfterValidator(_long_enough)]
+
+
 def _rate(value: Any) -> Any:
     if isinstance(value, str):
         return None if value.strip().lower() in {"", "none"} else RateLimit.parse(value)

@@ -16,6 +16,7 @@ from pynenc_pg.engine.stops import Stop
 from pynenc_pg.exceptions import (
     InvocationCancelledError,
     RetryError,
+    SignatureError,
     Snooze,
     TaskFailedError,
     TaskTimeoutError,
@@ -113,6 +114,7 @@ class Judge:
         if error is asked and isinstance(error, InvocationCancelledError):
             return self._failed(error, Reason.CANCELLED)
         listed = isinstance(error, (RetryError, *self._task.conf.retry_for))
+        listed = listed and not isinstance(error, SignatureError)  # it will be no better
         if not listed or self._claimed.retries >= self._max_retries():
             return self._failed(error)
         reason = Reason.TIMEOUT if error is asked else Reason.ERROR

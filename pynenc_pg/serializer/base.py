@@ -13,7 +13,7 @@ _CODEC: Final = re.compile("[a-z0-9_-]+")
 #: Codecs of the built-in serializers, and what else follows a ``$`` in the wire format.
 _RESERVED: Final = frozenset(
     {"str", "float", "dict", "bytes", "tuple", "exception", "json", "jsonpickle", "pickle", "ref"}
-    | {"v"}
+    | {"v", "sig", "value", "refused"}
 )
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from pynenc_pg.exceptions import SerializationError
+from pynenc_pg.exceptions import SerializationError, SignatureError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.plain import NotJsonError, dumps, plain
 
@@ -23,6 +23,8 @@ VERSION: Final = 1
 #: exception as a whole, and nowhere else.
 REF: Final = "$ref"
 QUOTED_REF: Final = f'"{REF}"'
+#: Says why something was refused before it could be read.
+REFUSED: Final = "$refused"
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -162,7 +164,10 @@ def check_version(wire: Any) -> None:
 
     Raises:
         SerializationError: a newer version wrote it.
+        SignatureError: it was refused for its signature.
     """
+    if isinstance(wire, dict) and REFUSED in wire:
+        raise SignatureError(wire[REFUSED])
     if isinstance(wire, dict) and "$v" in wire:
         message = (
             f"written in version {wire['$v']} of the wire format, by a newer pynenc_pg; this one "

@@ -68,3 +68,9 @@ def working(*runners: BaseRunner) -> Iterator[None]:
 def runner(app: Pynenc) -> Runner:
     """Return what makes a runner work in a thread for the length of a block."""
     return lambda: working(app.runner)
+
+
+@pytest.fixture
+def runner_of() -> Callable[[Pynenc], AbstractContextManager[None]]:
+    """Let the runner of an app work for the length of a block."""
+    return lambda app: working(app.runner)

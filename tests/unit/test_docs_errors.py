@@ -288,6 +288,15 @@ def _want_a_key_that_is_held(pg: PgDatabase) -> None:
         PgOrchestrator(pg).register_within(yours, Batch("shop.tasks.sync", [other]))
 
 
+def _read_what_nobody_signed(pg: PgDatabase) -> None:
+    values = {"serializer_signing_key": "k" * 40, "postgres": {"dsn": pg.dsn}}
+    with Pynenc("shop", config_values=values) as signing:
+        signing.task(add.func)
+        query = "select invocation_id::text from pynenc.invocation limit 1"
+        [[which]] = pg.call(query)
+        _ = signing.engine.arguments(which)
+
+
 def _drop_schema(pg: PgDatabase) -> None:
     _typed(pg.dsn, "drop schema pynenc cascade")
     PgOrchestrator(pg).purge()
@@ -299,6 +308,7 @@ ON_POSTGRES: Final[dict[str, Callable[[PgDatabase], object]]] = {
     "InvocationStatusTransitionError": _skip_a_step,
     "InvocationStatusOwnershipError": _take_what_is_owned,
     "StoreError": lambda pg: PgOrchestrator(pg).register_runner(RunnerSpec(ME, "ThreadRunner")),
+    "SignatureError": _read_what_nobody_signed,
     "RegistrationKeyHeldError": _want_a_key_that_is_held,
     "OutcomeUnknownError": _lose_connection,
     "IsolationLevelError": _isolate,

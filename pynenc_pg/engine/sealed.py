@@ -1,0 +1,171 @@
+"""A store in which everything is signed as it is written, and checked before it is read.
+
+Above it nobody knows of signatures: what comes out has been checked and has none. What is refused
+comes out as a text that says so, and raises ``SignatureError`` whoever decodes it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from pynenc_pg.domain.records import (
+    Again,
+    Batch,
+    Claimed,
+    Ending,
+    HistoryEntry,
+    Hold,
+    InvocationRecord,
+    Outcome,
+    Registered,
+    Waiting,
+)
+from pynenc_pg.exceptions import SignatureError
+from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.serializer.signing import Role, Seal
+from pynenc_pg.serializer.wire import REFUSED
+
+if TYPE_CHECKING:
+    from pynenc_pg.domain.ids import InvocationId, RunnerId
+    from pynenc_pg.ports import (
+        Answers,
+        Orchestrator,
+        OwnTransaction,
+        StateBackend,
+        Store,
+    )
+
+logger = logging.getLogger(__name__)
+
+
+def sealed(store: Store, seal: Seal) -> Store:
+    """Put the seal between a store and its users."""
+    return replace(
+        store,
+        orchestrator=cast("Orchestrator", _SealedOrchestrator(store.orchestrator, seal)),
+        state_backend=cast("StateBackend", _SealedStateBackend(store.state_backend, seal)),
+        transaction=lambda: cast("OwnTransaction", _SealedTransaction(store.transaction(), seal)),
+    )
+
+
+class _Sealed:
+    """Everything that is not of concern here goes to what is inside."""
+
+    def __init__(self, inside: Any, seal: Seal) -> None:
+        self._inside = inside
+        self._seal = seal
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inside, name)
+
+    def _open(self, role: Role, text: str, invocation_id: str, task_id: str = "") -> str:
+        try:
+            return self._seal.open(role, text, invocation_id, task_id)
+        except SignatureError as error:
+            logger.error(  # noqa: TRY400 - the sentence says all
+                "payload.refused: %s", error, extra={"invocation_id": invocation_id}
+            )
+            return json.dumps({REFUSED: str(error)})
+
+    def _outcome(self, found: Outcome) -> Outcome:
+        ok = found.status is InvocationStatus.SUCCESS
+        unrun = found.reason or found.status is InvocationStatus.CONCURRENCY_CONTROLLED_FINAL
+        if found.value is None and unrun:
+            return found  # nobody has executed it: there is nothing to be signed
+        role = Role.RESULT if ok else Role.FAILURE
+        return replace(found, value=self._open(role, found.value or "", found.invocation_id))
+
+    def _outcomes(self, found: Mapping[InvocationId, Outcome]) -> dict[InvocationId, Outcome]:
+        return {which: self._outcome(outcome) for which, outcome in found.items()}
+
+    def _signed(self, ending: Ending) -> Ending:
+        role = Role.RESULT if ending.status is InvocationStatus.SUCCESS else Role.FAILURE
+        return replace(ending, value=self._seal.sign(role, ending.value, ending.invocation_id))
+
+
+class _SealedOrchestrator(_Sealed):
+    def register(self, batch: Batch) -> list[Registered]:
+        return self._inside.register(self._batch(batch))  # type: ignore[no-any-return]
+
+    def register_within(self, session: object, batch: Batch) -> list[Registered]:
+        return self._inside.register_within(session, self._batch(batch))  # type: ignore[no-any-return]
+
+    async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
+        batch = self._batch(batch)
+        return await self._inside.register_within_async(session, batch)  # type: ignore[no-any-return]
+
+    def claim(
+        self, runner_id: RunnerId, queues: Sequence[str], limit: int, begin_below: int = 0
+    ) -> list[Claimed]:
+        found: list[Claimed] = self._inside.claim(runner_id, queues, limit, begin_below)
+        return [
+            replace(
+                one,
+                arguments=self._open(Role.ARGUMENTS, one.arguments, one.invocation_id, one.task_id),
+            )
+            for one in found
+        ]
+
+    def finish(self, runner_id: RunnerId, endings: Sequence[Ending]) -> Answers:
+        return self._inside.finish(runner_id, [*map(self._signed, endings)])  # type: ignore[no-any-return]
+
+    def retry(self, runner_id: RunnerId, agains: Sequence[Again]) -> Answers:
+        signed = [
+            again
+            if again.error is None
+            else replace(again, error=self._seal.sign(Role.ERROR, again.error, again.invocation_id))
+            for again in agains
+        ]
+        return self._inside.retry(runner_id, signed)  # type: ignore[no-any-return]
+
+    def pause(
+        self, runner_id: RunnerId, hold: Hold, waiting: Waiting
+    ) -> Mapping[InvocationId, Outcome]:
+        return self._outcomes(self._inside.pause(runner_id, hold, waiting))
+
+    def watch(
+        self, invocation_ids: Sequence[InvocationId], listener: str
+    ) -> Mapping[InvocationId, Outcome]:
+        return self._outcomes(self._inside.watch(invocation_ids, listener))
+
+    def _batch(self, batch: Batch) -> Batch:
+        calls = [
+            replace(
+                new,
+                arguments=self._seal.sign(
+                    Role.ARGUMENTS, new.arguments, new.invocation_id, batch.task_id
+                ),
+            )
+            for new in batch.invocations
+        ]
+        return replace(batch, invocations=calls)
+
+
+class _SealedStateBackend(_Sealed):
+    def get_invocation(self, invocation_id: InvocationId) -> InvocationRecord:
+        found: InvocationRecord = self._inside.get_invocation(invocation_id)
+        text = self._open(Role.ARGUMENTS, found.arguments, found.invocation_id, found.task_id)
+        return replace(found, arguments=text)
+
+    def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
+        return self._outcomes(self._inside.get_outcomes(ids))
+
+    def get_history(self, invocation_id: InvocationId) -> list[HistoryEntry]:
+        found: list[HistoryEntry] = self._inside.get_history(invocation_id)
+        return [self._entry(each, invocation_id) for each in found]
+
+    def _entry(self, entry: HistoryEntry, invocation_id: InvocationId) -> HistoryEntry:
+        if entry.error is None:
+            return entry
+        last = entry.status is InvocationStatus.FAILED
+        role = Role.FAILURE if last else Role.ERROR
+        return replace(entry, error=self._open(role, entry.error, invocation_id))
+
+
+class _SealedTransaction(_Sealed):
+    def finish(self, runner_id: RunnerId, ending: Ending) -> Any:
+        return self._inside.finish(runner_id, self._signed(ending))
