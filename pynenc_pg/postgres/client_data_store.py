@@ -89,14 +89,15 @@ class PgClientDataStore:
         return []
 
     def unsent(self, payloads: Iterable[Payload]) -> list[Payload]:
-        """Return those whose content is given, and was not sent lately."""
+        """Return those whose content is given, and was not sent lately; each once."""
         since = time.monotonic() - _LATELY
         with self._lock:
-            return [
-                each
+            left = {
+                each.sha256: each
                 for each in payloads
                 if each.content is not None and self._sent.get(each.sha256, since) <= since
-            ]
+            }
+        return list(left.values())
 
     def packed(self, payloads: Sequence[Payload]) -> tuple[list[str], list[bytes], list[str]]:
         """Return names, contents as they are stored, and how these are packed.

@@ -181,6 +181,21 @@ def test_results_and_errors_keep_what_they_refer_to(store: Driver) -> None:
     assert outcome.value == text
 
 
+def test_ends_that_have_the_same_value(store: Driver) -> None:
+    """Written together they are stored once, and each keeps it."""
+    store.register(3)
+    same = payload('"the same"')
+    endings = [
+        Ending(one.invocation_id, one.lease, S.FAILED, reference(same.sha256), payloads=[same])
+        for one in store.begin()
+    ]
+    answers = store.orchestrator.finish(store.worker, endings)
+    assert set(answers.values()) == {Answer.DONE}
+    store.let_pass(OLD)
+    assert store.client_data_store.collect().removed == 0
+    assert count(store) == 1
+
+
 def test_an_end_that_refers_to_nothing_is_refused_alone(store: Driver) -> None:
     """What was to be there already and is not: that end is refused, the other one is written."""
     gone = Payload("0" * 64, None)

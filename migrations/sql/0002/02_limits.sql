@@ -22,4 +22,5 @@ set open = l.impatient or l.slots > (select count(*) from {schema}.slot x where 
 drop index {schema}.lane_queue_idx;
 create index lane_queue_idx on {schema}.lane (queue, app_id, served, key) where open;
 -- asked_to_stop: what a runner holds and somebody has cancelled
-create index state_asked_idx on {schema}.invocation_state (runner_id) where cancel_requested_at is not null;
+create index state_asked_idx on {schema}.invocation_state (runner_id)
+    where cancel_requested_at is not null and runner_id is not null;

@@ -271,7 +271,7 @@ create table pynenc.wait_edge (
 
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
-CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE (cancel_requested_at IS NOT NULL);
+CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
 CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
 CREATE INDEX state_expires_idx ON pynenc.invocation_state USING btree (app_id, expires_at) WHERE (expires_at IS NOT NULL);
@@ -1179,9 +1179,9 @@ begin
     perform check_isolation();
     -- One that is there already counts as new, or it might be collected before anybody refers to it.
     insert into payload as p (app_id, sha256, bytes, codec)
-    select p_app, decode(n.name, 'hex'), n.content, n.codec
+    select distinct on (n.name) p_app, decode(n.name, 'hex'), n.content, n.codec
     from unnest(p_hashes[:cardinality(p_contents)], p_contents, p_codecs) n (name, content, codec)
-    order by 2
+    order by n.name
     on conflict (app_id, sha256) do update set created_at = clock_timestamp()
     where p.created_at < clock_timestamp() - interval '1 hour';
     -- A new statement: what is collected at this moment is waited for, and found missing.

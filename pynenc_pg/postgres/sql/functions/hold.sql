@@ -11,9 +11,9 @@ begin
     perform check_isolation();
     -- One that is there already counts as new, or it might be collected before anybody refers to it.
     insert into payload as p (app_id, sha256, bytes, codec)
-    select p_app, decode(n.name, 'hex'), n.content, n.codec
+    select distinct on (n.name) p_app, decode(n.name, 'hex'), n.content, n.codec
     from unnest(p_hashes[:cardinality(p_contents)], p_contents, p_codecs) n (name, content, codec)
-    order by 2
+    order by n.name
     on conflict (app_id, sha256) do update set created_at = clock_timestamp()
     where p.created_at < clock_timestamp() - interval '1 hour';
     -- A new statement: what is collected at this moment is waited for, and found missing.
