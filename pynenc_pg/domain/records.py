@@ -103,6 +103,41 @@ class Again:
     error: str | None = None  # the exception of this attempt, where there was one
 
 
+class Cause(StrEnum):
+    """Why a runner cannot take an invocation."""
+
+    UNKNOWN_TASK = "unknown_task"  # its code has no such task
+    ARGUMENTS = "arguments"  # the task takes others
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """The end of an attempt that was none: this runner's code cannot take the invocation."""
+
+    invocation_id: InvocationId
+    lease: int
+    cause: Cause
+    missing: tuple[str, ...] = ()  # parameters that nothing was given for
+    unknown: tuple[str, ...] = ()  # arguments that no parameter takes
+
+
+#: How an attempt ends for the store.
+End = Ending | Again | Aside
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An invocation that waits for a runner that can take it."""
+
+    invocation_id: InvocationId
+    task_id: str
+    queue: str
+    cause: Cause
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    refused_by: tuple[RunnerId, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What an invocation waits for, and whom to tell of each end."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.records import Claimed, End
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
+from pynenc_pg.engine.fitting import DoesNotFit, fitted, refused, unknown
 from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
 from pynenc_pg.engine.stops import Stop
 from pynenc_pg.engine.verdicts import (
@@ -25,19 +25,12 @@ from pynenc_pg.engine.verdicts import (
     success,
     told_of_success,
 )
-from pynenc_pg.exceptions import TaskNotFoundError
-from pynenc_pg.invocation.status import Reason
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.wire import decode_arguments
 
 if TYPE_CHECKING:
     from pynenc_pg.engine.pauses import Pauses
 
-logger = logging.getLogger(__name__)
-
-#: Seconds before an invocation is offered again whose task this runner does not know: the runner
-#: of a newer deployment may.
-UNKNOWN_TASK_DELAY = 30.0
 _NOTHING = nullcontext()
 
 
@@ -51,16 +44,16 @@ def execute(
     pauses: Pauses | None = None,
     runner: RunnerContext | None = None,
     forced_sync: bool = False,
-) -> Ending | Again:
+) -> End:
     """Call the task. Whatever it raises is its outcome; nothing is raised here.
 
     ``serializer`` is the app's; a task may have its own. ``describe`` words an exception for the
     log. ``stop`` is how the task learns that it has to, ``pauses`` how it waits for others,
     ``runner`` who executes it.
     """
-    task = _known(claimed, registry)
+    task = registry.find(claimed.task_id)
     if task is None:
-        return _unknown(claimed)
+        return unknown(claimed, registry)
     serializer = registry.serializer(task, serializer)
     token = running.set(_running(claimed, stop, pauses, runner, forced_sync=forced_sync))
     try:
@@ -72,6 +65,9 @@ def execute(
             if task.conf.on_success is None:
                 return end
             verdict = told_of_success(end, task, result)
+        except DoesNotFit as error:
+            stop.over()
+            return refused(claimed, task, error.misfit)
         except BaseException as error:  # noqa: BLE001 - SystemExit ends it, not the worker
             stop.over()
             verdict = Judge(claimed, task, serializer, describe, stop).raised(error)
@@ -93,11 +89,11 @@ async def execute_async(
     stop: Stop,
     pauses: Pauses,
     runner: RunnerContext | None = None,
-) -> Ending | Again:
+) -> End:
     """Like ``execute``, for an ``async def`` task in the loop that runs."""
-    task = _known(claimed, registry)
+    task = registry.find(claimed.task_id)
     if task is None:
-        return _unknown(claimed)
+        return unknown(claimed, registry)
     serializer = registry.serializer(task, serializer)
     token = running.set(_running(claimed, stop, pauses, runner, forced_sync=False))
     try:
@@ -109,6 +105,9 @@ async def execute_async(
             if task.conf.on_success is None:
                 return end
             verdict = told_of_success(end, task, result)
+        except DoesNotFit as error:
+            stop.over()
+            return refused(claimed, task, error.misfit)
         except BaseException as error:  # noqa: BLE001 - as above
             stop.over()
             verdict = Judge(claimed, task, serializer, describe, stop).raised(error)
@@ -129,7 +128,7 @@ def give_up(
     stop: Stop,
     runner: RunnerContext | None = None,
     hooks: bool = True,
-) -> Ending | Again:
+) -> End:
     """Return the end of an attempt that does not listen: as if it had raised what it was asked.
 
     A task that is not known here ends as if it had no options.
@@ -151,19 +150,6 @@ def is_coroutine(claimed: Claimed, registry: Registry) -> bool:
     """Whether it is an ``async def`` task, for ``execute_async``."""
     task = registry.find(claimed.task_id)
     return task is not None and inspect.iscoroutinefunction(task.function)
-
-
-def _known(claimed: Claimed, registry: Registry) -> TaskDefinition | None:
-    try:
-        return registry.get(claimed.task_id)
-    except TaskNotFoundError as error:
-        about = {"invocation_id": claimed.invocation_id, "task_id": claimed.task_id}
-        logger.warning("task.unknown: %s", error, extra=about)
-        return None
-
-
-def _unknown(claimed: Claimed) -> Again:
-    return Again(claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY)
 
 
 def _running(
@@ -212,9 +198,12 @@ def _surrounded(registry: Registry, task: TaskDefinition, claimed: Claimed) -> I
 
 def _call(claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer) -> Any:
     arguments = decode_arguments(claimed.arguments, serializer)
+    # Here and not by the call: a TypeError of the task's own is none of ours.
     if task.by_name:
+        if not task.required <= arguments.keys() <= task.names:
+            raise DoesNotFit(task.misfit(arguments))
         return task.function(**arguments)
-    call = inspect.BoundArguments(task.signature, OrderedDict(arguments))
+    call = inspect.BoundArguments(task.signature, OrderedDict(fitted(task, arguments)))
     return task.function(*call.args, **call.kwargs)
 
 

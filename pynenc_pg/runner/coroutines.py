@@ -24,7 +24,7 @@ from pynenc_pg.runner.executor import Executor, Parts, take_out
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.domain.records import Again, Claimed, Ending
+    from pynenc_pg.domain.records import Claimed, End
     from pynenc_pg.runner.alarms import Alarm
 
 #: Threads that talk to the store for coroutines, and execute what these give to threads.
@@ -271,7 +271,7 @@ class Coroutines(Executor):
         one = guest.claimed
         if guest.limit is not None:
             self.limits.watch(guest, guest.limit)
-        end: Ending | Again
+        end: End
         try:
             if guest.coroutine:
                 end = await execute_async(one, stop=guest.stop, pauses=guest.pauses, **self.common)
@@ -310,11 +310,11 @@ class Coroutines(Executor):
         self._fill()
         self.freed()
 
-    def _in_thread(self, guest: _Guest) -> asyncio.Future[Ending | Again]:
+    def _in_thread(self, guest: _Guest) -> asyncio.Future[End]:
         """Execute it in a thread of its own, which does not keep the process alive."""
-        ended: asyncio.Future[Ending | Again] = self.loop.create_future()
+        ended: asyncio.Future[End] = self.loop.create_future()
 
-        def settle(end: Ending | Again | None, error: BaseException | None) -> None:
+        def settle(end: End | None, error: BaseException | None) -> None:
             if ended.done():
                 return
             if end is None:

@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Again, Claimed, Ending
+from pynenc_pg.domain.records import Claimed, End
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.registry import Registry
@@ -29,7 +29,7 @@ class Parts(TypedDict):
     engine: Engine
     conf: RunnerConf
     runner: RunnerContext
-    done: Callable[[Ending | Again], None]  # takes each end
+    done: Callable[[End], None]  # takes each end
     freed: Callable[[], None]  # called when there is room for new work again
     crashed: Callable[[Claimed], None]  # told of what took a process down
 

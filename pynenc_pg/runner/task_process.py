@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Again, Claimed, Ending, Hold
+from pynenc_pg.domain.records import Claimed, End, Hold
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.execute import execute
 from pynenc_pg.engine.pauses import Pauses
@@ -87,7 +87,7 @@ class Enter:
 class Done:
     """To the parent: the attempt is over. ``memory``: bytes that the process occupies now."""
 
-    end: Ending | Again
+    end: End
     memory: int
 
 
@@ -194,7 +194,7 @@ class TaskProcess:
             stop.ask(asked.error, at_once=True)
             self._pauses.call_off()
 
-    def _execute(self, begin: Begin) -> Ending | Again:
+    def _execute(self, begin: Begin) -> End:
         claimed, engine = begin.claimed, self._engine
         stop = _SignalStop()
         signal.signal(INTERRUPT, stop.heed)

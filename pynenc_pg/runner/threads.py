@@ -25,7 +25,7 @@ from pynenc_pg.runner.seats import Guest, Seat
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.domain.records import Again, Claimed, Ending
+    from pynenc_pg.domain.records import Claimed, End
 
 #: Seconds for which a thread without a seat stays, in case another one is to wait.
 _REST = 5.0
@@ -279,7 +279,7 @@ class Threads(Executor):
             return None
         if self._unwanted and one.invocation_id in self._unwanted:
             self._unwanted.discard(one.invocation_id)
-            end: Ending | Again = never_begun(one, self.engine.serializer)
+            end: End = never_begun(one, self.engine.serializer)
         else:
             end = self._called(guest, limit)
         if limit is not None:
@@ -301,7 +301,7 @@ class Threads(Executor):
             self.freed()
         return guest.seat
 
-    def _called(self, guest: Guest, limit: float | None) -> Ending | Again:
+    def _called(self, guest: Guest, limit: float | None) -> End:
         try:
             if isinstance(guest.stop, ThreadStop) and limit is not None:
                 guest.stop.enter()

@@ -7,8 +7,11 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2"],
-        "worker": ["claim", "pause", "resume", "register_2", "release_strays", "crash", "asked_to_stop"]
+        "producer": ["register_2", "enqueue", "cancel"],
+        "worker": ["claim", "pause", "resume", "register_2", "release_strays", "crash", "asked_to_stop",
+                   "register_tasks", "set_aside", "enqueue", "cancel"],
+        "observer": ["queued_misfits"],
+        "operator": ["cancel", "queued_misfits"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop
@@ -20,5 +23,13 @@ begin
         loop
             execute format('grant execute on function %s to %I', v_verb, v_name);
         end loop;
+        continue when v_role = 'observer';
+        -- A verb of runners has the same name.
+        execute format('grant execute on function {schema}.retry(uuid) to %I', v_name);
+    end loop;
+    foreach v_role in array array['observer', 'operator'] loop
+        v_name := '{schema_name}_' || v_role;
+        continue when not exists (select from pg_roles where rolname = v_name);
+        execute format('grant select on {schema}.set_aside, {schema}.tasks to %I', v_name);
     end loop;
 end $$;
