@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pynenc_pg.domain.chance import chance
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.domain.records import Aside, SetAside
@@ -50,7 +51,7 @@ def set_aside(database: MemDatabase, asides: Sequence[Aside], runner_id: RunnerI
         _expire_still(database, row, refused)
         if _is_able(database, row, refused):
             refused.freed = True
-            pause = min(30.0, 0.125 * 2 ** min(refused.times, 10))
+            pause = chance.uniform(0.5, 1) * min(5.0, 0.25 * 2 ** min(refused.times - 1, 10))
             row.due_at = database.clock() + timedelta(seconds=pause)
             database.tell("due", due_in=pause)
 

@@ -2782,7 +2782,9 @@ begin
         with soon as (
             update invocation_state s
             set previous_status = s.status,
-                due_at = v_now + make_interval(secs => least(30, 0.125 * 2 ^ least(a.refusals, 10)))
+                -- At random: else the same runner might be the first each time.
+                due_at = v_now + make_interval(
+                    secs => (0.5 + random() / 2) * least(5, 0.25 * 2 ^ least(a.refusals - 1, 10)))
             from unnest(v_again) k (id) join aside a on a.invocation_id = k.id
             where s.invocation_id = k.id
             returning s.due_at
