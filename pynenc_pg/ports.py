@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.domain.records import (
     Again,
     Answer,
+    Aside,
     Batch,
     CancelAnswer,
     Claimed,
@@ -33,6 +35,7 @@ from pynenc_pg.domain.records import (
     RecoveryPolicy,
     Registered,
     RunnerSpec,
+    SetAside,
     Waiting,
     Wakeup,
 )
@@ -104,6 +107,14 @@ class Orchestrator(Protocol):
         """
         ...
 
+    def set_aside(self, runner_id: RunnerId, asides: Sequence[Aside]) -> Answers:
+        """RUNNING -> RETRY (snoozed), offered again when a runner comes that can take it.
+
+        At once where another one is there that has told so, later with each refusal. Spends no
+        retry; what must be begun in its time still must. A cancelled one ends instead.
+        """
+        ...
+
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Answers:
         """Give back what one holds: PENDING -> REROUTED, begun -> KILLED -> REROUTED."""
         ...
@@ -145,6 +156,16 @@ class Orchestrator(Protocol):
 
     def register_runner(self, spec: RunnerSpec) -> None:
         """Announce a runner. The same id again is an error while that runner is believed alive."""
+        ...
+
+    def register_tasks(self, runner_id: RunnerId, tasks: Sequence[KnownTask]) -> int:
+        """Tell all that the runner knows; what was set aside and it can take is offered again.
+
+        Returns how many these were.
+
+        Raises:
+            RunnerFencedError: it is not registered, or was declared dead.
+        """
         ...
 
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
@@ -228,6 +249,10 @@ class StateBackend(Protocol):
 
     def get_queues(self) -> list[QueueInfo]:
         """Every queue that a call or a pause has named so far, by name."""
+        ...
+
+    def get_set_aside(self) -> list[SetAside]:
+        """Return what waits for a runner that can take it, oldest first."""
         ...
 
     def is_served(self, queue: str) -> bool:

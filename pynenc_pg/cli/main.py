@@ -1,7 +1,7 @@
 """The root of all commands: common options, and errors as one line.
 
 Exit codes: 0 done, 1 it could not be done (the reason is one line on stderr), 2 wrong usage. A
-worker has one more, see ``pynenc-pg runner start --help``.
+worker and the doctor have one more, see ``pynenc-pg runner start --help``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pynenc_pg import Pynenc, __version__
 from pynenc_pg.cli.config import config, show
 from pynenc_pg.cli.database import database
 from pynenc_pg.cli.demo import demo
+from pynenc_pg.cli.doctor import doctor
 from pynenc_pg.cli.find import find_app
 from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.runner import runner
@@ -76,6 +77,7 @@ cli.add_command(config)
 cli.add_command(show, name="show_config")
 cli.add_command(database)
 cli.add_command(demo)
+cli.add_command(doctor)
 cli.add_command(queues)
 cli.add_command(runner)
 

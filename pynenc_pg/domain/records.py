@@ -130,8 +130,39 @@ class Settled:
     doubtful: bool = False  # the connection was lost: it may or may not have been committed
 
 
+class Cause(StrEnum):
+    """Why a runner cannot take an invocation."""
+
+    UNKNOWN_TASK = "unknown_task"  # its code has no such task
+    ARGUMENTS = "arguments"  # the task takes others
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """The end of an attempt that was none: this runner's code cannot take the invocation."""
+
+    invocation_id: InvocationId
+    lease: int
+    cause: Cause
+    missing: tuple[str, ...] = ()  # parameters that nothing was given for
+    unknown: tuple[str, ...] = ()  # arguments that no parameter takes
+
+
 #: What becomes of an attempt.
-End = Ending | Again | Settled
+End = Ending | Again | Aside | Settled
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An invocation that waits for a runner that can take it."""
+
+    invocation_id: InvocationId
+    task_id: str
+    queue: str
+    cause: Cause
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    refused_by: tuple[RunnerId, ...]
 
 
 @dataclass(frozen=True, slots=True)

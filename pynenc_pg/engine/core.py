@@ -19,6 +19,7 @@ from pynenc_pg.engine.attempts import Attempt, attempts
 from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
 from pynenc_pg.engine.failures import failure_of
+from pynenc_pg.engine.known import Known
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.printing import Printing
@@ -78,6 +79,7 @@ class Engine:
         self.results = ResultWaiter(store)
         self.payloads = Payloads(store.client_data_store, large)
         self.printing = printing
+        self.known = Known(registry, ageing)
         self._runner_name = runner_name
         self._ageing = ageing
         self._address = address

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pynenc_pg.domain.records import Again, Claimed, End, Payload
+from pynenc_pg.domain.records import Claimed, End, Payload
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.engine.context import Running, running
+from pynenc_pg.engine.fitting import DoesNotFit, fitted, refused, unknown
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
 from pynenc_pg.engine.stops import Stop
@@ -28,8 +29,7 @@ from pynenc_pg.engine.verdicts import (
     success,
     told_of_success,
 )
-from pynenc_pg.exceptions import StoreUnavailableError, TaskNotFoundError
-from pynenc_pg.invocation.status import Reason
+from pynenc_pg.exceptions import StoreUnavailableError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.wire import QUOTED_REF, decode_arguments, encode
 
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before an invocation is offered again whose task this runner does not know: the runner
-#: of a newer deployment may.
-UNKNOWN_TASK_DELAY = 30.0
 _NOTHING = nullcontext()
 
 
@@ -63,9 +60,9 @@ def execute(
     log. ``stop`` is how the task learns that it has to, ``pauses`` how it waits for others,
     ``runner`` who executes it; ``payloads`` has what is large.
     """
-    task = _known(claimed, registry)
+    task = registry.find(claimed.task_id)
     if task is None:
-        return _unknown(claimed)
+        return unknown(claimed, registry)
     serializer = registry.serializer(task, serializer)
     token = running.set(_running(claimed, stop, pauses, runner, forced_sync=forced_sync))
     try:
@@ -83,6 +80,9 @@ def execute(
             if task.conf.on_success is None:
                 return end
             verdict = told_of_success(end, task, result)
+        except DoesNotFit as error:
+            stop.over()
+            return refused(claimed, task, error.misfit)
         except BaseException as error:  # noqa: BLE001 - SystemExit ends it, not the worker
             stop.over()
             verdict = Judge(
@@ -109,9 +109,9 @@ async def execute_async(
     payloads: Payloads | None = None,
 ) -> End:
     """Like ``execute``, for an ``async def`` task in the loop that runs."""
-    task = _known(claimed, registry)
+    task = registry.find(claimed.task_id)
     if task is None:
-        return _unknown(claimed)
+        return unknown(claimed, registry)
     serializer = registry.serializer(task, serializer)
     token = running.set(_running(claimed, stop, pauses, runner, forced_sync=False))
     try:
@@ -132,6 +132,9 @@ async def execute_async(
             if task.conf.on_success is None:
                 return end
             verdict = told_of_success(end, task, result)
+        except DoesNotFit as error:
+            stop.over()
+            return refused(claimed, task, error.misfit)
         except BaseException as error:  # noqa: BLE001 - as above
             stop.over()
             verdict = Judge(
@@ -184,19 +187,6 @@ def is_coroutine(claimed: Claimed, registry: Registry) -> bool:
     """Whether it is an ``async def`` task, for ``execute_async``."""
     task = registry.find(claimed.task_id)
     return task is not None and inspect.iscoroutinefunction(task.function)
-
-
-def _known(claimed: Claimed, registry: Registry) -> TaskDefinition | None:
-    try:
-        return registry.get(claimed.task_id)
-    except TaskNotFoundError as error:
-        about = {"invocation_id": claimed.invocation_id, "task_id": claimed.task_id}
-        logger.warning("task.unknown: %s", error, extra=about)
-        return None
-
-
-def _unknown(claimed: Claimed) -> Again:
-    return Again(claimed.invocation_id, claimed.lease, Reason.SNOOZED, delay=UNKNOWN_TASK_DELAY)
 
 
 def _running(
@@ -262,9 +252,12 @@ def _encoded(
 
 
 def _call(task: TaskDefinition, arguments: dict[str, Any]) -> Any:
+    # Looked at here and not by the call: a TypeError of the task's own is none of ours.
     if task.by_name:
+        if not task.required <= arguments.keys() <= task.names:
+            raise DoesNotFit(task.misfit(arguments))
         return task.function(**arguments)
-    call = inspect.BoundArguments(task.signature, OrderedDict(arguments))
+    call = inspect.BoundArguments(task.signature, OrderedDict(fitted(task, arguments)))
     return task.function(*call.args, **call.kwargs)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_runner_id
-from pynenc_pg.domain.records import Again, Ending, Hold, RunnerSpec
+from pynenc_pg.domain.records import Again, Aside, Ending, Hold, RunnerSpec
 from pynenc_pg.engine.execute import execute
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.payloads import Payloads
@@ -116,7 +116,9 @@ class InlineRunner:
                 forced_sync=self._forced_sync,
             )
             executed += 1
-            if isinstance(end, Ending):
+            if isinstance(end, Aside):
+                orchestrator.set_aside(runner_id, [end])
+            elif isinstance(end, Ending):
                 orchestrator.finish(runner_id, [end])
                 if end.invocation_id == until:
                     break

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import Parameter, Signature, isasyncgenfunction, iscoroutinefunction, unwrap
-from typing import Any
+from typing import Any, Final
 
 from pynenc_pg.conf.config_task import TaskConf
+from pynenc_pg.domain.known import Kind, KnownParameter, Misfit, misfit
 from pynenc_pg.exceptions import TaskNotFoundError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
+
+_KINDS: Final = {
+    Parameter.POSITIONAL_ONLY: Kind.POSITIONAL,
+    Parameter.POSITIONAL_OR_KEYWORD: Kind.NAMED,
+    Parameter.KEYWORD_ONLY: Kind.NAMED,
+    Parameter.VAR_POSITIONAL: Kind.VAR_POSITIONAL,
+    Parameter.VAR_KEYWORD: Kind.VAR_KEYWORD,
+}
 
 
 def _never_called(*_: Any) -> Any:
@@ -32,12 +41,34 @@ class TaskDefinition:
     handle: Callable[[str], Any] = _never_called
     #: Every parameter can be given by its name.
     by_name: bool = field(init=False)
+    #: Those that must be given, and all that may be.
+    required: frozenset[str] = field(init=False)
+    names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Look at the parameters once."""
         named = {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}
         kinds = {parameter.kind for parameter in self.signature.parameters.values()}
         object.__setattr__(self, "by_name", kinds <= named)
+        variable = {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
+        required = {
+            name
+            for name, parameter in self.signature.parameters.items()
+            if parameter.default is Parameter.empty and parameter.kind not in variable
+        }
+        object.__setattr__(self, "required", frozenset(required))
+        object.__setattr__(self, "names", frozenset(self.signature.parameters))
+
+    def misfit(self, names: Collection[str]) -> Misfit:
+        """Compare the names of arguments with the parameters."""
+        return misfit(self.described(), names)
+
+    def described(self) -> list[KnownParameter]:
+        """Describe the parameters as others are told of them."""
+        return [
+            KnownParameter(name, _KINDS[parameter.kind], name in self.required)
+            for name, parameter in self.signature.parameters.items()
+        ]
 
 
 #: Surrounds the execution of an invocation, which it gets the handle of.
@@ -54,12 +85,15 @@ class Registry:
     """Task definitions by id, and what surrounds their execution, outermost first."""
 
     middleware: list[Middleware] = field(default_factory=list)
+    #: Grows when a task comes or is defined anew.
+    version: int = 0
     _definitions: dict[str, TaskDefinition] = field(default_factory=dict)
     _serializers: dict[str, BaseSerializer] = field(default_factory=dict)
 
     def add(self, definition: TaskDefinition) -> None:
         """Add or replace: a module that is reloaded defines its tasks anew."""
         self._definitions[definition.task_id] = definition
+        self.version += 1
         self._serializers.pop(definition.task_id, None)
 
     def modules(self) -> list[str]:
@@ -80,6 +114,10 @@ class Registry:
             )
             raise TypeError(message)
         self.middleware.append(middleware)
+
+    def definitions(self) -> list[TaskDefinition]:
+        """Return all of them, by id."""
+        return sorted(self._definitions.values(), key=lambda task: task.task_id)
 
     def find(self, task_id: str) -> TaskDefinition | None:
         """Return the definition, if there is one."""

@@ -11,7 +11,7 @@ from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import HistoryEntry, Outcome, Wakeup
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.checks import check_step
-from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Row, Runner
+from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Refused, Row, Runner
 
 if TYPE_CHECKING:
     from pynenc_pg.memory.broker import MemSubscription
@@ -47,6 +47,7 @@ class MemDatabase:
         self.ended: dict[InvocationId, Ended] = {}
         self.history: dict[InvocationId, list[HistoryEntry]] = {}
         self.retried: set[tuple[InvocationId, int]] = set()  # (id, lease) of attempts that retried
+        self.refused: dict[InvocationId, Refused] = {}
         self.keys: dict[str, InvocationId] = {}
         self.call_keys: dict[tuple[str, str], InvocationId] = {}
         self.payloads: dict[str, Kept] = {}  # by the hash of the content

@@ -8,9 +8,11 @@ from datetime import timedelta
 from functools import partial
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.domain.records import (
     Again,
     Answer,
+    Aside,
     Batch,
     Claimed,
     Ending,
@@ -29,6 +31,7 @@ from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reaso
 from pynenc_pg.memory.checks import check_steps
 from pynenc_pg.memory.commands import MemCommands
 from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.known import register_tasks, set_aside
 from pynenc_pg.memory.lanes import Standing, free_slots, settle_slots, take_slots
 from pynenc_pg.memory.payloads import keep, keepable
 from pynenc_pg.memory.recovery import give_back, recover
@@ -40,6 +43,8 @@ from pynenc_pg.memory.waits import pause, watch
 
 S = InvocationStatus
 BEGUN = frozenset({S.RUNNING, S.RESUMED})
+#: Seconds until what is set aside is due by itself: a hundred years.
+NEVER = 100 * 365.25 * 86_400
 
 
 class MemOrchestrator(MemCommands):
@@ -212,6 +217,19 @@ class MemOrchestrator(MemCommands):
         elif again.delay > 0:
             database.tell("due", due_in=again.delay)
 
+    def set_aside(
+        self, runner_id: RunnerId, asides: Sequence[Aside]
+    ) -> Mapping[InvocationId, Answer]:
+        """RUNNING -> RETRY, offered again when a runner comes that can take it."""
+        with self._database.lock:
+            answers = self.retry(
+                runner_id,
+                [Again(a.invocation_id, a.lease, Reason.SNOOZED, NEVER) for a in asides],
+            )
+            done = [a for a in asides if answers[a.invocation_id] is Answer.DONE]
+            set_aside(self._database, done, runner_id)
+            return answers
+
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
         return self._give_back(runner_id, holds)
@@ -307,6 +325,11 @@ class MemOrchestrator(MemCommands):
         """Announce a runner."""
         with self._database.lock:
             register_runner(self._database, spec)
+
+    def register_tasks(self, runner_id: RunnerId, tasks: Sequence[KnownTask]) -> int:
+        """Tell all that the runner knows; what was set aside and it can take is offered again."""
+        with self._database.lock:
+            return register_tasks(self._database, runner_id, tasks)
 
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
         """Renew the runner's lease."""

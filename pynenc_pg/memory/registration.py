@@ -58,8 +58,10 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
             database.forget_lane(lane)
         return known
     due_at = due(batch, now)
-    expires = batch.expires_in
-    call = Call(new, batch, now)
+    expires_at = None
+    if batch.expires_in is not None:
+        expires_at = (due_at or now) + timedelta(seconds=batch.expires_in)
+    call = Call(new, batch, now, expires_at)
     database.calls[new.invocation_id] = call
     database.add(
         Row(
@@ -67,7 +69,7 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
             status_at=now,
             rank=(due_at or now).timestamp() - batch.priority * batch.ageing,
             due_at=due_at,
-            expires_at=None if expires is None else (due_at or now) + timedelta(seconds=expires),
+            expires_at=expires_at,
             lane=lane,
             registration_key=new.registration_key,
         )

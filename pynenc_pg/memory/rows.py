@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
-from pynenc_pg.domain.records import Batch, NewInvocation, Outcome, RunnerSpec
+from pynenc_pg.domain.known import KnownTask
+from pynenc_pg.domain.records import Aside, Batch, NewInvocation, Outcome, RunnerSpec
 from pynenc_pg.invocation.status import AVAILABLE, InvocationStatus
 
 
@@ -21,6 +22,7 @@ class Call:
     new: NewInvocation
     batch: Batch
     registered_at: datetime
+    expires_at: datetime | None = None  # until when it must be begun
 
 
 @dataclass(slots=True, eq=False)
@@ -180,11 +182,22 @@ class Runner:
     serial: int
     lease_until: datetime
     dead: bool = False
+    known: dict[str, KnownTask] = field(default_factory=dict)  # by task id
     idle: bool = True  # its last claim found nothing, so it sleeps or is about to
 
     def renew(self, now: datetime) -> None:
         """It lives."""
         self.lease_until = now + timedelta(seconds=self.spec.lease)
+
+
+@dataclass(slots=True)
+class Refused:
+    """An invocation that a runner could not take. Remembered while it is live."""
+
+    said: Aside
+    by: set[RunnerId] = field(default_factory=set)
+    times: int = 0
+    freed: bool = False  # offered again
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome, QueueInfo
+from pynenc_pg.domain.records import (
+    HistoryEntry,
+    InvocationRecord,
+    Outcome,
+    QueueInfo,
+    SetAside,
+)
 from pynenc_pg.exceptions import InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.database import MemDatabase, utc_now
+from pynenc_pg.memory.known import get_set_aside
 from pynenc_pg.memory.rows import Queue, Row
 
 S = InvocationStatus
@@ -85,6 +92,11 @@ class MemStateBackend:
             for row in self._database.live.values():
                 rows[row.queue].append(row)
             return [_depth(name, queues[name], rows[name]) for name in rows]
+
+    def get_set_aside(self) -> list[SetAside]:
+        """Return what waits for a runner that can take it, oldest first."""
+        with self._database.lock:
+            return get_set_aside(self._database)
 
     def is_served(self, queue: str) -> bool:
         """Whether a runner that is believed alive takes work of that queue."""

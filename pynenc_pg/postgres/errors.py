@@ -27,6 +27,11 @@ _BY_SQLSTATE: Final[dict[str, type[ours.PynencError]]] = {
     "PN013": ours.InvocationConcurrencyWithDifferentArgumentsError,
     "PN014": ours.InvocationNotFoundError,
     "PN015": ours.RegistrationKeyHeldError,
+    "PN020": ours.TaskNotFoundError,
+    "PN021": ours.DataRejectedError,
+    "PN022": ours.InvalidTaskOptionsError,
+    "PN023": ours.StoreError,
+    "PN024": ours.InvocationStatusError,
     "25006": ours.StoreUnavailableError,  # a read-only server: the wrong one
     "3F000": ours.SchemaVersionError,
     "42883": ours.SchemaVersionError,

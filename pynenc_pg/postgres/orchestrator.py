@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
+from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.domain.records import (
     Again,
     Answer,
+    Aside,
     CancelAnswer,
     Claimed,
     Ending,
@@ -26,6 +28,7 @@ from pynenc_pg.postgres import holding
 from pynenc_pg.postgres.bisection import bisected
 from pynenc_pg.postgres.client_data_store import PgClientDataStore
 from pynenc_pg.postgres.floor import RankFloor
+from pynenc_pg.postgres.known import reasons, told
 from pynenc_pg.postgres.registering import Registering
 from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
 
@@ -38,6 +41,8 @@ FINISH = """select * from {schema}.finish(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::text[], %b::text[])"""
 _RETRY = """select * from {schema}.retry(
     %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[], %b::float8[], %b::text[])"""
+_SET_ASIDE = """select * from {schema}.set_aside(
+    %s, %s, %b::text[]::uuid[], %b::bigint[], %b::text[])"""
 _RELEASE = "select * from {schema}.release(%s, %s, %b::text[]::uuid[], %b::bigint[])"
 _CRASH = "select * from {schema}.crash(%s, %s, %b::text[]::uuid[], %b::bigint[], %s)"
 _RELEASE_STRAYS = "select {schema}.release_strays(%s, %s, %b::text[]::uuid[])"
@@ -50,6 +55,7 @@ _EXPIRE = "select {schema}.expire(%s, %s)"
 _CANCEL = "select {schema}.cancel(%s, %s::uuid, %s)"
 _REGISTER_RUNNER = """select {schema}.register_runner(
     %s, %s, %s, %s, %s, %b::text[], %s, %s, %s)"""
+_REGISTER_TASKS = "select {schema}.register_tasks(%s, %s, %s::json)"
 _ASKED_TO_STOP = "select {schema}.asked_to_stop(%s, %s)"
 _HEARTBEAT = "select * from {schema}.heartbeat(%s, %s, %s)"
 _UNREGISTER_RUNNER = "select {schema}.unregister_runner(%s, %s)"
@@ -121,6 +127,13 @@ class PgOrchestrator(Registering):
             )
 
         return bisected(write, agains)
+
+    def set_aside(
+        self, runner_id: RunnerId, asides: Sequence[Aside]
+    ) -> Mapping[InvocationId, Answer]:
+        """RUNNING -> RETRY, offered again when a runner comes that can take it."""
+        holds = [Hold(a.invocation_id, a.lease) for a in asides]
+        return self._holding(_SET_ASIDE, runner_id, holds, reasons(asides))
 
     def release(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
         """Give back what one holds."""
@@ -215,6 +228,10 @@ class PgOrchestrator(Registering):
         else:
             home.execute(_REGISTER_RUNNER, parameters)
             self._locked_session = home.session if lock else 0
+
+    def register_tasks(self, runner_id: RunnerId, tasks: Sequence[KnownTask]) -> int:
+        """Tell all that the runner knows; what was set aside and it can take is offered again."""
+        return int(self._call(_REGISTER_TASKS, runner_id, told(tasks))[0][0])
 
     def heartbeat(self, runner_id: RunnerId) -> Heartbeat:
         """Renew the runner's lease; on a new home connection, take its lock again."""

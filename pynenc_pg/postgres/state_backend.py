@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import HistoryEntry, InvocationRecord, Outcome, QueueInfo
+from pynenc_pg.domain.records import (
+    Cause,
+    HistoryEntry,
+    InvocationRecord,
+    Outcome,
+    QueueInfo,
+    SetAside,
+)
 from pynenc_pg.exceptions import DataRejectedError, InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 
@@ -21,6 +28,10 @@ _COUNT_READY: Final = "select {schema}.count_ready(%s, %s::text)"
 _GET_QUEUES: Final = """
 select queue, paused, ready, scheduled, parked, pending, running, waiting
 from {schema}.queue_depth where app_id = %s order by queue collate "C"
+"""
+_GET_SET_ASIDE: Final = """
+select invocation_id::text, task_id, queue, cause, missing, unknown, refused_by
+from {schema}.set_aside where app_id = %s order by since, invocation_id
 """
 _IS_SERVED: Final = "select {schema}.is_served(%s, %s)"
 _CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
@@ -84,6 +95,14 @@ class PgStateBackend:
     def get_queues(self) -> list[QueueInfo]:
         """Every queue that a call or a pause has named so far, by name."""
         return [QueueInfo(*row) for row in self._database.call(_GET_QUEUES, (self._app,))]
+
+    def get_set_aside(self) -> list[SetAside]:
+        """Return what waits for a runner that can take it, oldest first."""
+        rows = self._database.call(_GET_SET_ASIDE, (self._app,))
+        return [
+            SetAside(which, task, queue, Cause(cause), tuple(lacks), tuple(others), tuple(by))
+            for which, task, queue, cause, lacks, others, by in rows
+        ]
 
     def is_served(self, queue: str) -> bool:
         """Whether a runner that is believed alive takes work of that queue."""

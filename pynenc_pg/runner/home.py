@@ -17,6 +17,7 @@ from pynenc_pg.runner.noise import Noise
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
     from pynenc_pg.domain.ids import InvocationId
+    from pynenc_pg.engine.known import Known
     from pynenc_pg.ports import Store, Subscription
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Home:
         store: Store,
         conf: RunnerConf,
         spec: RunnerSpec,
+        known: Known,
         wake: Callable[[], None],
         fenced: threading.Event,
         cancel: Callable[[Collection[InvocationId]], None],
@@ -43,6 +45,8 @@ class Home:
         self._store = store
         self._conf = conf
         self._spec = spec
+        self._known = known
+        self._told = -1  # the version of what we have told
         self._wake = wake
         self._cancel = cancel
         self._fenced = fenced
@@ -78,6 +82,7 @@ class Home:
         """Register, then report from a thread of its own."""
         began = time.monotonic()  # not later than the store counts from
         self._store.orchestrator.register_runner(self._spec)
+        self._tell_tasks()
         # The first beat comes at once: it tells the runner its place and whether it has company.
         self._renewed = self._next_beat = began
         self._thread.start()
@@ -97,6 +102,16 @@ class Home:
             self._watch.join()
             self._say_goodbye()
         self.subscription.close()
+
+    def _tell_tasks(self) -> None:
+        """Tell which tasks are known here; again when a module that is imported later has more."""
+        version = self._known.version
+        if version == self._told:
+            return
+        freed = self._store.orchestrator.register_tasks(self._spec.runner_id, self._known.tasks())
+        self._told = version
+        if freed:
+            logger.info("tasks.freed: %d that had been set aside", freed)
 
     def _say_goodbye(self) -> None:
         if not self._fenced.is_set():
@@ -158,6 +173,7 @@ class Home:
         self._next_beat = now + self._conf.heartbeat
         self.others = beat.others
         self._duties.placed(beat)
+        self._tell_tasks()
         self._cancel(self._store.orchestrator.asked_to_stop(self._spec.runner_id))
 
     def _lease_left(self) -> float:

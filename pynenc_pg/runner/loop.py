@@ -145,6 +145,7 @@ class _Service:
             store=self._store,
             conf=self._conf,
             spec=spec,
+            known=runner.engine.known,
             wake=self._hint,
             fenced=self._fenced,
             cancel=self._cancel,

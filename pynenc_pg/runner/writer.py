@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from pynenc_pg.domain.chance import chance
-from pynenc_pg.domain.records import Again, Answer, Ending, Hold, Settled
+from pynenc_pg.domain.records import Again, Answer, Aside, Ending, Hold, Settled
 from pynenc_pg.exceptions import DataRejectedError, PynencError, StoreUnavailableError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.runner.noise import Noise
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pynenc_pg.serializer.base import BaseSerializer
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T", Ending, Again, Hold)
+T = TypeVar("T", Ending, Again, Aside, Hold)
 _ENDED = (Answer.DONE, Answer.ALREADY)
 
 
@@ -54,14 +54,14 @@ class CompletionWriter:
         self._written = written
         self._ended = ended
         self._noise = Noise(logger)
-        self._queue: SimpleQueue[Ending | Again | Hold | Settled | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ending | Again | Aside | Hold | Settled | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pynenc-writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, end: Ending | Again | Hold | Settled) -> None:
+    def put(self, end: Ending | Again | Aside | Hold | Settled) -> None:
         """Hand over the end of an attempt; a ``Hold`` took its process down. Any thread."""
         self._queue.put(end)
 
@@ -82,6 +82,7 @@ class CompletionWriter:
             open_ = None not in ends
             endings = [e for e in ends if isinstance(e, Ending)]
             agains = [e for e in ends if isinstance(e, Again)]
+            asides = [e for e in ends if isinstance(e, Aside)]
             crashes = [e for e in ends if isinstance(e, Hold)]
             if endings:
                 answers = self._persist(self._orchestrator.finish, endings)
@@ -89,9 +90,11 @@ class CompletionWriter:
                 self._refused(endings, answers)
             if agains:
                 self._report(self._persist(self._orchestrator.retry, agains))
+            if asides:
+                self._report(self._persist(self._orchestrator.set_aside, asides))
             if crashes:
                 self._report(self._persist(self._crash, crashes))
-            if len(endings) + len(agains) + len(crashes) < len(ends):
+            if len(endings) + len(agains) + len(asides) + len(crashes) < len(ends):
                 self._settle([e for e in ends if isinstance(e, Settled)])
 
     def _settle(self, settled: Sequence[Settled]) -> None:

@@ -102,6 +102,8 @@ class Driver:
         ids: Sequence[InvocationId] | None = None,
         keys: Sequence[str | None] | None = None,
         lanes: Sequence[str | None] | None = None,
+        task_id: str = "tests.task",
+        arguments: str = '{"n": 1}',
         **facts: Any,
     ) -> list[Registered]:
         """Register n calls, one per id, with these registration keys and concurrency keys."""
@@ -110,13 +112,13 @@ class Driver:
             NewInvocation(
                 invocation_id=which,
                 call_id=f"call-{which}",
-                arguments='{"n": 1}',
+                arguments=arguments,
                 registration_key=keys[i] if keys else None,
                 lane_key=lanes[i] if lanes else None,
             )
             for i, which in enumerate(ids)
         ]
-        return self.orchestrator.register(Batch("tests.task", calls, **facts))
+        return self.orchestrator.register(Batch(task_id, calls, **facts))
 
     def register(self, n: int = 1, **facts: Any) -> list[InvocationId]:
         """Register n calls and return what they became."""

@@ -249,3 +249,17 @@ if "FAULTS_NEWER" in os.environ:
         """Exist in the newer of two deployments."""
         with _recorded():
             return number
+
+    @app.task
+    def changed(number: int, colour: str, size: int = 1) -> int:
+        """Want a colour in the newer one."""
+        with _recorded():
+            return number
+
+else:
+
+    @app.task
+    def changed(number: int) -> int:
+        """Want a number in the older one."""
+        with _recorded():
+            return number

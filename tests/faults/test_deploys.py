@@ -2,69 +2,97 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.acceptance.workers import wait_for
 from tests.faults.settings import KEEN
 from tests.faults.site import Site
 
-#: Seconds before a call of an unknown task is offered again (30, without this).
-AGAIN = 0.6
-OLDER = KEEN | {"FAULTS_PATCH": json.dumps({"pynenc_pg.engine.execute.UNKNOWN_TASK_DELAY": AGAIN})}
+NEWER = KEEN | {"FAULTS_NEWER": "1"}
 
 
 def test_a_task_that_only_a_newer_deployment_knows(site: Site) -> None:
-    """An older worker sets it aside for a while, each time; a newer one runs it in the end."""
-    older = site.fleet.start(**OLDER)
+    """An older worker sets it aside, once; the newer one runs it as soon as it comes."""
+    older = site.fleet.start(**KEEN)
     calls = site.call("newer", {"number": 1}, {"number": 2})
-    wait_for(lambda: _offers(site, calls[0]) >= 3, older.explain)
-    site.wait_for_success(site.work(3, 0))  # it stands in nobody's way
+    wait_for(lambda: _aside(site) == dict.fromkeys(calls, "unknown_task"), older.explain)
+    assert site.statuses(calls) == {"retry": 2}
+    site.wait_for_success(site.work(20, 0.05))  # they stand in nobody's way
+    assert {_offers(site, call) for call in calls} == {1}
     assert "task.unknown" in older.said()
-    site.fleet.start(**OLDER, FAULTS_NEWER="1")
     assert older.stop() == 0
+    newer = site.fleet.start(**NEWER)
     site.wait_for_success(calls)
-    for call in calls:
-        pauses = site.query(
-            """select at - lag(at) over (order by rev) >= make_interval(secs => %s)
-               from pynenc.invocation_history where invocation_id = %s and status = 'pending'
-               order by rev""",
-            AGAIN,
-            call,
-        )
-        assert {waited for (waited,) in pauses[1:]} == {True}
-    spent = "select distinct retries, recoveries from pynenc.invocation_outcome"
-    assert site.query(spent) == [(0, 0)]
+    assert "tasks.freed: 2" in newer.said()
+    assert {_offers(site, call) for call in calls} == {2}
+    assert _spent(site) == [(0, 0)]
     site.check()
 
 
-def test_by_default_an_unknown_task_is_offered_twice_a_minute(site: Site) -> None:
-    """It is claimed once, and waits as RETRY with its reason for half a minute."""
-    worker = site.fleet.start(**KEEN)
-    [call] = site.call("newer", {"number": 1})
-    wait_for(lambda: site.statuses([call]) == {"retry": 1}, worker.explain)
-    query = """select reason, extract(epoch from due_at - status_at)::int
-               from pynenc.invocation_state where invocation_id = %s"""
-    assert site.query(query, call) == [("snoozed", 30)]
-    site.wait_for_success(site.work(20, 0.05))
-    assert _offers(site, call) == 1
-    assert site.query("select pynenc.cancel('faults', %s, 'test')", call) == [("cancelled",)]
+def test_two_deployments_side_by_side(site: Site) -> None:
+    """What the older one gets by chance comes back to the newer one, and not in a hot loop."""
+    site.fleet.start(**KEEN)
+    site.fleet.start(**NEWER)
+    calls = site.call("newer", *({"number": n} for n in range(20)))
+    site.wait_for_success(calls)
+    assert max(_offers(site, call) for call in calls) <= 12
+    assert _aside(site) == {}
+    assert _spent(site) == [(0, 0)]
     site.check()
 
 
 def test_arguments_that_do_not_fit(site: Site) -> None:
-    """A call made for another version of the task fails once, and says what does not fit."""
-    worker = site.fleet.start(**KEEN)
-    calls = site.call("work", {"number": 1}, {"number": 1, "seconds": 0, "colour": "red"})
-    wait_for(lambda: site.statuses(calls) == {"failed": 2}, worker.explain)
-    for call, wrong in zip(calls, ("seconds", "colour"), strict=True):
-        said = "select value::text from pynenc.invocation_outcome where invocation_id = %s"
-        ((value,),) = site.query(said, call)
-        assert "TypeError" in value
-        assert wrong in value
-        assert _offers(site, call) == 1
+    """Calls made for another version of the task wait for it, with the reason; rollbacks, too."""
+    now = site.fleet.start(**KEEN)
+    calls = site.call("changed", {"number": 1}, {"number": 1, "colour": "red", "size": 2})
+    wait_for(lambda: _aside(site) == {calls[1]: "arguments"}, now.explain)
+    site.wait_for_success(calls[:1])
+    assert site.query("select missing, unknown from pynenc.set_aside") == [([], ["colour", "size"])]
+    assert _offers(site, calls[1]) == 1
+    assert "task.other_arguments" in now.said()
+    assert now.stop() == 0
+    newer = site.fleet.start(**NEWER)  # it wants a colour
+    later = site.call("changed", {"number": 2})
+    wait_for(lambda: _aside(site) == {later[0]: "arguments"}, newer.explain)
+    site.wait_for_success(calls[1:])
+    assert newer.stop() == 0
+    site.fleet.start(**KEEN)
+    site.wait_for_success(later)
+    assert _spent(site) == [(0, 0)]
     site.check()
+
+
+def test_a_worker_killed_with_such_a_call(site: Site) -> None:
+    """Whatever it had written: another one sets it aside, and nothing is spent but the recovery."""
+    doomed = site.fleet.start(**KEEN)
+    calls = site.call("newer", *({"number": n} for n in range(40)))
+    doomed.kill()
+    other = site.fleet.start(**KEEN)
+    wait_for(lambda: len(_aside(site)) == 40, other.explain)
+    site.fleet.start(**NEWER)
+    site.wait_for_success(calls)
+    assert {retries for retries, _ in _spent(site)} == {0}
+    site.check()
+
+
+def test_a_type_error_of_the_task_is_its_own(site: Site) -> None:
+    """It fails, once, as ever."""
+    worker = site.fleet.start(**KEEN)
+    [call] = site.call("work", {"number": 1, "seconds": "long"})
+    wait_for(lambda: site.statuses([call]) == {"failed": 1}, worker.explain)
+    [(value,)] = site.query("select value::text from pynenc.invocation_outcome")
+    assert "TypeError" in value
+    assert _offers(site, call) == 1
 
 
 def _offers(site: Site, call: str) -> int:
     """How often somebody claimed it."""
     return site.history(call).count("pending")
+
+
+def _aside(site: Site) -> dict[str, str]:
+    """What is set aside, and why."""
+    return dict(site.query("select invocation_id::text, cause from pynenc.set_aside"))
+
+
+def _spent(site: Site) -> list[tuple[int, int]]:
+    """Retries and recoveries of those that have ended."""
+    return site.query("select distinct retries, recoveries from pynenc.invocation_outcome")

@@ -34,7 +34,18 @@ from tests.support.sql import (
 )
 
 _READ = {"outcomes", "get_invocation", "history", "is_served", "fetch"}
-_PRODUCE = _READ | {"register", "register_2", "register_once", "watch", "cancel", "hold", "refer"}
+_PRODUCE = _READ | {
+    "register",
+    "register_2",
+    "register_once",
+    "watch",
+    "cancel",
+    "hold",
+    "refer",
+    "enqueue",
+    "cancel(uuid)",
+    "retry(uuid)",
+}
 _RUN = {
     "count_ready",
     "register_runner",
@@ -45,6 +56,8 @@ _RUN = {
     "start",
     "finish",
     "retry",
+    "set_aside",
+    "register_tasks",
     "pause",
     "resume",
     "release",
@@ -60,12 +73,15 @@ _RUN = {
 VERBS = {
     "producer": _PRODUCE,
     "worker": _PRODUCE | _RUN,
-    "observer": _READ | {"count_ready"},
+    "observer": _READ | {"count_ready", "queued_misfits"},
     "operator": _READ
     | {
         "count_ready",
         "cancel",
         "collect",
+        "cancel(uuid)",
+        "retry(uuid)",
+        "queued_misfits",
         "recover",
         "promote",
         "expire",
@@ -74,6 +90,9 @@ VERBS = {
         "purge",
     },
 }
+#: Of two functions of one name, the one for people says what it takes.
+NAMES = """proname || case when pronargs = 1 and proname in ('cancel', 'retry') then '(uuid)'
+           else '' end"""
 READABLE = {"status", "status_transition"}  # the state machine as data
 DENIED = "42501"
 
@@ -189,6 +208,7 @@ def test_tables_are_not_read_and_views_by_observers_alone(dsn: str, role: str) -
     with connect(dsn) as connection:
         tables, views = relations(connection, "rpS"), relations(connection, "v")
         assert {"invocations", "queue_depth", "runner_health", "task_stats"} <= set(views)
+        assert {"set_aside", "tasks"} <= set(views)
         with acting_as(connection, role):
             for table in tables:
                 allowed = watches and table in READABLE
@@ -203,8 +223,8 @@ def test_a_role_may_call_exactly_its_verbs(dsn: str, role: str) -> None:
     """EXECUTE stands on the listed functions and on no other."""
     with connect(dsn) as connection:
         rows = connection.execute(
-            """select proname from pg_proc where pronamespace = 'pynenc'::regnamespace
-               and has_function_privilege(%s, oid, 'execute')""",
+            f"""select {NAMES} from pg_proc where pronamespace = 'pynenc'::regnamespace
+               and has_function_privilege(%s, oid, 'execute')""".encode(),
             (f"pynenc_{role}",),
         ).fetchall()
     assert sorted(row[0] for row in rows) == sorted(VERBS[role])
@@ -230,8 +250,8 @@ def test_definers_cannot_be_captured(dsn: str) -> None:
     """Every function a role may call is SECURITY DEFINER; its search path ends in pg_temp."""
     with connect(dsn) as connection:
         functions = connection.execute(
-            """select proname, prosecdef, proconfig, pg_get_userbyid(proowner) = current_user
-               from pg_proc where pronamespace = 'pynenc'::regnamespace"""
+            f"""select {NAMES}, prosecdef, proconfig, pg_get_userbyid(proowner) = current_user
+               from pg_proc where pronamespace = 'pynenc'::regnamespace""".encode()
         ).fetchall()
     granted = set().union(*VERBS.values())
     assert {name for name, definer, *_ in functions if definer} == granted

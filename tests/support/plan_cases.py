@@ -18,12 +18,15 @@ from tests.support.sql import (
     crash,
     finish,
     heartbeat,
+    one,
     pause,
     recover,
     register,
+    register_tasks,
     release,
     resume,
     retry,
+    set_aside,
     start,
     watch,
 )
@@ -77,6 +80,17 @@ def _dead(connection: Connection, _sample: Sample) -> Held:
     connection.execute(
         "update runner set dead_at = clock_timestamp() where runner_id = %s", (BUSY,)
     )
+    return []
+
+
+def _set_aside(connection: Connection, sample: Sample) -> Held:
+    register_tasks(connection, "tests.task", "tests.other")
+    set_aside(connection, sample.owned, BUSY)
+    return sample.owned
+
+
+def _told(connection: Connection, _sample: Sample) -> Held:
+    register_tasks(connection, "tests.task", kind="var_keyword")
     return []
 
 
@@ -182,6 +196,41 @@ CASES: Final[dict[str, Case]] = {
         lambda c, s: retry(c, [*s.owned, _lost()], BUSY, error='"why"'),
         lock_lanes=_STATE,
         retry=f"{_STATE} invocation_history_pkey wait_edge_waiter_idx",
+    ),
+    "set_aside": _case(
+        lambda c, s: set_aside(c, [*s.owned, _lost()], BUSY),
+        lock_lanes=_STATE,
+        retry=f"{_STATE} invocation_history_pkey wait_edge_waiter_idx",
+        set_aside=f"{_STATE} invocation_pkey invocation_history_pkey aside_pkey",
+        is_able="runner_task_name_idx task_pkey",
+    ),
+    "register_tasks": Case(
+        lambda c, _s, _h: register_tasks(c, "tests.task", "tests.other", kind="var_keyword"),
+        {
+            "register_tasks": "aside_waiting_idx task_pkey runner_task_pkey",
+            "free_aside": f"{_STATE} aside_waiting_idx aside_pkey",
+            "is_able": "runner_task_name_idx task_pkey",
+        },
+        prepare=_set_aside,
+    ),
+    "enqueue": Case(
+        lambda c, _s, _h: one(c, "select enqueue('tests.task', '{\"y\": 1}')"),
+        {**_REGISTER, "find_task": "task_pkey"},
+        prepare=_told,
+    ),
+    "cancel_by_id": _case(
+        lambda c, s: one(c, "select cancel(%s)", (s.ready[0],)),
+        **{**_END_UNOWNED, "cancel": f"{_STATE} invocation_pkey"},
+        lock_lanes=_STATE,
+    ),
+    "retry_by_id": Case(
+        lambda c, s, _: one(c, "select retry(%s)", (s.ended[0],)),
+        {
+            **_REGISTER,
+            "find_task": "task_pkey",
+            "retry": "invocation_pkey invocation_outcome_pkey",
+        },
+        prepare=_told,
     ),
     "release": _case(
         lambda c, s: release(c, [*s.owned, _lost()], BUSY), **_RELEASE, lock_lanes=_STATE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -369,4 +370,34 @@ def resume(
             "select * from pynenc.resume(%s, %s, %s::uuid[], %s::bigint[], %s::uuid[])",
             (app, runner, [i for i, _ in held], [lease for _, lease in held], list(forget)),
         ).fetchall()
+    )
+
+
+def set_aside(
+    connection: Connection, held: Sequence[tuple[str, int]], runner: str = RUNNER, app: str = APP
+) -> dict[str, str]:
+    """Say of these that the runner's code knows no such task; return what was not done."""
+    said = '{"cause": "unknown_task", "missing": [], "unknown": []}'
+    rows = connection.execute(
+        "select * from set_aside(%s, %s, %s::uuid[], %s::bigint[], %s::text[])",
+        (app, runner, [i for i, _ in held], [n for _, n in held], [said] * len(held)),
+    )
+    return {str(row[0]): row[1] for row in rows}
+
+
+def register_tasks(
+    connection: Connection, *tasks: str, runner: str = RUNNER, app: str = APP, kind: str = "named"
+) -> int:
+    """Tell that a runner knows these, each with one parameter; return how many calls it freed."""
+    options = {
+        "queue": "default", "priority": 0, "ageing": 60, "slots": 1, "must_not_wait": False,
+        "keyed_by_arguments": False,
+    }  # fmt: skip
+    parameters = [{"name": "x", "kind": kind, "required": kind == "named"}]
+    told = [
+        {"task_id": task, "fingerprint": kind, "parameters": parameters, "options": options}
+        for task in tasks
+    ]
+    return int(
+        one(connection, "select register_tasks(%s, %s, %s)", (app, runner, json.dumps(told)))
     )

@@ -85,6 +85,11 @@ _SIGNATURE = re.compile(r"^create or replace function (\{schema\}\.\w+\([^)]*\))
 def made_before(revision: str) -> dict[str, str]:
     """Return the newest text of each function and view in the revisions before this one."""
     texts: dict[str, str] = {}
+    # Of two functions of one name the files are told apart by what they take.
+    stems = {
+        _signature(path.read_text(encoding="utf-8")): path.stem
+        for path in (*function_files(), *view_files())
+    }
     for path in sorted((migrations_path() / "sql").glob("[0-9]*/0[34]_*.sql")):
         if path.parent.name < revision:
             made = path.read_text(encoding="utf-8")
@@ -92,7 +97,8 @@ def made_before(revision: str) -> dict[str, str]:
             names = [head[2] for head in _HEAD.finditer(made)]
             ends = [*starts[1:], len(made)]
             for name, start, end in zip(names, starts, ends, strict=True):
-                texts[name] = made[start:end].strip("\n") + "\n"
+                text = made[start:end].strip("\n") + "\n"
+                texts[stems.get(_signature(text) or name, name)] = text
     return texts
 
 

@@ -1,3 +1,10 @@
+-- The first half of this schema's advisory locks: two schemas in one database do not meet.
+-- The second half is a runner's serial (its session lock), or negative: -2 partitions,
+-- -3 migrations, from -1000 down the recovery of an app, from -2000000 down what its runners know.
+create or replace function {schema}.lock_space() returns integer
+language sql immutable parallel safe
+return hashtext('{schema_name}') & 2147483647;
+
 -- Answers which of the invocations that a runner holds were cancelled meanwhile: hints may be lost.
 -- Locks nothing.
 create or replace function {schema}.asked_to_stop(p_app text, p_runner text)
@@ -6,6 +13,67 @@ returns uuid[] language sql stable {definer} as $$
         select s.invocation_id from invocation_state s
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $$;
+
+-- Cancels an invocation, whichever app it is of: for psql, triggers and other languages. Answers
+-- cancelled | requested | final | unknown, as the cancel it calls.
+create or replace function {schema}.cancel(id uuid)
+returns text language plpgsql {definer} as $$
+#variable_conflict use_variable
+declare
+    v_app text;
+begin
+    select i.app_id into v_app from invocation i where i.invocation_id = id;
+    return case when found then cancel(v_app, id, 'sql') else 'unknown' end;
+end $$;
+
+-- Refuses arguments that a task cannot take, and a call whose concurrency key depends on what stands in
+-- them: only Python can write that key. Internal to enqueue and retry.
+-- Raises: PN021 names that do not fit, PN023 a concurrency key that cannot be made here.
+create or replace function {schema}.check_call(p_task {schema}.task, p_arguments json) returns void
+language plpgsql stable as $$
+declare
+    v_missing text[];
+    v_unknown text[];
+begin
+    select m.missing, m.unknown into v_missing, v_unknown
+    from misfit(p_task.parameters, array(select json_object_keys(p_arguments))) m;
+    if v_missing <> '{}' or v_unknown <> '{}' then
+        raise exception '% cannot be called like that:%', p_task.task_id,
+                coalesce(' missing ' || nullif(array_to_string(v_missing, ', '), ''), '')
+                || coalesce(' unknown ' || nullif(array_to_string(v_unknown, ', '), ''), '')
+            using errcode = 'PN021',
+                  hint = 'Its parameters: ' || coalesce((
+                      select string_agg(e->>'name' || case when (e->>'required')::boolean then '' else ' (may be left out)' end, ', ')
+                      from json_array_elements(p_task.parameters) e), 'none') || '.';
+    end if;
+    if (p_task.options->>'keyed_by_arguments')::boolean then
+        raise exception 'the concurrency key of a call of % depends on its arguments, and is made in Python alone',
+                p_task.task_id
+            using errcode = 'PN023',
+                  hint = 'Enqueue a task of your own, without concurrency options, that calls it.';
+    end if;
+end $$;
+
+-- Refuses what is given for *args and is no array, and what is given for **kwargs and is no object; and
+-- names that begin with $, which are not for parameters. Internal to enqueue. Raises: PN021.
+create or replace function {schema}.check_containers(p_task {schema}.task, p_arguments json) returns void
+language plpgsql stable as $$
+declare
+    v_name text;
+begin
+    select a.key into v_name
+    from json_each(p_arguments) a
+    left join json_array_elements(p_task.parameters) e on e->>'name' = a.key
+    where a.key like '$%'
+       or e->>'kind' = 'var_positional' and json_typeof(a.value) <> 'array'
+       or e->>'kind' = 'var_keyword' and json_typeof(a.value) <> 'object'
+    limit 1;
+    if found then
+        raise exception '% cannot be called like that: % must be %', p_task.task_id, v_name,
+                case when v_name like '$%' then 'left out' else 'an array if it stands for *, an object if it stands for **' end
+            using errcode = 'PN021', hint = 'Its other parameters are given by name.';
+    end if;
+end $$;
 
 -- The first of one queue: what others wait for, then by rank, among work without a key and the
 -- candidates that hold a slot. p_awaited: work without a key that others wait for; p_turns: by rank,
@@ -282,6 +350,77 @@ begin
     end if;
 end $$;
 
+-- Calls a task: for psql, triggers and other languages. arguments: a JSON object, by the names of the
+-- task's parameters, read as plain JSON. What is left out is as the task has it; app may be left out
+-- where one app has a task of that name. Answers the invocation's id; it exists when the transaction
+-- commits, and runners are told then.
+-- Moves: (new) -> registered. Locks: those of register_2.
+-- Raises: PN008 isolation, PN020 no such task, PN021 arguments that do not fit, PN022 an option that
+-- cannot be, PN023 a concurrency key that is made in Python alone; PN015.
+create or replace function {schema}.enqueue(
+    task text, arguments json default '{}', app text default null, queue text default null,
+    priority double precision default null, delay interval default null,
+    at timestamptz default null, expires interval default null,
+    max_retries integer default null, timeout interval default null
+) returns uuid language plpgsql {definer} as $$
+#variable_conflict use_variable
+declare
+    v_task  {schema}.task;
+    v_wrong text := case
+        when priority not between -100 and 100 then 'priority must be from -100 to 100'
+        when delay < interval '0' then 'delay must not be negative'
+        when delay > interval '0' and at is not null
+            then 'delay and at both say when it may be begun: leave one of them out'
+        when expires <= interval '0' then 'expires must be longer than nothing'
+        when timeout <= interval '0' then 'timeout must be longer than nothing'
+        when max_retries < 0 then 'max_retries must not be negative'
+        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -' end;
+begin
+    perform check_isolation();
+    if v_wrong is not null then
+        raise exception '%', v_wrong
+            using errcode = 'PN022', hint = 'See enqueue in docs/reference/sql.md.';
+    end if;
+    v_task := find_task(app, task);
+    if json_typeof(arguments) is distinct from 'object' then
+        raise exception 'the arguments of % must be a JSON object, not %', task,
+                coalesce(json_typeof(arguments), 'null')
+            using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
+    end if;
+    perform check_containers(v_task, arguments);
+    perform check_call(v_task, arguments);
+    return enqueue_known(
+        v_task, plain_wire(arguments), queue, priority, delay, at, expires,
+        json_strip_nulls(json_build_object(
+            'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
+        null);
+end $$;
+
+-- Registers one call of a known task, by the task's options where nothing else is said; answers its id, or
+-- that of the invocation it became. Always notifies, at the commit. Internal to enqueue and retry.
+create or replace function {schema}.enqueue_known(
+    p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval,
+    p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid
+) returns uuid language plpgsql as $$
+declare
+    v_conf      constant json := p_task.options;
+    v_arguments constant text := p_arguments::text;
+begin
+    return (register_2(
+        p_task.app_id, p_task.task_id, coalesce(p_queue, v_conf->>'queue'),
+        coalesce(p_priority, (v_conf->>'priority')::double precision),
+        extract(epoch from p_delay)::double precision,
+        coalesce(extract(epoch from p_expires)::double precision, (v_conf->>'expires')::double precision),
+        (v_conf->>'slots')::integer, (v_conf->>'must_not_wait')::boolean, null, 0, p_options::text,
+        'sql', false, array[new_id()],
+        array[left(encode(sha256(convert_to(p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32)],
+        array[v_arguments],
+        case when v_conf->>'registration_key' is not null then array[v_conf->>'registration_key'] end,
+        case when v_conf->>'lane_key' is not null then array[v_conf->>'lane_key'] end,
+        false, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
+        (v_conf->>'rate_period')::double precision, p_at, p_retried_from))[1];
+end $$;
+
 -- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
 -- CREATE, CHECK, ATTACH: writers of the parent are not blocked. Raises nothing of its own.
 create or replace function {schema}.ensure_partitions() returns text[]
@@ -326,6 +465,30 @@ begin
         select * from payload x where x.app_id = p_app and x.sha256 = decode(w.name, 'hex') offset 0) p;
 end $$;
 
+-- The task that a call from SQL means, as the runners told of it last. Internal.
+-- Raises: PN020 no runner has told of it, or several apps have one of that name.
+create or replace function {schema}.find_task(p_app text, p_task text) returns {schema}.task
+language plpgsql stable as $$
+declare
+    v_found {schema}.task;
+    v_apps  text;
+begin
+    select string_agg(distinct quote_literal(t.app_id), ', ') into v_apps from task t
+    where t.task_id = p_task and (p_app is null or t.app_id = p_app) having count(distinct t.app_id) > 1;
+    if found then
+        raise exception 'several apps have a task %: %', p_task, v_apps
+            using errcode = 'PN020', hint = 'Say which one is meant: enqueue(.., app => ..).';
+    end if;
+    select t.* into v_found from task t
+    where t.task_id = p_task and (p_app is null or t.app_id = p_app) order by t.told_at desc limit 1;
+    if not found then
+        raise exception 'no runner has told of a task %', coalesce(p_task, 'null')
+            using errcode = 'PN020',
+                  hint = 'Start a runner of the app that has it, once; select task_id from tasks lists those known.';
+    end if;
+    return v_found;
+end $$;
+
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
 -- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
 create or replace function {schema}.forget_lanes(p_lanes bigint[]) returns integer
@@ -347,6 +510,41 @@ begin
         get diagnostics v_gone = row_count;
     end if;
     return v_gone;
+end $$;
+
+-- Makes ready what was set aside and a live runner can take; answers how many. Internal; the caller has
+-- taken lock_tasks.
+-- Moves nothing: due_at is cleared. Locks: the rows by id.
+create or replace function {schema}.free_aside(p_app text) returns integer language plpgsql as $$
+declare
+    v_ids  uuid[];
+    v_done integer;
+begin
+    -- Of those that are alike one is looked at: there may be a great many.
+    with kind as materialized (
+        select distinct a.task_id, a.queue, a.names, a.refused_by from aside a
+        where a.app_id = p_app and a.freed_at is null
+    ), able as materialized (
+        select k.* from kind k where is_able(p_app, k.task_id, k.queue, k.names, k.refused_by)
+    )
+    select array_agg(a.invocation_id) into v_ids
+    from able b cross join lateral (
+        select a.invocation_id from aside a
+        where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null and a.queue = b.queue
+          and a.names = b.names and a.refused_by = b.refused_by) a;
+    if v_ids is null then
+        return 0;
+    end if;
+    perform from invocation_state s where s.invocation_id = any (v_ids)
+    order by s.invocation_id for no key update;
+    update invocation_state s set due_at = null, previous_status = s.status
+    where s.invocation_id = any (v_ids) and s.due_at is not null;
+    get diagnostics v_done = row_count;  -- others were cancelled meanwhile
+    update aside a set freed_at = clock_timestamp() where a.invocation_id = any (v_ids);
+    if v_done > 0 then
+        perform notify(p_app, 'work');
+    end if;
+    return v_done;
 end $$;
 
 -- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
@@ -467,6 +665,31 @@ begin
     return v_missing;
 end $$;
 
+-- Whether a runner that is believed alive takes work of the queue and has a task that takes arguments of
+-- these names; those that have refused it do not count. Internal.
+create or replace function {schema}.is_able(
+    p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]
+) returns boolean language plpgsql stable as $$
+begin
+    return exists (
+        select from (select k.* from runner_task k
+                     where k.app_id = p_app and k.task_id = p_task offset 0) k
+        join runner r on r.runner_id = k.runner_id
+        join task t on t.app_id = k.app_id and t.task_id = k.task_id and t.fingerprint = k.fingerprint
+        cross join lateral misfit(t.parameters, p_names) m
+        where r.dead_at is null
+          and r.lease_until >= clock_timestamp()
+          and (r.queues = '{}' or r.queues && array[p_queue, '*'])
+          and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
+end $$;
+
+-- One at a time per app: a runner that tells what it knows, and one that sets aside what it cannot take.
+-- Else each might miss the other, and work be set aside that somebody can take. Internal. The first lock.
+create or replace function {schema}.lock_tasks(p_app text) returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(lock_space(), -2000000 - (hashtext(p_app) & 1048575));
+end $$;
+
 -- The first lock of a wait; answers whether it can close no circle. Internal to pause.
 -- A circle has a wait for somebody else's work, or runs through a concurrency key. Those take the
 -- lock alone, so that of two that close one together the second sees the first. A wait for one's
@@ -493,7 +716,8 @@ begin
     return false;
 end $$;
 
--- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone. Answers what it did.
+-- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone, what runners knew and what
+-- was set aside. Answers what it did.
 create or replace function {schema}.maintain(p_app text) returns text[]
 language plpgsql {definer} as $$
 declare
@@ -511,7 +735,48 @@ begin
     if v_gone > 0 then
         v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
+    perform lock_tasks(p_app);
+    v_gone := free_aside(p_app);  -- nothing waits for it: whoever can take it frees it when it comes
+    if v_gone > 0 then
+        v_did := v_did || format('freed %s set aside', v_gone);
+    end if;
+    delete from aside a where a.app_id = p_app
+    and not exists (select from invocation_state s where s.invocation_id = a.invocation_id);
+    delete from task t where t.app_id = p_app
+    and exists (select from task n where n.app_id = t.app_id and n.task_id = t.task_id
+                and n.told_at > t.told_at)
+    and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
+                    and k.fingerprint = t.fingerprint);
     return v_did || drop_old_partitions();
+end $$;
+
+-- How arguments of these names do not fit parameters: which are missing, which nobody takes. Internal.
+create or replace function {schema}.misfit(
+    p_parameters json, p_names text[], out missing text[], out unknown text[]
+) language plpgsql immutable as $$
+begin
+    select coalesce(array_agg(p.name order by p.n) filter (where p.required and p.name <> all (p_names)), '{}')
+    into missing
+    from (select e->>'name' as name, (e->>'required')::boolean as required, n
+          from json_array_elements(p_parameters) with ordinality x (e, n)) p;
+    unknown := '{}';
+    if not exists (select from json_array_elements(p_parameters) e where e->>'kind' = 'var_keyword') then
+        unknown := array(select a.name from unnest(p_names) a (name)
+                         where not exists (select from json_array_elements(p_parameters) e
+                                           where e->>'name' = a.name));
+    end if;
+end $$;
+
+-- A UUIDv7 of the database's time: 48 bits of milliseconds, 12 of their fraction, the rest by chance. So
+-- ids of one session stand in the order in which they were made.
+create or replace function {schema}.new_id() returns uuid language plpgsql volatile as $$
+declare
+    v_ms numeric := extract(epoch from clock_timestamp()) * 1000;
+begin
+    return overlay(
+        replace(gen_random_uuid()::text, '-', '') placing
+        lpad(to_hex(floor(v_ms)::bigint), 12, '0') || '7'
+        || lpad(to_hex(floor((v_ms - floor(v_ms)) * 4096)::integer), 3, '0') from 1)::uuid;
 end $$;
 
 -- Counts what a claim takes for the rate limits of its lanes; a lane that has used its limit up is
@@ -756,6 +1021,27 @@ begin
     end loop;
 end $$;
 
+-- JSON as it is, in the wire format: a key that begins with $ gets one more, or it would be read as
+-- something else than what it says. Internal to enqueue.
+create or replace function {schema}.plain_wire(p_json json) returns json
+language plpgsql immutable as $$
+declare
+    v_text text := p_json::text;
+begin
+    if strpos(v_text, '"$') = 0 and strpos(lower(v_text), '\u0024') = 0 then
+        return p_json;
+    elsif json_typeof(p_json) = 'object' then
+        return (select '{' || coalesce(string_agg(
+                    to_json(case when e.key like '$%' then '$' || e.key else e.key end)::text || ':'
+                    || plain_wire(e.value)::text, ',' order by e.n), '') || '}'
+                from json_each(p_json) with ordinality e (key, value, n));
+    elsif json_typeof(p_json) = 'array' then
+        return (select '[' || coalesce(string_agg(plain_wire(e.value)::text, ',' order by e.n), '') || ']'
+                from json_array_elements(p_json) with ordinality e (value, n));
+    end if;
+    return p_json;
+end $$;
+
 -- Whether anything live points at an invocation made in a span of time. Internal.
 create or replace function {schema}.pointed_into(p_from timestamptz, p_until timestamptz)
 returns boolean language sql stable
@@ -813,6 +1099,7 @@ begin
     perform check_isolation();
     perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
     delete from wait_edge e where e.app_id = p_app;
+    delete from aside a where a.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;
@@ -827,6 +1114,39 @@ begin
     delete from invocation_history h where h.app_id = p_app;
     perform set_config('pynenc.purge', '', true);
     return v_count;
+end $$;
+
+-- What stands in the queues that no live runner can take: for people, and slow where much is queued. runners:
+-- how many live ones have the task; missing and unknown: by the task as it was told of last, null if it
+-- never was. What is set aside already is not among them.
+create or replace function {schema}.queued_misfits(p_app text) returns table (
+    task_id text, queue text, calls bigint, runners bigint, missing text[], unknown text[]
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    with queued as materialized (
+        select i.task_id, s.queue,
+               array(select distinct k from json_object_keys(i.arguments) k order by k) as names,
+               count(*) as calls
+        from invocation_state s join invocation i on i.invocation_id = s.invocation_id
+        where s.app_id = p_app and (s.available or s.parked)
+          and not exists (select from aside a
+                          where a.invocation_id = s.invocation_id and a.freed_at is null)
+        group by 1, 2, 3
+    )
+    select q.task_id, q.queue, q.calls, r.runners, m.missing, m.unknown
+    from queued q
+    cross join lateral (
+        select count(*) as runners from runner_task k join runner r on r.runner_id = k.runner_id
+        where k.app_id = p_app and k.task_id = q.task_id and r.dead_at is null
+          and r.lease_until >= clock_timestamp()) r
+    left join lateral (
+        select t.parameters from task t where t.app_id = p_app and t.task_id = q.task_id
+        order by t.told_at desc limit 1) t on true
+    left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
+    where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
+    order by q.task_id, q.queue, q.names;
 end $$;
 
 -- Notes which invocations need which payloads (p_ids and p_hashes belong together), of those among
@@ -965,7 +1285,8 @@ create or replace function {schema}.register_2(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null, p_at timestamptz default null
+    p_rate_period double precision default null, p_at timestamptz default null,
+    p_retried_from uuid default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
@@ -1004,9 +1325,9 @@ begin
     with fresh as (
         insert into invocation (
             invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by)
+            parent_id, depth, registered_at, registered_by, expires_at, retried_from)
         select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by
+               p_priority, p_parent, p_depth, v_now, p_changed_by, v_expires, p_retried_from
         from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
         where c.id = c.become
         on conflict (invocation_id) do nothing
@@ -1089,6 +1410,43 @@ begin
         where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
     end if;
     return v_become;
+end $$;
+
+-- A runner tells what it knows: all its tasks, with their parameters and options; again if it knows
+-- others. Rows are written where something has changed. What was set aside and it can take is made ready;
+-- answers how many these were.
+-- p_tasks: [{"task_id", "fingerprint", "parameters", "options"}]. Locks: lock_tasks, then the runner's row
+-- against its removal, then rows by id. Raises: PN010 the runner is unknown or was declared dead.
+create or replace function {schema}.register_tasks(p_app text, p_runner text, p_tasks json)
+returns integer language plpgsql {definer} as $$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    perform check_isolation();
+    perform lock_tasks(p_app);
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app and r.dead_at is null
+    for key share;
+    if not found then
+        raise exception 'runner % is not registered, or was declared dead', p_runner
+            using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    insert into task as t (app_id, task_id, fingerprint, parameters, options, told_at)
+    select p_app, p.task_id, p.fingerprint, p.parameters, p.options, v_now
+    from json_to_recordset(p_tasks) p (task_id text, fingerprint text, parameters json, options json)
+    on conflict (task_id, app_id, fingerprint) do update set told_at = excluded.told_at
+    where exists (select from task n where n.app_id = t.app_id and n.task_id = t.task_id
+                  and n.told_at > t.told_at);
+    delete from runner_task k where k.runner_id = p_runner
+    and not exists (select from json_to_recordset(p_tasks) p (task_id text) where p.task_id = k.task_id);
+    insert into runner_task as k (runner_id, app_id, task_id, fingerprint)
+    select p_runner, p_app, p.task_id, p.fingerprint
+    from json_to_recordset(p_tasks) p (task_id text, fingerprint text)
+    on conflict (runner_id, task_id) do update set fingerprint = excluded.fingerprint
+    where k.fingerprint <> excluded.fingerprint;
+    -- It has new code: what it refused before may be tried again.
+    update aside a set refused_by = array_remove(a.refused_by, p_runner)
+    where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
+    return free_aside(p_app);
 end $$;
 
 -- Gives back what a runner holds; spends no retry and no recovery. Answers only those lost.
@@ -1237,6 +1595,111 @@ begin
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
         and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $$;
+
+-- Runs again what has ended, as a new invocation with the same task, arguments, queue, priority and
+-- options, and retried_from: for psql, triggers and other languages. Answers the new one's id.
+-- Moves: (new) -> registered. Locks: those of register_2.
+-- Raises: PN014 nobody knows it, PN024 it has not ended; PN020, PN021, PN023 as enqueue, for the task as
+-- it is now.
+create or replace function {schema}.retry(id uuid)
+returns uuid language plpgsql {definer} as $$
+#variable_conflict use_variable
+declare
+    v_old  {schema}.invocation;
+    v_task {schema}.task;
+    v_new  uuid;
+begin
+    perform check_isolation();
+    select i.* into v_old from invocation i where i.invocation_id = id;
+    if not found then
+        raise exception 'no invocation %', id
+            using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
+    elsif not exists (select from invocation_outcome o where o.invocation_id = id) then
+        raise exception 'invocation % of % has not ended', id, v_old.task_id
+            using errcode = 'PN024', hint = 'Wait for its end, or call cancel first.';
+    end if;
+    v_task := find_task(v_old.app_id, v_old.task_id);
+    perform check_call(v_task, v_old.arguments);
+    v_new := enqueue_known(v_task, v_old.arguments, v_old.queue, v_old.priority, null, null, null,
+                           v_old.options, id);
+    insert into payload_ref (app_id, sha256, invocation_id)
+    select r.app_id, r.sha256, v_new from payload_ref r where r.invocation_id = id
+    order by r.sha256 on conflict do nothing;
+    return v_new;
+end $$;
+
+-- Gives back what the runner's own code cannot take, and sets it aside until a runner comes that can.
+-- Where one is there already it is offered again soon, later with each refusal: two versions of the code
+-- may run side by side, and a claim does not ask who can take what. Answers only those not done.
+-- p_said: {"cause", "missing", "unknown"} of each. Spends no retry, and what must be begun in its time
+-- and never was has to still.
+-- Moves: running, resumed -> retry (snoozed); with cancellation asked for: -> failed after it.
+-- Locks: lock_tasks, then lanes by key, then rows by id.
+create or replace function {schema}.set_aside(
+    p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[]
+) returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
+#variable_conflict use_column
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_not     uuid[];
+    v_answers text[];
+    v_kept    uuid[];
+    v_again   uuid[];
+    v_next    double precision;
+begin
+    perform check_isolation();
+    perform lock_tasks(p_app);
+    select coalesce(array_agg(r.invocation_id), '{}'), array_agg(r.answer) into v_not, v_answers
+    from retry(p_app, p_runner, p_ids, p_leases,
+               array_fill('snoozed'::text, array[cardinality(p_ids)]),
+               array_fill(100 * 365.25 * 86400::double precision, array[cardinality(p_ids)]),
+               array_fill(null::text, array[cardinality(p_ids)])) r;
+    with kept as (
+        insert into aside as a (invocation_id, app_id, task_id, queue, names, cause, missing, unknown,
+                                refused_by, refusals, since)
+        select i.invocation_id, p_app, i.task_id, i.queue,
+               array(select distinct k from json_object_keys(i.arguments) k order by k),
+               e.said->>'cause', array(select json_array_elements_text(e.said->'missing')),
+               array(select json_array_elements_text(e.said->'unknown')), array[p_runner], 1, v_now
+        from (select distinct on (u.id) u.id, u.said::json as said from unnest(p_ids, p_said) u (id, said)
+              where u.id <> all (v_not) order by u.id) e
+        cross join lateral (select s.queue from invocation_state s
+                            where s.invocation_id = e.id and s.status = 'retry' offset 0) s
+        join invocation i on i.invocation_id = e.id
+        on conflict (invocation_id) do update
+        set cause = excluded.cause, missing = excluded.missing, unknown = excluded.unknown,
+            refused_by = array_remove(a.refused_by, p_runner) || p_runner,
+            refusals = a.refusals + 1, since = excluded.since, freed_at = null
+        returning a.invocation_id
+    )
+    select array(select k.invocation_id from kept k) into v_kept;
+
+    update invocation_state s set expires_at = i.expires_at, previous_status = s.status
+    from unnest(v_kept) k (id) join invocation i on i.invocation_id = k.id
+    join aside a on a.invocation_id = k.id
+    where s.invocation_id = k.id and i.expires_at is not null and a.refusals >= (
+        select count(*) from invocation_history h where h.invocation_id = k.id and h.status = 'running');
+
+    v_again := array(select a.invocation_id from unnest(v_kept) k (id)
+                     join aside a on a.invocation_id = k.id
+                     where is_able(p_app, a.task_id, a.queue, a.names, a.refused_by));
+    if v_again <> '{}' then
+        update aside a set freed_at = v_now where a.invocation_id = any (v_again);
+        with soon as (
+            update invocation_state s
+            set previous_status = s.status,
+                -- At random: else the same runner might be the first each time.
+                due_at = v_now + make_interval(
+                    secs => (0.5 + random() / 2) * least(5, 0.25 * 2 ^ least(a.refusals - 1, 10)))
+            from unnest(v_again) k (id) join aside a on a.invocation_id = k.id
+            where s.invocation_id = k.id
+            returning s.due_at
+        )
+        select extract(epoch from min(n.due_at) - v_now) into v_next from soon n;
+        perform notify(p_app, 'due', to_json(v_next));
+    end if;
+    return query select * from unnest(v_not, v_answers);
 end $$;
 
 -- Work with a concurrency key, second half of claim: gives back the slots of candidates that were

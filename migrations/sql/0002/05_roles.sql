@@ -7,11 +7,12 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2", "register_once", "hold", "refer", "fetch"],
+        "producer": ["register_2", "register_once", "hold", "refer", "fetch", "enqueue", "cancel"],
         "worker": ["claim", "pause", "resume", "register_2", "register_once", "release_strays", "crash",
-                   "asked_to_stop", "hold", "refer", "fetch", "collect"],
-        "observer": ["fetch"],
-        "operator": ["fetch", "collect"]
+                   "asked_to_stop", "hold", "refer", "fetch", "collect", "register_tasks", "set_aside",
+                   "enqueue", "cancel"],
+        "observer": ["fetch", "queued_misfits"],
+        "operator": ["fetch", "collect", "cancel", "queued_misfits"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop
@@ -23,5 +24,13 @@ begin
         loop
             execute format('grant execute on function %s to %I', v_verb, v_name);
         end loop;
+        continue when v_role = 'observer';
+        -- A verb of runners has the same name.
+        execute format('grant execute on function {schema}.retry(uuid) to %I', v_name);
+    end loop;
+    foreach v_role in array array['observer', 'operator'] loop
+        v_name := '{schema_name}_' || v_role;
+        continue when not exists (select from pg_roles where rolname = v_name);
+        execute format('grant select on {schema}.set_aside, {schema}.tasks to %I', v_name);
     end loop;
 end $$;

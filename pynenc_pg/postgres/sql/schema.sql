@@ -27,6 +27,26 @@ create sequence pynenc.lease_seq as bigint increment 1 minvalue 1 maxvalue 92233
 
 -- tables
 
+create table pynenc.aside (
+    invocation_id uuid not null,
+    app_id text not null,
+    task_id text not null,
+    queue text not null,
+    names text[] not null,
+    cause text not null,
+    missing text[] not null,
+    unknown text[] not null,
+    refused_by text[] not null,
+    refusals integer not null,
+    since timestamp with time zone not null,
+    freed_at timestamp with time zone,
+    constraint aside_cause_check CHECK ((cause = ANY (ARRAY['unknown_task'::text, 'arguments'::text]))),
+    constraint aside_pkey PRIMARY KEY (invocation_id),
+    constraint aside_refusals_check CHECK ((refusals >= 1))
+) with (
+    fillfactor=70
+);
+
 create table pynenc.call_key (
     app_id text not null,
     task_id text not null,
@@ -52,6 +72,7 @@ create table pynenc.invocation (
     retried_from uuid,
     registered_at timestamp with time zone not null,
     registered_by text not null,
+    expires_at timestamp with time zone,
     constraint invocation_pkey PRIMARY KEY (invocation_id)
 ) partition by RANGE (invocation_id);
 
@@ -217,6 +238,15 @@ create table pynenc.runner (
     fillfactor=50
 );
 
+create table pynenc.runner_task (
+    runner_id text not null,
+    app_id text not null,
+    task_id text not null,
+    fingerprint text not null,
+    constraint runner_task_pkey PRIMARY KEY (runner_id, task_id),
+    constraint runner_task_runner_id_fkey FOREIGN KEY (runner_id) REFERENCES pynenc.runner(runner_id) ON DELETE CASCADE
+);
+
 create table pynenc.slot (
     lane bigint not null,
     n integer not null,
@@ -249,6 +279,16 @@ create table pynenc.status_transition (
     constraint status_transition_to_status_fkey FOREIGN KEY (to_status) REFERENCES pynenc.status(status)
 );
 
+create table pynenc.task (
+    app_id text not null,
+    task_id text not null,
+    fingerprint text not null,
+    parameters json not null,
+    options json not null,
+    told_at timestamp with time zone not null,
+    constraint task_pkey PRIMARY KEY (task_id, app_id, fingerprint)
+);
+
 create table pynenc.wait_edge (
     edge_id bigint generated always as identity not null,
     app_id text not null,
@@ -269,6 +309,7 @@ create table pynenc.wait_edge (
 
 -- indexes
 
+CREATE INDEX aside_waiting_idx ON pynenc.aside USING btree (app_id, task_id) WHERE (freed_at IS NULL);
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
@@ -283,6 +324,7 @@ CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING 
 CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
+CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, task_id);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
 
@@ -304,6 +346,26 @@ AS $function$
         select s.invocation_id from invocation_state s
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.cancel(id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+    v_app text;
+begin
+    select i.app_id into v_app from invocation i where i.invocation_id = id;
+    return case when found then cancel(v_app, id, 'sql') else 'unknown' end;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.cancel(p_app text, p_id uuid, p_changed_by text)
  RETURNS text
@@ -337,6 +399,56 @@ begin
     end if;
     return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
            then 'final' else 'unknown' end;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.check_call(p_task pynenc.task, p_arguments json)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_missing text[];
+    v_unknown text[];
+begin
+    select m.missing, m.unknown into v_missing, v_unknown
+    from misfit(p_task.parameters, array(select json_object_keys(p_arguments))) m;
+    if v_missing <> '{}' or v_unknown <> '{}' then
+        raise exception '% cannot be called like that:%', p_task.task_id,
+                coalesce(' missing ' || nullif(array_to_string(v_missing, ', '), ''), '')
+                || coalesce(' unknown ' || nullif(array_to_string(v_unknown, ', '), ''), '')
+            using errcode = 'PN021',
+                  hint = 'Its parameters: ' || coalesce((
+                      select string_agg(e->>'name' || case when (e->>'required')::boolean then '' else ' (may be left out)' end, ', ')
+                      from json_array_elements(p_task.parameters) e), 'none') || '.';
+    end if;
+    if (p_task.options->>'keyed_by_arguments')::boolean then
+        raise exception 'the concurrency key of a call of % depends on its arguments, and is made in Python alone',
+                p_task.task_id
+            using errcode = 'PN023',
+                  hint = 'Enqueue a task of your own, without concurrency options, that calls it.';
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.check_containers(p_task pynenc.task, p_arguments json)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_name text;
+begin
+    select a.key into v_name
+    from json_each(p_arguments) a
+    left join json_array_elements(p_task.parameters) e on e->>'name' = a.key
+    where a.key like '$%'
+       or e->>'kind' = 'var_positional' and json_typeof(a.value) <> 'array'
+       or e->>'kind' = 'var_keyword' and json_typeof(a.value) <> 'object'
+    limit 1;
+    if found then
+        raise exception '% cannot be called like that: % must be %', p_task.task_id, v_name,
+                case when v_name like '$%' then 'left out' else 'an array if it stands for *, an object if it stands for **' end
+            using errcode = 'PN021', hint = 'Its other parameters are given by name.';
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.check_isolation()
@@ -645,6 +757,74 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'::json, app text DEFAULT NULL::text, queue text DEFAULT NULL::text, priority double precision DEFAULT NULL::double precision, delay interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, max_retries integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+    v_task  "pynenc".task;
+    v_wrong text := case
+        when priority not between -100 and 100 then 'priority must be from -100 to 100'
+        when delay < interval '0' then 'delay must not be negative'
+        when delay > interval '0' and at is not null
+            then 'delay and at both say when it may be begun: leave one of them out'
+        when expires <= interval '0' then 'expires must be longer than nothing'
+        when timeout <= interval '0' then 'timeout must be longer than nothing'
+        when max_retries < 0 then 'max_retries must not be negative'
+        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -' end;
+begin
+    perform check_isolation();
+    if v_wrong is not null then
+        raise exception '%', v_wrong
+            using errcode = 'PN022', hint = 'See enqueue in docs/reference/sql.md.';
+    end if;
+    v_task := find_task(app, task);
+    if json_typeof(arguments) is distinct from 'object' then
+        raise exception 'the arguments of % must be a JSON object, not %', task,
+                coalesce(json_typeof(arguments), 'null')
+            using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
+    end if;
+    perform check_containers(v_task, arguments);
+    perform check_call(v_task, arguments);
+    return enqueue_known(
+        v_task, plain_wire(arguments), queue, priority, delay, at, expires,
+        json_strip_nulls(json_build_object(
+            'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
+        null);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.enqueue_known(p_task pynenc.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamp with time zone, p_expires interval, p_options json, p_retried_from uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_conf      constant json := p_task.options;
+    v_arguments constant text := p_arguments::text;
+begin
+    return (register_2(
+        p_task.app_id, p_task.task_id, coalesce(p_queue, v_conf->>'queue'),
+        coalesce(p_priority, (v_conf->>'priority')::double precision),
+        extract(epoch from p_delay)::double precision,
+        coalesce(extract(epoch from p_expires)::double precision, (v_conf->>'expires')::double precision),
+        (v_conf->>'slots')::integer, (v_conf->>'must_not_wait')::boolean, null, 0, p_options::text,
+        'sql', false, array[new_id()],
+        array[left(encode(sha256(convert_to(p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32)],
+        array[v_arguments],
+        case when v_conf->>'registration_key' is not null then array[v_conf->>'registration_key'] end,
+        case when v_conf->>'lane_key' is not null then array[v_conf->>'lane_key'] end,
+        false, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
+        (v_conf->>'rate_period')::double precision, p_at, p_retried_from))[1];
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
  RETURNS text[]
  LANGUAGE plpgsql
@@ -724,6 +904,31 @@ begin
     select w.name, p.bytes, p.codec
     from unnest(p_hashes) w (name) cross join lateral (
         select * from payload x where x.app_id = p_app and x.sha256 = decode(w.name, 'hex') offset 0) p;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.find_task(p_app text, p_task text)
+ RETURNS pynenc.task
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_found "pynenc".task;
+    v_apps  text;
+begin
+    select string_agg(distinct quote_literal(t.app_id), ', ') into v_apps from task t
+    where t.task_id = p_task and (p_app is null or t.app_id = p_app) having count(distinct t.app_id) > 1;
+    if found then
+        raise exception 'several apps have a task %: %', p_task, v_apps
+            using errcode = 'PN020', hint = 'Say which one is meant: enqueue(.., app => ..).';
+    end if;
+    select t.* into v_found from task t
+    where t.task_id = p_task and (p_app is null or t.app_id = p_app) order by t.told_at desc limit 1;
+    if not found then
+        raise exception 'no runner has told of a task %', coalesce(p_task, 'null')
+            using errcode = 'PN020',
+                  hint = 'Start a runner of the app that has it, once; select task_id from tasks lists those known.';
+    end if;
+    return v_found;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.finish(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_statuses text[], p_values text[], p_reasons text[])
@@ -811,6 +1016,41 @@ begin
         get diagnostics v_gone = row_count;
     end if;
     return v_gone;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.free_aside(p_app text)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ids  uuid[];
+    v_done integer;
+begin
+    -- Of those that are alike one is looked at: there may be a great many.
+    with kind as materialized (
+        select distinct a.task_id, a.queue, a.names, a.refused_by from aside a
+        where a.app_id = p_app and a.freed_at is null
+    ), able as materialized (
+        select k.* from kind k where is_able(p_app, k.task_id, k.queue, k.names, k.refused_by)
+    )
+    select array_agg(a.invocation_id) into v_ids
+    from able b cross join lateral (
+        select a.invocation_id from aside a
+        where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null and a.queue = b.queue
+          and a.names = b.names and a.refused_by = b.refused_by) a;
+    if v_ids is null then
+        return 0;
+    end if;
+    perform from invocation_state s where s.invocation_id = any (v_ids)
+    order by s.invocation_id for no key update;
+    update invocation_state s set due_at = null, previous_status = s.status
+    where s.invocation_id = any (v_ids) and s.due_at is not null;
+    get diagnostics v_done = row_count;  -- others were cancelled meanwhile
+    update aside a set freed_at = clock_timestamp() where a.invocation_id = any (v_ids);
+    if v_done > 0 then
+        perform notify(p_app, 'work');
+    end if;
+    return v_done;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.free_slots(p_app text, p_lanes bigint[], p_ids uuid[], p_changed_by text)
@@ -1202,6 +1442,24 @@ CREATE OR REPLACE FUNCTION pynenc.id_time(p_id uuid)
  IMMUTABLE PARALLEL SAFE
 RETURN to_timestamp((((((('x'::text || "left"(replace((p_id)::text, '-'::text, ''::text), 12)))::bit(48))::bigint)::numeric / 1000.0))::double precision);
 
+CREATE OR REPLACE FUNCTION pynenc.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+    return exists (
+        select from (select k.* from runner_task k
+                     where k.app_id = p_app and k.task_id = p_task offset 0) k
+        join runner r on r.runner_id = k.runner_id
+        join task t on t.app_id = k.app_id and t.task_id = k.task_id and t.fingerprint = k.fingerprint
+        cross join lateral misfit(t.parameters, p_names) m
+        where r.dead_at is null
+          and r.lease_until >= clock_timestamp()
+          and (r.queues = '{}' or r.queues && array[p_queue, '*'])
+          and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.is_served(p_app text, p_queue text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1247,6 +1505,14 @@ CREATE OR REPLACE FUNCTION pynenc.lock_space()
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (hashtext('pynenc'::text) & 2147483647);
+
+CREATE OR REPLACE FUNCTION pynenc.lock_tasks(p_app text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+    perform pg_advisory_xact_lock(lock_space(), -2000000 - (hashtext(p_app) & 1048575));
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.lock_waits(p_app text, p_id uuid, p_awaited uuid[])
  RETURNS boolean
@@ -1298,6 +1564,18 @@ begin
     if v_gone > 0 then
         v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
+    perform lock_tasks(p_app);
+    v_gone := free_aside(p_app);  -- nothing waits for it: whoever can take it frees it when it comes
+    if v_gone > 0 then
+        v_did := v_did || format('freed %s set aside', v_gone);
+    end if;
+    delete from aside a where a.app_id = p_app
+    and not exists (select from invocation_state s where s.invocation_id = a.invocation_id);
+    delete from task t where t.app_id = p_app
+    and exists (select from task n where n.app_id = t.app_id and n.task_id = t.task_id
+                and n.told_at > t.told_at)
+    and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
+                    and k.fingerprint = t.fingerprint);
     return v_did || drop_old_partitions();
 end $function$;
 
@@ -1362,6 +1640,37 @@ begin
         perform notify(p_app, 'runner');
     end if;
     return v_dead;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.misfit(p_parameters json, p_names text[], OUT missing text[], OUT unknown text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    select coalesce(array_agg(p.name order by p.n) filter (where p.required and p.name <> all (p_names)), '{}')
+    into missing
+    from (select e->>'name' as name, (e->>'required')::boolean as required, n
+          from json_array_elements(p_parameters) with ordinality x (e, n)) p;
+    unknown := '{}';
+    if not exists (select from json_array_elements(p_parameters) e where e->>'kind' = 'var_keyword') then
+        unknown := array(select a.name from unnest(p_names) a (name)
+                         where not exists (select from json_array_elements(p_parameters) e
+                                           where e->>'name' = a.name));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.new_id()
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ms numeric := extract(epoch from clock_timestamp()) * 1000;
+begin
+    return overlay(
+        replace(gen_random_uuid()::text, '-', '') placing
+        lpad(to_hex(floor(v_ms)::bigint), 12, '0') || '7'
+        || lpad(to_hex(floor((v_ms - floor(v_ms)) * 4096)::integer), 3, '0') from 1)::uuid;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamp with time zone)
@@ -1651,6 +1960,28 @@ begin
     end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.plain_wire(p_json json)
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+    v_text text := p_json::text;
+begin
+    if strpos(v_text, '"$') = 0 and strpos(lower(v_text), '\u0024') = 0 then
+        return p_json;
+    elsif json_typeof(p_json) = 'object' then
+        return (select '{' || coalesce(string_agg(
+                    to_json(case when e.key like '$%' then '$' || e.key else e.key end)::text || ':'
+                    || plain_wire(e.value)::text, ',' order by e.n), '') || '}'
+                from json_each(p_json) with ordinality e (key, value, n));
+    elsif json_typeof(p_json) = 'array' then
+        return (select '[' || coalesce(string_agg(plain_wire(e.value)::text, ',' order by e.n), '') || ']'
+                from json_array_elements(p_json) with ordinality e (value, n));
+    end if;
+    return p_json;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.pointed_into(p_from timestamp with time zone, p_until timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -1749,6 +2080,7 @@ begin
     perform check_isolation();
     perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
     delete from wait_edge e where e.app_id = p_app;
+    delete from aside a where a.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;
@@ -1785,6 +2117,45 @@ begin
         perform end_unowned(v_off, 'failed', 'recoveries_exhausted', 'recovery');
     end if;
     return cardinality(v_off);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.queued_misfits(p_app text)
+ RETURNS TABLE(task_id text, queue text, calls bigint, runners bigint, missing text[], unknown text[])
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    with queued as materialized (
+        select i.task_id, s.queue,
+               array(select distinct k from json_object_keys(i.arguments) k order by k) as names,
+               count(*) as calls
+        from invocation_state s join invocation i on i.invocation_id = s.invocation_id
+        where s.app_id = p_app and (s.available or s.parked)
+          and not exists (select from aside a
+                          where a.invocation_id = s.invocation_id and a.freed_at is null)
+        group by 1, 2, 3
+    )
+    select q.task_id, q.queue, q.calls, r.runners, m.missing, m.unknown
+    from queued q
+    cross join lateral (
+        select count(*) as runners from runner_task k join runner r on r.runner_id = k.runner_id
+        where k.app_id = p_app and k.task_id = q.task_id and r.dead_at is null
+          and r.lease_until >= clock_timestamp()) r
+    left join lateral (
+        select t.parameters from task t where t.app_id = p_app and t.task_id = q.task_id
+        order by t.told_at desc limit 1) t on true
+    left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
+    where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
+    order by q.task_id, q.queue, q.names;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.recover(p_app text, p_grace double precision, p_max_pending double precision, p_max_recoveries integer, p_limit integer, OUT rerouted integer, OUT quarantined integer, OUT dead text[], OUT next_look double precision)
@@ -2023,7 +2394,7 @@ begin
                       p_lane_keys, false);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_retried_from uuid DEFAULT NULL::uuid)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2072,9 +2443,9 @@ begin
     with fresh as (
         insert into invocation (
             invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by)
+            parent_id, depth, registered_at, registered_by, expires_at, retried_from)
         select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by
+               p_priority, p_parent, p_depth, v_now, p_changed_by, v_expires, p_retried_from
         from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
         where c.id = c.become
         on conflict (invocation_id) do nothing
@@ -2187,6 +2558,48 @@ begin
         update runner r set lock_held_at = v_now where r.runner_id = p_runner;
     end if;
     perform notify(p_app, 'runner');
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.register_tasks(p_app text, p_runner text, p_tasks json)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    perform check_isolation();
+    perform lock_tasks(p_app);
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app and r.dead_at is null
+    for key share;
+    if not found then
+        raise exception 'runner % is not registered, or was declared dead', p_runner
+            using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    insert into task as t (app_id, task_id, fingerprint, parameters, options, told_at)
+    select p_app, p.task_id, p.fingerprint, p.parameters, p.options, v_now
+    from json_to_recordset(p_tasks) p (task_id text, fingerprint text, parameters json, options json)
+    on conflict (task_id, app_id, fingerprint) do update set told_at = excluded.told_at
+    where exists (select from task n where n.app_id = t.app_id and n.task_id = t.task_id
+                  and n.told_at > t.told_at);
+    delete from runner_task k where k.runner_id = p_runner
+    and not exists (select from json_to_recordset(p_tasks) p (task_id text) where p.task_id = k.task_id);
+    insert into runner_task as k (runner_id, app_id, task_id, fingerprint)
+    select p_runner, p_app, p.task_id, p.fingerprint
+    from json_to_recordset(p_tasks) p (task_id text, fingerprint text)
+    on conflict (runner_id, task_id) do update set fingerprint = excluded.fingerprint
+    where k.fingerprint <> excluded.fingerprint;
+    -- It has new code: what it refused before may be tried again.
+    update aside a set refused_by = array_remove(a.refused_by, p_runner)
+    where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
+    return free_aside(p_app);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.release(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
@@ -2394,6 +2807,43 @@ begin
     from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.retry(id uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+    v_old  "pynenc".invocation;
+    v_task "pynenc".task;
+    v_new  uuid;
+begin
+    perform check_isolation();
+    select i.* into v_old from invocation i where i.invocation_id = id;
+    if not found then
+        raise exception 'no invocation %', id
+            using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
+    elsif not exists (select from invocation_outcome o where o.invocation_id = id) then
+        raise exception 'invocation % of % has not ended', id, v_old.task_id
+            using errcode = 'PN024', hint = 'Wait for its end, or call cancel first.';
+    end if;
+    v_task := find_task(v_old.app_id, v_old.task_id);
+    perform check_call(v_task, v_old.arguments);
+    v_new := enqueue_known(v_task, v_old.arguments, v_old.queue, v_old.priority, null, null, null,
+                           v_old.options, id);
+    insert into payload_ref (app_id, sha256, invocation_id)
+    select r.app_id, r.sha256, v_new from payload_ref r where r.invocation_id = id
+    order by r.sha256 on conflict do nothing;
+    return v_new;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.retry(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_reasons text[], p_delays double precision[], p_errors text[])
  RETURNS TABLE(invocation_id uuid, answer text)
  LANGUAGE plpgsql
@@ -2466,6 +2916,81 @@ begin
         select from invocation_history h where h.invocation_id = e.id and h.status = 'retry'
         and h.lease = e.lease offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[])
+ RETURNS TABLE(invocation_id uuid, answer text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_not     uuid[];
+    v_answers text[];
+    v_kept    uuid[];
+    v_again   uuid[];
+    v_next    double precision;
+begin
+    perform check_isolation();
+    perform lock_tasks(p_app);
+    select coalesce(array_agg(r.invocation_id), '{}'), array_agg(r.answer) into v_not, v_answers
+    from retry(p_app, p_runner, p_ids, p_leases,
+               array_fill('snoozed'::text, array[cardinality(p_ids)]),
+               array_fill(100 * 365.25 * 86400::double precision, array[cardinality(p_ids)]),
+               array_fill(null::text, array[cardinality(p_ids)])) r;
+    with kept as (
+        insert into aside as a (invocation_id, app_id, task_id, queue, names, cause, missing, unknown,
+                                refused_by, refusals, since)
+        select i.invocation_id, p_app, i.task_id, i.queue,
+               array(select distinct k from json_object_keys(i.arguments) k order by k),
+               e.said->>'cause', array(select json_array_elements_text(e.said->'missing')),
+               array(select json_array_elements_text(e.said->'unknown')), array[p_runner], 1, v_now
+        from (select distinct on (u.id) u.id, u.said::json as said from unnest(p_ids, p_said) u (id, said)
+              where u.id <> all (v_not) order by u.id) e
+        cross join lateral (select s.queue from invocation_state s
+                            where s.invocation_id = e.id and s.status = 'retry' offset 0) s
+        join invocation i on i.invocation_id = e.id
+        on conflict (invocation_id) do update
+        set cause = excluded.cause, missing = excluded.missing, unknown = excluded.unknown,
+            refused_by = array_remove(a.refused_by, p_runner) || p_runner,
+            refusals = a.refusals + 1, since = excluded.since, freed_at = null
+        returning a.invocation_id
+    )
+    select array(select k.invocation_id from kept k) into v_kept;
+
+    update invocation_state s set expires_at = i.expires_at, previous_status = s.status
+    from unnest(v_kept) k (id) join invocation i on i.invocation_id = k.id
+    join aside a on a.invocation_id = k.id
+    where s.invocation_id = k.id and i.expires_at is not null and a.refusals >= (
+        select count(*) from invocation_history h where h.invocation_id = k.id and h.status = 'running');
+
+    v_again := array(select a.invocation_id from unnest(v_kept) k (id)
+                     join aside a on a.invocation_id = k.id
+                     where is_able(p_app, a.task_id, a.queue, a.names, a.refused_by));
+    if v_again <> '{}' then
+        update aside a set freed_at = v_now where a.invocation_id = any (v_again);
+        with soon as (
+            update invocation_state s
+            set previous_status = s.status,
+                -- At random: else the same runner might be the first each time.
+                due_at = v_now + make_interval(
+                    secs => (0.5 + random() / 2) * least(5, 0.25 * 2 ^ least(a.refusals - 1, 10)))
+            from unnest(v_again) k (id) join aside a on a.invocation_id = k.id
+            where s.invocation_id = k.id
+            returning s.due_at
+        )
+        select extract(epoch from min(n.due_at) - v_now) into v_next from soon n;
+        perform notify(p_app, 'due', to_json(v_next));
+    end if;
+    return query select * from unnest(v_not, v_answers);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamp with time zone)
@@ -2868,6 +3393,26 @@ create view pynenc.runner_health as
            WHERE (s.runner_id = r.runner_id)) AS holds
     FROM pynenc.runner r;
 
+create view pynenc.set_aside as
+ SELECT a.app_id,
+     a.invocation_id,
+     a.task_id,
+     a.queue,
+     a.cause,
+         CASE a.cause
+             WHEN 'unknown_task'::text THEN 'no runner that met it knows the task'::text
+             ELSE (('the task as it is now takes other arguments:'::text || COALESCE((' missing '::text || NULLIF(array_to_string(a.missing, ', '::text), ''::text)), ''::text)) || COALESCE((' unknown '::text || NULLIF(array_to_string(a.unknown, ', '::text), ''::text)), ''::text))
+         END AS why,
+     a.missing,
+     a.unknown,
+     a.refused_by,
+     a.refusals,
+     a.since,
+     s.expires_at
+    FROM (pynenc.aside a
+      JOIN pynenc.invocation_state s ON ((s.invocation_id = a.invocation_id)))
+   WHERE (a.freed_at IS NULL);
+
 create view pynenc.task_stats as
  SELECT i.app_id,
      i.task_id,
@@ -2882,6 +3427,30 @@ create view pynenc.task_stats as
       LEFT JOIN pynenc.invocation_history b ON (((b.invocation_id = o.invocation_id) AND (b.rev = (o.rev - 1)) AND (b.status = 'running'::pynenc.invocation_status) AND (b.at <= o.finished_at))))
    GROUP BY i.app_id, i.task_id;
 
+create view pynenc.tasks as
+ SELECT DISTINCT ON (t.app_id, t.task_id) t.app_id,
+     t.task_id,
+     (('('::text || COALESCE(( SELECT string_agg(((
+                 CASE (x.e ->> 'kind'::text)
+                     WHEN 'var_positional'::text THEN '*'::text
+                     WHEN 'var_keyword'::text THEN '**'::text
+                     ELSE ''::text
+                 END || (x.e ->> 'name'::text)) ||
+                 CASE
+                     WHEN (((x.e ->> 'required'::text))::boolean OR ((x.e ->> 'kind'::text) ~~ 'var_%'::text)) THEN ''::text
+                     ELSE '=...'::text
+                 END), ', '::text ORDER BY x.n) AS string_agg
+            FROM json_array_elements(t.parameters) WITH ORDINALITY x(e, n)), ''::text)) || ')'::text) AS signature,
+     (t.options ->> 'queue'::text) AS queue,
+     t.options,
+     ( SELECT count(*) AS count
+            FROM (pynenc.runner_task k
+              JOIN pynenc.runner r ON ((r.runner_id = k.runner_id)))
+           WHERE ((k.app_id = t.app_id) AND (k.task_id = t.task_id) AND (r.dead_at IS NULL) AND (r.lease_until >= clock_timestamp()))) AS runners,
+     t.told_at
+    FROM pynenc.task t
+   ORDER BY t.app_id, t.task_id, t.told_at DESC;
+
 -- grants
 
 grant usage on type pynenc.invocation_status to public;
@@ -2889,24 +3458,30 @@ grant usage on schema pynenc to pynenc_observer;
 grant select on table pynenc.invocations to pynenc_observer;
 grant select on table pynenc.queue_depth to pynenc_observer;
 grant select on table pynenc.runner_health to pynenc_observer;
+grant select on table pynenc.set_aside to pynenc_observer;
 grant select on table pynenc.status to pynenc_observer;
 grant select on table pynenc.status_transition to pynenc_observer;
 grant select on table pynenc.task_stats to pynenc_observer;
+grant select on table pynenc.tasks to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
+grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
 grant select on table pynenc.invocations to pynenc_operator;
 grant select on table pynenc.queue_depth to pynenc_operator;
 grant select on table pynenc.runner_health to pynenc_operator;
+grant select on table pynenc.set_aside to pynenc_operator;
 grant select on table pynenc.status to pynenc_operator;
 grant select on table pynenc.status_transition to pynenc_operator;
 grant select on table pynenc.task_stats to pynenc_operator;
+grant select on table pynenc.tasks to pynenc_operator;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
+grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
@@ -2918,10 +3493,14 @@ grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
 grant execute on function pynenc.promote(text,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
+grant execute on function pynenc.queued_misfits(text) to pynenc_operator;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
+grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
+grant execute on function pynenc.cancel(uuid) to pynenc_producer;
+grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_producer;
@@ -2929,17 +3508,20 @@ grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_producer;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
+grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_worker;
 grant execute on function pynenc.asked_to_stop(text,text) to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
+grant execute on function pynenc.cancel(uuid) to pynenc_worker;
 grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[],integer) to pynenc_worker;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
+grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
@@ -2954,13 +3536,16 @@ grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_worker;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
+grant execute on function pynenc.register_tasks(text,text,json) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.release_strays(text,text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.resume(text,text,uuid[],bigint[],uuid[]) to pynenc_worker;
 grant execute on function pynenc.retry(text,text,uuid[],bigint[],text[],double precision[],text[]) to pynenc_worker;
+grant execute on function pynenc.retry(uuid) to pynenc_worker;
+grant execute on function pynenc.set_aside(text,text,uuid[],bigint[],text[]) to pynenc_worker;
 grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;

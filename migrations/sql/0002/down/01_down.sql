@@ -1,5 +1,9 @@
 -- Brings back what the revision replaced, and removes what it made.
 -- Written by tests/tools/freeze.py.
+drop view {schema}.tasks;
+
+drop view {schema}.set_aside;
+
 drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
@@ -8,19 +12,29 @@ drop function {schema}.share_lanes(p_app text, p_queue text, p_keys text[], p_sl
 
 drop function {schema}.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamptz);
 
+drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[]);
+
+drop function {schema}.retry(id uuid);
+
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
+drop function {schema}.register_tasks(p_app text, p_runner text, p_tasks json);
+
 drop function {schema}.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
 
-drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
+drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_retried_from uuid);
 
 drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[]);
 
 drop function {schema}.refuse_circle(p_id uuid);
 
 drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes text[]);
+
+drop function {schema}.queued_misfits(p_app text);
+
+drop function {schema}.plain_wire(p_json json);
 
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
 
@@ -34,7 +48,15 @@ drop function {schema}.offer_lanes(p_app text, p_queues text[], p_limit integer,
 
 drop function {schema}.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamptz);
 
+drop function {schema}.new_id();
+
+drop function {schema}.misfit(p_parameters json, p_names text[], out missing text[], out unknown text[]);
+
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
+
+drop function {schema}.lock_tasks(p_app text);
+
+drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
 
 drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
 
@@ -42,9 +64,17 @@ drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
+drop function {schema}.free_aside(p_app text);
+
 drop function {schema}.forget_lanes(p_lanes bigint[]);
 
+drop function {schema}.find_task(p_app text, p_task text);
+
 drop function {schema}.fetch(p_app text, p_hashes text[]);
+
+drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid);
+
+drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval);
 
 drop function {schema}.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
@@ -54,7 +84,20 @@ drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit
 
 drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[], p_floor double precision, p_limit integer, p_now timestamptz);
 
+drop function {schema}.check_containers(p_task {schema}.task, p_arguments json);
+
+drop function {schema}.check_call(p_task {schema}.task, p_arguments json);
+
+drop function {schema}.cancel(id uuid);
+
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
+
+-- The first half of this schema's advisory locks: two schemas in one database do not meet.
+-- The second half is a runner's serial (its session lock), or negative: -2 partitions,
+-- -3 migrations, from -1000 down the recovery of an app.
+create or replace function {schema}.lock_space() returns integer
+language sql immutable parallel safe
+return hashtext('{schema_name}') & 2147483647;
 
 -- The first of one queue by rank among work without a key and the candidates that hold a slot.
 -- Internal to claim.

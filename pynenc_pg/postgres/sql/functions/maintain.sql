@@ -1,4 +1,5 @@
--- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone. Answers what it did.
+-- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone, what runners knew and what
+-- was set aside. Answers what it did.
 create or replace function {schema}.maintain(p_app text) returns text[]
 language plpgsql {definer} as $$
 declare
@@ -16,5 +17,17 @@ begin
     if v_gone > 0 then
         v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
+    perform lock_tasks(p_app);
+    v_gone := free_aside(p_app);  -- nothing waits for it: whoever can take it frees it when it comes
+    if v_gone > 0 then
+        v_did := v_did || format('freed %s set aside', v_gone);
+    end if;
+    delete from aside a where a.app_id = p_app
+    and not exists (select from invocation_state s where s.invocation_id = a.invocation_id);
+    delete from task t where t.app_id = p_app
+    and exists (select from task n where n.app_id = t.app_id and n.task_id = t.task_id
+                and n.told_at > t.told_at)
+    and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
+                    and k.fingerprint = t.fingerprint);
     return v_did || drop_old_partitions();
 end $$;

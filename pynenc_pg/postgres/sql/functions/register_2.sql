@@ -10,7 +10,8 @@ create or replace function {schema}.register_2(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null, p_at timestamptz default null
+    p_rate_period double precision default null, p_at timestamptz default null,
+    p_retried_from uuid default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
@@ -49,9 +50,9 @@ begin
     with fresh as (
         insert into invocation (
             invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by)
+            parent_id, depth, registered_at, registered_by, expires_at, retried_from)
         select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by
+               p_priority, p_parent, p_depth, v_now, p_changed_by, v_expires, p_retried_from
         from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
         where c.id = c.become
         on conflict (invocation_id) do nothing
