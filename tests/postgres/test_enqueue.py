@@ -14,7 +14,7 @@ from psycopg import sql
 
 from pynenc_pg import Pynenc
 from pynenc_pg.domain.ids import InvocationId, RunnerId, id_time
-from pynenc_pg.domain.records import RunnerSpec
+from pynenc_pg.domain.records import CancelAnswer, RunnerSpec
 from tests.app import concurrency_tasks, rate_tasks, tasks
 from tests.app.conftest import working
 from tests.postgres.test_roles import acting_as, logged_in
@@ -361,6 +361,17 @@ def test_what_python_has_called_can_be_retried(app: Pynenc, s: Connection) -> No
         assert ours.result_or_raise(20) == {1, 2}
         again = str(one(s, "select pynenc.retry(%s)", (ours.invocation_id,)))
         assert app.get_invocation(again).result_or_raise(20) == {1, 2}
+
+
+def test_a_large_argument_is_kept_for_the_retry(app: Pynenc, s: Connection) -> None:
+    """The new invocation refers to it, too: it stays when the old one has gone."""
+    ours = tasks.echo_pickle("x" * 10_000)
+    assert ours.cancel() is CancelAnswer.CANCELLED
+    again = one(s, "select pynenc.retry(%s)", (ours.invocation_id,))
+    refs = "select count(*)::int from pynenc.payload_ref where invocation_id = %s"
+    assert one(s, refs, (again,)) == one(s, refs, (ours.invocation_id,)) == 1
+    with working(app.runner):
+        assert app.get_invocation(str(again)).result_or_raise(20) == "x" * 10_000
 
 
 @pytest.mark.parametrize("role", ["producer", "worker"])
