@@ -66,7 +66,7 @@ def queued(patient: Patient) -> Iterator[Finding]:
 def unsigned(patient: Patient) -> Iterator[Finding]:
     """Look for serializers that run what they read, where nothing says who wrote it."""
     conf = patient.app.conf
-    if getattr(conf, "serializer_signing_key", None):
+    if conf.serializer_signing_key:
         return
     named = {"the app": conf.serializer_cls} | {
         task_id: task.definition.conf.serializer_cls

@@ -269,3 +269,17 @@ def test_no_key_no_signature(
     monkeypatch.setattr(signing.conf, "serializer_signing_key", (tasks.NEW,))
     with runner_of(signing):
         refused(unsigned)
+
+
+def test_a_signature_is_no_argument(signing: Pynenc, runner_of: Any, attacker: Attacker) -> None:
+    """Whoever compares the names of arguments with a task's parameters does not count it."""
+    first = tasks.take(1)
+    with runner_of(signing):
+        assert first.result_or_raise(20) == 1
+        orchestrator = signing.orchestrator
+        orchestrator.pause_queue("default")
+        waiting = tasks.take(2)
+        query = "select task_id from queued_misfits('signed')"
+        assert attacker.connection.execute(query).fetchall() == []
+        orchestrator.pause_queue("default", paused=False)
+        assert waiting.result_or_raise(20) == 2

@@ -1655,7 +1655,7 @@ begin
     unknown := '{}';
     if not exists (select from json_array_elements(p_parameters) e where e->>'kind' = 'var_keyword') then
         unknown := array(select a.name from unnest(p_names) a (name)
-                         where not exists (select from json_array_elements(p_parameters) e
+                         where a.name <> '$sig' and not exists (select from json_array_elements(p_parameters) e
                                            where e->>'name' = a.name));
     end if;
 end $function$;

@@ -1,4 +1,5 @@
--- How arguments of these names do not fit parameters: which are missing, which nobody takes. Internal.
+-- How arguments of these names do not fit parameters: which are missing, which nobody takes. A signature
+-- is none of them. Internal.
 create or replace function {schema}.misfit(
     p_parameters json, p_names text[], out missing text[], out unknown text[]
 ) language plpgsql immutable as $$
@@ -10,7 +11,7 @@ begin
     unknown := '{}';
     if not exists (select from json_array_elements(p_parameters) e where e->>'kind' = 'var_keyword') then
         unknown := array(select a.name from unnest(p_names) a (name)
-                         where not exists (select from json_array_elements(p_parameters) e
+                         where a.name <> '$sig' and not exists (select from json_array_elements(p_parameters) e
                                            where e->>'name' = a.name));
     end if;
 end $$;
