@@ -161,7 +161,7 @@ class Orchestrator(Protocol):
     def register_tasks(self, runner_id: RunnerId, tasks: Sequence[KnownTask]) -> int:
         """Tell all that the runner knows; what was set aside and it can take is offered again.
 
-        Returns how many these were.
+        Returns how many these were, ``MOST_FREED`` at most: again, for the rest.
 
         Raises:
             RunnerFencedError: it is not registered, or was declared dead.

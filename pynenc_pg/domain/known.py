@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+#: So many that were set aside are freed by one call at most.
+MOST_FREED: Final = 2_000
 
 
 class Kind(StrEnum):

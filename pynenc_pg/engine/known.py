@@ -21,14 +21,24 @@ class Known:
         """``ageing`` answers the seconds of waiting that a point of priority is worth."""
         self._registry = registry
         self._ageing = ageing
+        self._others: list[KnownTask] | None = None
+        self._replaced = 0
 
     @property
     def version(self) -> int:
         """Another one when there is something new to tell."""
-        return self._registry.version
+        return self._registry.version + self._replaced
+
+    def replace(self, others: list[KnownTask]) -> None:
+        """Tell of these from now on: processes of ours that execute have newer code than we."""
+        if others != self.tasks():
+            self._others = others
+            self._replaced += 1
 
     def tasks(self) -> list[KnownTask]:
         """Describe them all."""
+        if self._others is not None:
+            return self._others
         ageing = self._ageing()
         return [_known(task, ageing) for task in self._registry.definitions()]
 

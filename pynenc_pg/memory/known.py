@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pynenc_pg.domain.chance import chance
 from pynenc_pg.domain.ids import InvocationId, RunnerId
-from pynenc_pg.domain.known import KnownTask
+from pynenc_pg.domain.known import MOST_FREED, KnownTask
 from pynenc_pg.domain.records import Aside, SetAside
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.database import MemDatabase
@@ -21,11 +21,11 @@ S = InvocationStatus
 def register_tasks(database: MemDatabase, runner_id: RunnerId, tasks: Sequence[KnownTask]) -> int:
     """Hear what a runner knows; offer again what it can take of what was set aside."""
     live_runner(database, runner_id).known = {task.task_id: task for task in tasks}
-    freed = []
+    freed: list[Row] = []
     for refused in _waiting(database):
         refused.by.discard(runner_id)  # it has new code
         row = database.live[refused.said.invocation_id]
-        if _is_able(database, row, refused):
+        if len(freed) < MOST_FREED and _is_able(database, row, refused):
             refused.freed = True
             freed.append(row)
     for row in freed:

@@ -5,8 +5,10 @@ It runs one thread, opens no connection and holds no lock, so what it forks is a
 
 from __future__ import annotations
 
+import base64
 import gc
 import os
+import pickle
 import select
 import signal
 import socket
@@ -14,6 +16,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
+from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.runner.child import Link, Scene, leave, spawn
 from pynenc_pg.runner.orphan import die_with_parent
 from pynenc_pg.runner.task_process import TaskProcess
@@ -53,6 +56,7 @@ class ForkServer:
     def read(self) -> list[list[str]] | None:
         """Return what it said, a list of words a line; ``None`` at its end.
 
+        ``tasks KNOWN``, what is known to the code it has imported, as ``known_in`` reads it;
         ``ready THREADS``, with the number of threads that importing the app has started;
         ``failed REASON``, why it cannot be imported; ``ended PID CODE`` of a child.
         """
@@ -76,6 +80,12 @@ class ForkServer:
         return self._process.wait()
 
 
+def known_in(word: str) -> list[KnownTask]:
+    """Read what a fork server knows."""
+    known: list[KnownTask] = pickle.loads(base64.b64decode(word))  # noqa: S301 - our own child's
+    return known
+
+
 @dataclass(frozen=True, slots=True)
 class _Role:
     """Its role."""
@@ -88,11 +98,13 @@ class _Role:
         link.close()
         try:
             app = self.scene.load()
-            _ = app.engine  # imports the driver, and connects to nothing
+            engine = app.engine  # imports the driver, and connects to nothing
+            known = base64.b64encode(pickle.dumps(engine.known.tasks())).decode()
         except BaseException as error:  # noqa: BLE001 - told to who can log it
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             control.sendall(f"failed {reason}\n".encode())
             return
+        control.sendall(f"tasks {known}\n".encode())
         gc.collect()
         gc.freeze()  # what is here is shared with all children as long as nobody writes to it
         child = _serve(control)

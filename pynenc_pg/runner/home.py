@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.chance import chance
+from pynenc_pg.domain.known import MOST_FREED
 from pynenc_pg.domain.records import RunnerSpec, Wakeup
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.runner.duties import Duties
@@ -109,7 +110,10 @@ class Home:
         if version == self._told:
             return
         freed = self._store.orchestrator.register_tasks(self._spec.runner_id, self._known.tasks())
-        self._told = version
+        if freed < MOST_FREED:
+            self._told = version
+        else:  # there may be more; the heartbeat must not wait for all of them
+            self._next_beat = time.monotonic()
         if freed:
             logger.info("tasks.freed: %d that had been set aside", freed)
 

@@ -23,6 +23,7 @@ from pynenc_pg.runner.process_source import ProcessSource
 from pynenc_pg.runner.task_process import Ready
 
 if TYPE_CHECKING:
+    from pynenc_pg.domain.known import KnownTask
     from pynenc_pg.domain.records import Claimed
 
 logger = logging.getLogger(__name__)
@@ -75,12 +76,17 @@ class ProcessPool:
         places: int,
         heard: Callable[[Child, Any], None],
         lost: Callable[[Child, str], None],
+        learned: Callable[[list[KnownTask]], None],
     ) -> None:
-        """``heard`` is told what one says, ``lost`` of its death and how; both by the thread."""
+        """``heard`` is told what one says, ``lost`` of its death and how; both by the thread.
+
+        ``learned`` is told which tasks the code knows that they execute.
+        """
         self.idle: deque[Child] = deque()  # used by the thread alone; who rests longest comes first
         self._places = places
         self._heard = heard
         self._lost = lost
+        self._learned = learned
         self._children: dict[int, Child] = {}  # by the descriptor of the link
         self._dying: dict[int, Child] = {}  # by pid: the link has ended, the exit code is to come
         self._changing = threading.Lock()  # of these two
@@ -103,6 +109,7 @@ class ProcessPool:
             selector=self._selector,
             ended=self._ended,
             renewed=self._renewed,
+            learned=self._learned,
         )
         self._thread.start()
         self._source.up.wait()

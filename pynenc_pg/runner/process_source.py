@@ -8,9 +8,10 @@ import subprocess
 import threading
 from collections.abc import Callable
 
+from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.runner.backoff import Backoff
 from pynenc_pg.runner.child import Link, Scene, spawn
-from pynenc_pg.runner.fork_server import ForkServer
+from pynenc_pg.runner.fork_server import ForkServer, known_in
 from pynenc_pg.runner.task_process import Lone
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,12 @@ class ProcessSource:
         selector: selectors.BaseSelector,
         ended: Callable[[int, int], None],
         renewed: Callable[[], None],
+        learned: Callable[[list[KnownTask]], None],
     ) -> None:
-        """``ended`` is told pid and exit code of what was forked, ``renewed`` of new code."""
+        """``ended`` is told pid and exit code of what was forked, ``renewed`` of new code.
+
+        ``learned`` is told which tasks the code that was imported knows.
+        """
         self.up = threading.Event()
         self.failure = ""  # why it cannot be, once that is known
         self._scene = scene
@@ -36,6 +41,7 @@ class ProcessSource:
         self._selector = selector
         self._ended = ended
         self._renewed = renewed
+        self._learned = learned
         self._backoff = Backoff()
         self._server: ForkServer | None = None  # the one to fork from
         self._coming: ForkServer | None = None  # imports the app; the other one serves meanwhile
@@ -122,6 +128,8 @@ class ProcessSource:
         for word, *rest in lines or ():
             if word == "ended":
                 self._ended(int(rest[0]), int(rest[1]))
+            elif word == "tasks":
+                self._learned(known_in(rest[0]))
             elif word == "ready":
                 self._ready(server, threads=int(rest[0]))
             else:

@@ -106,6 +106,7 @@ class Processes(Executor):
             places=self.places,
             heard=self._heard,
             lost=self._lost,
+            learned=self.engine.known.replace,
         )
 
     def start(self) -> None:

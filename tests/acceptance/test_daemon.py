@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.acceptance.daemons import MODULE, PROGRAM, SCRIPT, Folder, Start
+from tests.acceptance.daemons import CODE, MODULE, PROGRAM, SCRIPT, Folder, Start
 from tests.acceptance.workers import wait_for
 
 IN_PROCESSES = ("MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner")
@@ -67,6 +67,27 @@ def test_sighup_exchanges_processes(
     wait_for(lambda: daemon_tasks.release().result_or_raise(20) == 2, daemon.log)
     _open_gate(folder)
     assert [call.result_or_raise(20) for call in running] == [1]  # type: ignore[attr-defined]
+    assert daemon.stop() == 0, daemon.log()
+
+
+@pytest.mark.parametrize("runner", IN_PROCESSES)
+def test_sighup_frees_what_the_new_code_can_take(
+    runner: str, folder: Folder, daemon_tasks: ModuleType, start: Start
+) -> None:
+    """What was set aside for want of a task is run by the processes with the new code."""
+
+    def later() -> int:
+        raise NotImplementedError
+
+    later.__module__, later.__qualname__ = MODULE, "later"
+    daemon = start("--runner", runner, "--concurrency", "2")
+    call = daemon_tasks.app.task(later)()
+    aside = "select count(*) from pynenc.set_aside"
+    wait_for(lambda: folder.execute(aside) == [(1,)], daemon.log)
+    folder.write_text(CODE.format(release=2) + "\n\n@app.task\ndef later() -> int:\n    return 7\n")
+    daemon.signal(signal.SIGHUP)
+    assert call.result_or_raise(30) == 7
+    assert folder.execute(aside) == [(0,)]
     assert daemon.stop() == 0, daemon.log()
 
 

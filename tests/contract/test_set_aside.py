@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
-from pynenc_pg.domain.known import Kind, KnownParameter, KnownTask
+from pynenc_pg.domain.known import MOST_FREED, Kind, KnownParameter, KnownTask
 from pynenc_pg.domain.records import (
     Answer,
     Aside,
@@ -220,3 +220,15 @@ def test_other_apps_do_not_free_it(store: Driver) -> None:
     other = store.other_app()
     assert other.orchestrator.register_tasks(other.worker, [known("x")]) == 0
     assert len(store.state_backend.get_set_aside()) == 1
+
+
+def test_a_great_many_are_freed_part_by_part(store: Driver) -> None:
+    """One call frees so many; told again, the rest."""
+    call(store, MOST_FREED + 5)
+    while held := store.begin(1_000):
+        set_aside(store, held)
+    able = store.runner("able")
+    assert store.orchestrator.register_tasks(able, [known("x")]) == MOST_FREED
+    assert store.orchestrator.register_tasks(able, [known("x")]) == 5
+    assert store.orchestrator.register_tasks(able, [known("x")]) == 0
+    assert store.state_backend.count_ready() == MOST_FREED + 5

@@ -512,10 +512,10 @@ begin
     return v_gone;
 end $$;
 
--- Makes ready what was set aside and a live runner can take; answers how many. Internal; the caller has
--- taken lock_tasks.
+-- Makes ready what was set aside and a live runner can take, p_limit at most; answers how many. Internal;
+-- the caller has taken lock_tasks.
 -- Moves nothing: due_at is cleared. Locks: the rows by id.
-create or replace function {schema}.free_aside(p_app text) returns integer language plpgsql as $$
+create or replace function {schema}.free_aside(p_app text, p_limit integer) returns integer language plpgsql as $$
 declare
     v_ids  uuid[];
     v_done integer;
@@ -527,12 +527,14 @@ begin
     ), able as materialized (
         select k.* from kind k where is_able(p_app, k.task_id, k.queue, k.names, k.refused_by)
     )
-    select array_agg(a.invocation_id) into v_ids
-    from able b cross join lateral (
-        select a.invocation_id from aside a
-        where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null and a.queue = b.queue
-          and a.names = b.names and a.refused_by = b.refused_by) a;
-    if v_ids is null then
+    select array(
+        select a.invocation_id from able b cross join lateral (
+            select a.invocation_id from aside a
+            where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null
+              and a.queue = b.queue and a.names = b.names and a.refused_by = b.refused_by) a
+        limit p_limit)
+    into v_ids;
+    if v_ids = '{}' then
         return 0;
     end if;
     perform from invocation_state s where s.invocation_id = any (v_ids)
@@ -736,7 +738,7 @@ begin
         v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
     perform lock_tasks(p_app);
-    v_gone := free_aside(p_app);  -- nothing waits for it: whoever can take it frees it when it comes
+    v_gone := free_aside(p_app, 100000);  -- nothing waits for it: whoever can take it frees it when it comes
     if v_gone > 0 then
         v_did := v_did || format('freed %s set aside', v_gone);
     end if;
@@ -1415,7 +1417,7 @@ end $$;
 
 -- A runner tells what it knows: all its tasks, with their parameters and options; again if it knows
 -- others. Rows are written where something has changed. What was set aside and it can take is made ready;
--- answers how many these were.
+-- answers how many these were: at most 2,000 at once, so call it again while there are as many.
 -- p_tasks: [{"task_id", "fingerprint", "parameters", "options"}]. Locks: lock_tasks, then the runner's row
 -- against its removal, then rows by id. Raises: PN010 the runner is unknown or was declared dead.
 create or replace function {schema}.register_tasks(p_app text, p_runner text, p_tasks json)
@@ -1447,7 +1449,7 @@ begin
     -- It has new code: what it refused before may be tried again.
     update aside a set refused_by = array_remove(a.refused_by, p_runner)
     where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
-    return free_aside(p_app);
+    return free_aside(p_app, 2000);
 end $$;
 
 -- Gives back what a runner holds; spends no retry and no recovery. Answers only those lost.

@@ -1018,7 +1018,7 @@ begin
     return v_gone;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.free_aside(p_app text)
+CREATE OR REPLACE FUNCTION pynenc.free_aside(p_app text, p_limit integer)
  RETURNS integer
  LANGUAGE plpgsql
 AS $function$
@@ -1033,12 +1033,14 @@ begin
     ), able as materialized (
         select k.* from kind k where is_able(p_app, k.task_id, k.queue, k.names, k.refused_by)
     )
-    select array_agg(a.invocation_id) into v_ids
-    from able b cross join lateral (
-        select a.invocation_id from aside a
-        where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null and a.queue = b.queue
-          and a.names = b.names and a.refused_by = b.refused_by) a;
-    if v_ids is null then
+    select array(
+        select a.invocation_id from able b cross join lateral (
+            select a.invocation_id from aside a
+            where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null
+              and a.queue = b.queue and a.names = b.names and a.refused_by = b.refused_by) a
+        limit p_limit)
+    into v_ids;
+    if v_ids = '{}' then
         return 0;
     end if;
     perform from invocation_state s where s.invocation_id = any (v_ids)
@@ -1565,7 +1567,7 @@ begin
         v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
     perform lock_tasks(p_app);
-    v_gone := free_aside(p_app);  -- nothing waits for it: whoever can take it frees it when it comes
+    v_gone := free_aside(p_app, 100000);  -- nothing waits for it: whoever can take it frees it when it comes
     if v_gone > 0 then
         v_did := v_did || format('freed %s set aside', v_gone);
     end if;
@@ -2599,7 +2601,7 @@ begin
     -- It has new code: what it refused before may be tried again.
     update aside a set refused_by = array_remove(a.refused_by, p_runner)
     where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
-    return free_aside(p_app);
+    return free_aside(p_app, 2000);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.release(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])

@@ -64,7 +64,7 @@ drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
-drop function {schema}.free_aside(p_app text);
+drop function {schema}.free_aside(p_app text, p_limit integer);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
 

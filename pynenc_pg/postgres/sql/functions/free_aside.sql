@@ -1,7 +1,7 @@
--- Makes ready what was set aside and a live runner can take; answers how many. Internal; the caller has
--- taken lock_tasks.
+-- Makes ready what was set aside and a live runner can take, p_limit at most; answers how many. Internal;
+-- the caller has taken lock_tasks.
 -- Moves nothing: due_at is cleared. Locks: the rows by id.
-create or replace function {schema}.free_aside(p_app text) returns integer language plpgsql as $$
+create or replace function {schema}.free_aside(p_app text, p_limit integer) returns integer language plpgsql as $$
 declare
     v_ids  uuid[];
     v_done integer;
@@ -13,12 +13,14 @@ begin
     ), able as materialized (
         select k.* from kind k where is_able(p_app, k.task_id, k.queue, k.names, k.refused_by)
     )
-    select array_agg(a.invocation_id) into v_ids
-    from able b cross join lateral (
-        select a.invocation_id from aside a
-        where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null and a.queue = b.queue
-          and a.names = b.names and a.refused_by = b.refused_by) a;
-    if v_ids is null then
+    select array(
+        select a.invocation_id from able b cross join lateral (
+            select a.invocation_id from aside a
+            where a.app_id = p_app and a.task_id = b.task_id and a.freed_at is null
+              and a.queue = b.queue and a.names = b.names and a.refused_by = b.refused_by) a
+        limit p_limit)
+    into v_ids;
+    if v_ids = '{}' then
         return 0;
     end if;
     perform from invocation_state s where s.invocation_id = any (v_ids)

@@ -18,7 +18,7 @@ begin
         v_did := v_did || format('removed %s idle lanes', v_gone);
     end if;
     perform lock_tasks(p_app);
-    v_gone := free_aside(p_app);  -- nothing waits for it: whoever can take it frees it when it comes
+    v_gone := free_aside(p_app, 100000);  -- nothing waits for it: whoever can take it frees it when it comes
     if v_gone > 0 then
         v_did := v_did || format('freed %s set aside', v_gone);
     end if;

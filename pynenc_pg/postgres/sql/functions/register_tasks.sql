@@ -1,6 +1,6 @@
 -- A runner tells what it knows: all its tasks, with their parameters and options; again if it knows
 -- others. Rows are written where something has changed. What was set aside and it can take is made ready;
--- answers how many these were.
+-- answers how many these were: at most 2,000 at once, so call it again while there are as many.
 -- p_tasks: [{"task_id", "fingerprint", "parameters", "options"}]. Locks: lock_tasks, then the runner's row
 -- against its removal, then rows by id. Raises: PN010 the runner is unknown or was declared dead.
 create or replace function {schema}.register_tasks(p_app text, p_runner text, p_tasks json)
@@ -32,5 +32,5 @@ begin
     -- It has new code: what it refused before may be tried again.
     update aside a set refused_by = array_remove(a.refused_by, p_runner)
     where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
-    return free_aside(p_app);
+    return free_aside(p_app, 2000);
 end $$;
