@@ -74,3 +74,13 @@ def runner(app: Pynenc) -> Runner:
 def runner_of() -> Callable[[Pynenc], AbstractContextManager[None]]:
     """Let the runner of an app work for the length of a block."""
     return lambda app: working(app.runner)
+
+
+@pytest.fixture(params=["usual", pytest.param("other", marks=pytest.mark.long)])
+def any_runner(
+    request: pytest.FixtureRequest, app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> Runner:
+    """Threads over PostgreSQL and a loop over memory; the other way round takes longer."""
+    threads = (app.conf.store == "postgres") is (request.param == "usual")
+    monkeypatch.setattr(app.conf, "runner_cls", "ThreadRunner" if threads else "AsyncRunner")
+    return runner

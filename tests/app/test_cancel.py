@@ -22,15 +22,6 @@ def tasks_module() -> ModuleType:
     return tasks
 
 
-@pytest.fixture(params=["ThreadRunner", "AsyncRunner"])
-def any_runner(
-    request: pytest.FixtureRequest, app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> Runner:
-    """Threads, and coroutines."""
-    monkeypatch.setattr(app.conf, "runner_cls", request.param)
-    return runner
-
-
 @pytest.mark.parametrize(
     "name", ["looks_now_and_then", "calls_others", "waits_for_slow", "sleeps", "awaits_slow"]
 )

@@ -26,15 +26,6 @@ def tasks_module() -> ModuleType:
     return tasks
 
 
-@pytest.fixture(params=["ThreadRunner", "AsyncRunner"])
-def any_runner(
-    request: pytest.FixtureRequest, app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> Runner:
-    """Threads, and coroutines."""
-    monkeypatch.setattr(app.conf, "runner_cls", request.param)
-    return runner
-
-
 @pytest.fixture
 def surrounded(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """No middleware but what the test adds."""

@@ -26,15 +26,6 @@ def tasks_module() -> object:
     return tasks
 
 
-@pytest.fixture(params=["ThreadRunner", "AsyncRunner"])
-def any_runner(
-    request: pytest.FixtureRequest, app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> Runner:
-    """Threads, and coroutines."""
-    monkeypatch.setattr(app.conf, "runner_cls", request.param)
-    return runner
-
-
 @pytest.mark.parametrize("name", ["spin", "spin_async", "doze_async", "wait_for_long"])
 def test_an_attempt_that_takes_too_long(any_runner: Runner, name: str) -> None:
     """It is interrupted, cleans up, and ends as FAILED with an error that names task and limit."""

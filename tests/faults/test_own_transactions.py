@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import time
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
 import psycopg
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.acceptance.workers import wait_for
 from tests.faults import proxy
@@ -37,6 +39,26 @@ _BOTH: Final = """
     select (select array_agg(word order by word) from effect),
            (select array_agg(o.value #>> '{}' order by o.value #>> '{}')
             from pynenc.invocation_outcome o where o.status = 'success')"""
+_HARMS: Final = {
+    *((when, harm, THREADS) for when in ("before", "after") for harm in ("crash", "drop")),
+    ("after", "crash", LOOP),
+    ("before", "drop", PROCESSES),
+}
+_DEATHS: Final = {("finish", "after"), ("commit", "before"), ("commit", "after")}
+
+
+def _usual(*case: str, usual: Collection[tuple[str, ...]]) -> ParameterSet:
+    return pytest.param(*case, marks=[] if case in usual else pytest.mark.long)
+
+
+#: Harm, before and after each statement, under each runner; some are for ``make test-long``.
+CASES: Final = [
+    _usual(when, harm, runner, usual=_HARMS)
+    for when in get_args(When)
+    for harm in ("crash", "drop")
+    for runner in (THREADS, LOOP, PROCESSES)
+]
+DEATHS: Final = [_usual(step, when, usual=_DEATHS) for step in STEPS for when in get_args(When)]
 
 
 def prepare(site: Site) -> Site:
@@ -115,9 +137,7 @@ def launch(site: Site, runner: str, case: Case) -> Worker:
     return case.harm.aim(site.fleet.launch(*options, dsn=case.proxy.dsn, **PATIENT))
 
 
-@pytest.mark.parametrize("runner", [THREADS, LOOP, PROCESSES])
-@pytest.mark.parametrize("harm", ["crash", "drop"])
-@pytest.mark.parametrize("when", get_args(When))
+@pytest.mark.parametrize(("when", "harm", "runner"), CASES)
 def test_harm_at_every_statement_of_a_transaction(
     bank: Site, when: When, harm: str, runner: str
 ) -> None:
@@ -148,8 +168,7 @@ def test_harm_at_every_statement_of_a_transaction(
         assert same(bank) == wanted
 
 
-@pytest.mark.parametrize("when", get_args(When))
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "when"), DEATHS)
 def test_a_process_of_a_runner_dies_in_a_transaction(bank: Site, step: str, when: When) -> None:
     """Its runner lives: what was not committed begins again, what was is not begun again."""
     with Proxy(bank.dsn) as line:
