@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -33,6 +35,16 @@ PAGE = DOCS / "howto/transactions.md"
 _TASKS = re.compile(r"# (bank|more)\.py\n")
 
 
+@pytest.fixture
+def modules() -> Iterator[None]:
+    """What a test imports is not there for the next one."""
+    before = set(sys.modules)
+    yield
+    for name in ({"shop", "bank", "more"} & set(sys.modules)) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("modules")
 def test_the_page(
     database_dsn: str,
     tmp_path: Path,
@@ -52,6 +64,7 @@ def test_the_page(
             assert capsys.readouterr().out.splitlines() == PRINTED.findall(block)
 
 
+@pytest.mark.usefixtures("modules")
 def test_the_page_s_second_half(
     database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

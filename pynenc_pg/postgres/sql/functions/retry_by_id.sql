@@ -25,7 +25,8 @@ begin
     v_new := enqueue_known(v_task, v_old.arguments, v_old.queue, v_old.priority, null, null, null,
                            v_old.options, id);
     insert into payload_ref (app_id, sha256, invocation_id)
-    select r.app_id, r.sha256, v_new from payload_ref r where r.invocation_id = id
-    order by r.sha256 on conflict do nothing;
+    select distinct v_old.app_id, decode(a.value->>'$ref', 'hex'), v_new from json_each(v_old.arguments) a
+    where json_typeof(a.value) = 'object' and a.value->>'$ref' ~ '^[0-9a-f]{64}$'
+    order by 2 on conflict do nothing;
     return v_new;
 end $$;
