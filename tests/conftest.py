@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from pynenc_pg.postgres import deploy
 from pynenc_pg.postgres.embedded import EmbeddedPostgres
+from tests.support.databases import Databases
 
 # What tests start is imported hundreds of times: without its bytecode that is a third of the time.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
@@ -94,14 +95,23 @@ def empty_database_dsn(server_dsn: str) -> Iterator[str]:
     yield from _database(server_dsn, "template1")
 
 
+@pytest.fixture(scope="session")
+def databases(server_dsn: str, template: str) -> Iterator[Databases]:
+    """Those that tests have one after the other."""
+    made = Databases(server_dsn, template, f"test_{_RUN[:8]}_{_WORKER}")
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def database_dsn(server_dsn: str, template: str) -> Iterator[str]:
-    """A migrated database."""
-    yield from _database(server_dsn, template)
+def database_dsn(databases: Databases) -> Iterator[str]:
+    """A migrated database without a row."""
+    with databases.lend() as dsn:
+        yield dsn
 
 
 def _database(server_dsn: str, template: str) -> Iterator[str]:
-    name = f"test_{_RUN[:8]}_{_WORKER}_{next(_numbers)}".replace("-", "_")
+    name = f"other_{_RUN[:8]}_{_WORKER}_{next(_numbers)}".replace("-", "_")
     with psycopg.connect(server_dsn, autocommit=True) as admin:
         admin.execute(f"create database {name} template {template} strategy file_copy")
         yield make_conninfo(server_dsn, dbname=name)
