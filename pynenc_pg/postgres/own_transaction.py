@@ -41,6 +41,9 @@ select set_config('client_connection_check_interval', '1s', true) where version(
 _OURS_AGAIN: Final = """reset role;
 set local statement_timeout = '60s'; set local lock_timeout = '10s';
 set local idle_in_transaction_session_timeout = '5s'"""
+#: The server has ended a session, or its transaction, of which it had heard nothing: the last words
+#: may come before the end of the connection does.
+_TIMED_OUT: Final = frozenset({"25P03", "25P04", "57P05"})
 _OPEN: Final = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 _BROKEN: Final = {
     TransactionStatus.IDLE: (
@@ -250,7 +253,7 @@ class PgTransaction:
         try:
             self._run("commit")
         except psycopg.Error as error:
-            if is_lost(error):
+            if is_lost(error) or error.sqlstate in _TIMED_OUT:
                 message = f"the connection was lost while it was committed: {error}"
                 raise OutcomeUnknownError(message) from error
             raise  # what a constraint says that was deferred is said to the task
@@ -265,6 +268,6 @@ class PgTransaction:
 
 def _ours(error: Exception) -> BaseException:
     state = getattr(error, "sqlstate", None)
-    if is_lost(error) or state in errors.RETRIABLE:
+    if is_lost(error) or state in errors.RETRIABLE or state in _TIMED_OUT:
         return StoreUnavailableError(f"nothing of it was committed: {error}")
     return errors.translate(error)

@@ -124,7 +124,7 @@ def test_calls_and_collections_at_once_lose_nothing(c: Connection, database_dsn:
     stores = [open_postgres_store(database_dsn, APP, pool_size=2) for _ in range(4)]
     values = [f'"{n}"'.encode() * 50 for n in range(8)]
     payloads = [Payload(hashlib.sha256(value).hexdigest(), value) for value in values]
-    over = threading.Event()
+    over, aging = threading.Event(), threading.Lock()
     removed: list[int] = []
 
     def call(number: int) -> None:
@@ -139,7 +139,8 @@ def test_calls_and_collections_at_once_lose_nothing(c: Connection, database_dsn:
     def remove() -> None:
         with connect(database_dsn) as session:
             while not over.is_set():
-                age(session)
+                with aging:  # in no order: two at once would wait for each other
+                    age(session)
                 removed.append(collect(session))
 
     c.execute(

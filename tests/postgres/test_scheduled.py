@@ -8,7 +8,17 @@ import time
 import pytest
 
 from tests.support.plans import Watched, watched
-from tests.support.sql import Connection, claim, finish, one, register, start
+from tests.support.sql import (
+    Connection,
+    claim,
+    connect,
+    finish,
+    one,
+    register,
+    register_runner,
+    start,
+    temporary_database,
+)
 
 DAY = 86_400.0
 BATCH = 10_000
@@ -40,8 +50,15 @@ def plans(c: Connection) -> Watched:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("many", [20_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_calls_for_tomorrow(c: Connection, many: int) -> None:
+def test_calls_for_tomorrow(server_dsn: str, template: str, many: int) -> None:
     """A claim reads the same indexes and no more rows, with statistics and without."""
+    with temporary_database(server_dsn, template) as dsn, connect(dsn) as c:
+        register_runner(c)
+        compare(c, many)
+
+
+def compare(c: Connection, many: int) -> None:
+    """Compare claims before and after."""
     before = latencies(c, 300), plans(c)
     for _ in range(many // BATCH):
         register(c, BATCH, delay=DAY)
