@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.support.filled import (
     FEW,
     Sample,
+    empty_out,
     fill,
     forget_statistics,
     migrate,
@@ -114,7 +115,7 @@ def small(empty: str, copy: Copy) -> dict[str, str]:
     fill(stale, SMALL)
     fresh = copy(none)
     analyze(fresh)
-    return {"none": none, "stale": stale, "fresh": fresh}
+    return {"none": none, "stale": stale, "fresh": fresh, "emptied": copy(fresh)}
 
 
 @pytest.fixture(
@@ -137,7 +138,13 @@ def large(size: int, small: dict[str, str], copy: Copy) -> dict[str, str]:
     none, fresh = copy(stale), copy(stale)
     forget_statistics(none)
     analyze(fresh)
-    return {"none": none, "stale": stale, "fresh": fresh}
+    # Analysed at a moment when nothing was left: no row is expected, on however many pages.
+    emptied = copy(none)
+    empty_out(emptied)
+    analyze(emptied)
+    fill(emptied, SMALL)
+    fill(emptied, size)
+    return {"none": none, "stale": stale, "fresh": fresh, "emptied": emptied}
 
 
 Places = dict[str, Place]

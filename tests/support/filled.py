@@ -112,6 +112,18 @@ def forget_statistics(dsn: str) -> None:
         )
 
 
+def empty_out(dsn: str) -> None:
+    """Delete all the work there is, so that only its pages stay."""
+    with connect(dsn) as connection:
+        connection.execute("set session_replication_role = replica")
+        for (table,) in connection.execute(
+            """select oid::regclass::text from pg_class
+               where relnamespace = 'pynenc'::regnamespace and relkind = 'r' and relname ~ %s""",
+            ("^(invocation|lane|slot|wait_|payload|call_|aside|watch)",),
+        ).fetchall():
+            connection.execute(f"delete from {table}".encode())
+
+
 def fill(dsn: str, n: int) -> None:
     """Put n ready and n ended ones in, and a tenth of that of everything else there can be."""
     some = max(_LEAST, n // 10)

@@ -208,8 +208,7 @@ begin
         set status = 'pending', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
             lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        from unnest(v_taken) t (id)
-        where s.invocation_id = t.id
+        where s.invocation_id = any (v_taken)
         returning s.invocation_id, s.recoveries
     )
     select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
@@ -217,16 +216,15 @@ begin
         update invocation_state s
         set status = 'running', previous_status = s.status, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
-        from unnest(v_begin) t (id)
-        where s.invocation_id = t.id;
+        where s.invocation_id = any (v_begin);
     end if;
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
            i.parent_id, i.depth, i.options::text, s.queue,
            case when s.lane is null and s.awaited is null then s.rank end, v_looked
     from unnest(v_taken) with ordinality t (id, n)
-    join invocation_state s on s.invocation_id = t.id
-    join invocation i on i.invocation_id = t.id
+    cross join lateral (select * from invocation_state s where s.invocation_id = t.id offset 0) s
+    cross join lateral (select * from invocation i where i.invocation_id = t.id offset 0) i
     order by t.n;
 end $$;
 
@@ -254,12 +252,15 @@ begin
                               where r.app_id = x.app_id and r.sha256 = x.sha256 offset 0)
             offset 0 for update skip locked) p);
     -- A new statement: with these locked nobody can refer to them any more, but somebody may have
-    -- while we looked.
+    -- while we looked. They stand where they stood, being locked.
     with gone as (
-        delete from payload p using unnest(v_old) o (sha256)
-        where p.app_id = p_app and p.sha256 = o.sha256 and p.created_at < v_before
-          and not exists (select from payload_ref r
-                          where r.app_id = p_app and r.sha256 = o.sha256 offset 0)
+        delete from payload p where p.ctid = any (array(
+            select x.ctid from unnest(v_old) o (sha256) cross join lateral (
+                select x.ctid from payload x
+                where x.app_id = p_app and x.sha256 = o.sha256 and x.created_at < v_before
+                  and not exists (select from payload_ref r
+                                  where r.app_id = p_app and r.sha256 = x.sha256 offset 0)
+                offset 0) x))
         returning 1
     )
     select count(*) into removed from gone;
@@ -489,6 +490,61 @@ begin
     return v_found;
 end $$;
 
+-- Ends what a runner holds. Answers only those that were not done: lost | already.
+-- Moves: running, resumed -> success | failed, as outcome plus delete.
+-- Locks: lanes by key, then rows by id. In one transaction with it: slot freed and the next parked
+-- one rerouted, waiters woken, history.
+create or replace function {schema}.finish(
+    p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_statuses text[],
+    p_values text[], p_reasons text[]
+) returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_lanes bigint[];
+    v_done  uuid[];
+begin
+    perform check_isolation();
+    v_lanes := lock_lanes(p_ids);
+    with mine as materialized (
+        select s.invocation_id, e.status, e.value, e.reason
+        from (select * from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
+                   e (id, lease, status, value, reason) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for update) s
+    ), gone as (
+        delete from invocation_state s using mine m
+        where s.invocation_id = any (array[m.invocation_id])
+        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+                  s.recoveries, s.status_at, m.status, m.value, m.reason
+    ), kept as (
+        insert into invocation_outcome (
+            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+            retries, recoveries, finished_at)
+        select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
+               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
+               greatest(v_now, g.status_at)
+        from gone g
+        returning invocation_outcome.invocation_id
+    )
+    select array(select k.invocation_id from kept k) into v_done;
+
+    if v_lanes is not null then
+        perform free_slots(p_app, v_lanes, v_done, p_runner);
+    end if;
+    perform wake_waiters(v_done);
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select e.id, case when exists (
+        select from invocation_outcome o where o.invocation_id = e.id and o.lease = e.lease
+        and o.runner_id = p_runner offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
+end $$;
+
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
 -- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
 create or replace function {schema}.forget_lanes(p_lanes bigint[]) returns integer
@@ -518,6 +574,7 @@ end $$;
 create or replace function {schema}.free_aside(p_app text, p_limit integer) returns integer language plpgsql as $$
 declare
     v_ids  uuid[];
+    v_live uuid[];
     v_done integer;
 begin
     -- Of those that are alike one is looked at: there may be a great many.
@@ -539,9 +596,13 @@ begin
     end if;
     perform from invocation_state s where s.invocation_id = any (v_ids)
     order by s.invocation_id for no key update;
+    v_live := array(
+        select d.id from unnest(v_ids) d (id) cross join lateral (
+            select s.due_at from invocation_state s where s.invocation_id = d.id offset 0) s
+        where s.due_at is not null);  -- others were cancelled meanwhile
     update invocation_state s set due_at = null, previous_status = s.status
-    where s.invocation_id = any (v_ids) and s.due_at is not null;
-    get diagnostics v_done = row_count;  -- others were cancelled meanwhile
+    where s.invocation_id = any (v_live);
+    v_done := cardinality(v_live);
     update aside a set freed_at = clock_timestamp() where a.invocation_id = any (v_ids);
     if v_done > 0 then
         perform notify(p_app, 'work');
@@ -596,7 +657,7 @@ begin
             previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
             runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
             recoveries = s.recoveries + (p_max_recoveries is not null and s.status <> 'pending')::int
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select g.invocation_id from given g) into v_done;
@@ -629,10 +690,11 @@ begin
               select s.invocation_id from invocation_state s
               where s.invocation_id = a.id and s.awaited is null and s.runner_id is null
               offset 0 for no key update skip locked) s offset 0) s
-    join invocation i on i.invocation_id = s.invocation_id;
+    cross join lateral (
+        select i.depth from invocation i where i.invocation_id = s.invocation_id offset 0) i;
     if v_ids is not null then
         update invocation_state s set awaited = m.depth, previous_status = s.status
-        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = m.id;
+        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = any (array[m.id]);
         perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
     end if;
 end $$;
@@ -683,6 +745,21 @@ begin
           and r.lease_until >= clock_timestamp()
           and (r.queues = '{}' or r.queues && array[p_queue, '*'])
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
+end $$;
+
+-- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.
+-- Internal; answers the lanes, null where there are none.
+create or replace function {schema}.lock_lanes(p_ids uuid[]) returns bigint[]
+language plpgsql as $$
+declare
+    v_lanes bigint[];
+begin
+    select array_agg(distinct s.lane) filter (where s.lane is not null) into v_lanes
+    from invocation_state s where s.invocation_id = any (p_ids);
+    if v_lanes is not null then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+    end if;
+    return v_lanes;
 end $$;
 
 -- One at a time per app: a runner that tells what it knows, and one that sets aside what it cannot take.
@@ -811,7 +888,7 @@ begin
         set started = coalesce(n.started, '{}'), started_count = coalesce(n.counts, '{}'),
             next_at = case when l.rate <= (select sum(c) from unnest(n.counts) c)
                            then n.started[1] + make_interval(secs => l.rate_period) end
-        from noted n where l.lane_id = n.lane_id
+        from noted n where l.lane_id = any (array[n.lane_id])
         returning l.next_at
     )
     select min(s.next_at) into v_next from shut s;
@@ -1078,7 +1155,7 @@ begin
         order by s.due_at limit p_limit for no key update skip locked
     )
     update invocation_state s set due_at = null, previous_status = s.status
-    from due d where s.invocation_id = d.invocation_id;
+    from due d where s.invocation_id = any (array[d.invocation_id]);
     get diagnostics promoted = row_count;
     if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');
@@ -1150,6 +1227,88 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $$;
+
+-- Takes from dead runners what they held, and from live ones what they did not begin in time.
+-- A runner is dead when its session lock is gone for longer than the grace, or its lease is over;
+-- never by how long a task runs. Locks that fell with a restart of the server prove nothing.
+-- p_max_pending null: live runners are not looked at, which costs a look at all they hold.
+-- Moves: pending -> pending_recovery; begun -> running_recovery; both -> rerouted | failed.
+-- Locks: one recovery at a time per app, lanes by key, then rows (skip locked: next time).
+create or replace function {schema}.recover(
+    p_app text, p_grace double precision, p_max_pending double precision,
+    p_max_recoveries integer, p_limit integer,
+    out rerouted integer, out quarantined integer, out dead text[], out next_look double precision
+) language plpgsql {definer} as $$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
+    v_lanes bigint[];
+    v_ids   uuid[];
+    v_gone  text[];
+begin
+    rerouted := 0;
+    quarantined := 0;
+    dead := '{}';
+    perform check_isolation();
+    if not pg_try_advisory_xact_lock(lock_space(), -1000 - (hashtext(p_app) & 1048575)) then
+        return;
+    end if;
+    dead := mark_dead_runners(p_app, p_grace, v_now);
+    v_ids := array(
+        select s.invocation_id from runner r cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.runner_id = r.runner_id and s.runner_id is not null limit p_limit) s
+        where r.app_id = p_app and r.dead_at is not null limit p_limit);
+    if v_late is not null then
+        v_ids := v_ids || array(
+            select s.invocation_id from runner r cross join lateral (
+                select s.invocation_id from invocation_state s
+                where s.runner_id = r.runner_id and s.runner_id is not null
+                  and s.status = 'pending' and s.status_at < v_late limit p_limit) s
+            where r.app_id = p_app and r.dead_at is null limit p_limit - cardinality(v_ids));
+    end if;
+    v_lanes := lock_lanes(v_ids);
+    with mine as materialized (
+        select s.invocation_id
+        from (select id from unnest(v_ids) id order by id) i cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = i.id and exists (
+                select from runner r where r.runner_id = s.runner_id
+                and (r.dead_at is not null or s.status = 'pending' and s.status_at < v_late) offset 0)
+            offset 0 for no key update skip locked) s
+    ), stopped as (
+        update invocation_state s
+        set status = case when s.status = 'pending' then 'pending_recovery'
+                          else 'running_recovery' end::invocation_status,
+            previous_status = s.status, status_at = greatest(v_now, s.status_at),
+            reason = null, runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1,
+            changed_by = 'recovery', recoveries = s.recoveries + (s.status <> 'pending')::int
+        from mine m where s.invocation_id = any (array[m.invocation_id])
+        returning s.invocation_id
+    )
+    select array(select x.invocation_id from stopped x) into v_ids;
+    if v_ids <> '{}' then
+        quarantined := quarantine(v_ids, p_max_recoveries);
+        perform reroute_stopped(v_ids, 'recovery');
+        rerouted := cardinality(v_ids) - quarantined;
+        delete from wait_edge e where e.waiter_id = any (v_ids);
+        if v_lanes is not null then
+            perform free_slots(p_app, v_lanes, v_ids, 'recovery');
+        end if;
+        perform notify(p_app, 'work');
+    end if;
+
+    -- Locked first, looked at in a new statement: a claim that began before its runner was declared
+    -- dead may have ended in between, and what it took is found by the runner's row alone.
+    v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
+                    for update skip locked);
+    if v_gone <> '{}' then
+        delete from runner r where r.runner_id = any (v_gone)
+        and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    end if;
+    select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
+    into next_look from runner r where r.app_id = p_app and r.dead_at is null;
 end $$;
 
 -- Notes which invocations need which payloads (p_ids and p_hashes belong together), of those among
@@ -1250,7 +1409,8 @@ begin
     select c.become, c.id into v_held, v_call
     from unnest(p_ids, p_become, p_call_ids, p_arguments) with ordinality
              c (id, become, call_id, arguments, n)
-    join invocation i on i.invocation_id = c.become
+    cross join lateral (
+        select * from invocation i where i.invocation_id = c.become offset 0) i
     where c.id <> c.become and i.call_id <> c.call_id and i.arguments::text <> c.arguments
     order by c.n limit 1;
     if found then
@@ -1485,6 +1645,56 @@ begin
     return cardinality(v_ids);
 end $$;
 
+-- Writes the hot rows of calls of which some have a registration key, one per key; a call whose
+-- key is taken by a not-yet-started invocation becomes that one. Internal; answers in order.
+-- Locks: the rows that hold the keys, by id like every verb; rows that appear meanwhile, by key.
+-- The lock keeps an invocation that is reused from starting before the caller commits.
+create or replace function {schema}.reserve_keys(
+    p_app text, p_queue text, p_now timestamptz, p_due timestamptz, p_expires timestamptz,
+    p_rank double precision, p_must_not_wait boolean, p_changed_by text,
+    p_ids uuid[], p_keys text[], p_lanes bigint[]
+) returns uuid[] language plpgsql as $$
+declare
+    v_become uuid[];
+    v_held   uuid[];
+begin
+    v_held := array(select s.invocation_id from unnest(p_keys) k (key) cross join lateral (
+                        select s.invocation_id from invocation_state s
+                        where s.app_id = p_app and s.registration_key = k.key offset 0) s);
+    perform from invocation_state s where s.invocation_id = any (v_held)
+    order by s.invocation_id for no key update;
+
+    with call as (
+        select c.id, c.key, c.lane, c.n
+        from unnest(p_ids, p_keys, p_lanes) with ordinality c (id, key, lane, n)
+    ), once as materialized (
+        -- The same id again is the same call: here, and from an earlier try.
+        select distinct on (c.id) c.* from call c order by c.id, c.n
+    ), known as materialized (
+        select c.id from once c where exists (
+            select from invocation i where i.invocation_id = c.id offset 0)
+    ), first as (
+        select distinct on (c.key, c.alone) c.id, c.key, c.lane
+        from (select *, case when key is null then id end as alone from once) c
+        where c.id not in (select id from known) order by c.key, c.alone, c.n
+    ), held as (
+        insert into invocation_state as s (
+            invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
+            lane, must_not_wait, registration_key)
+        select f.id, p_app, p_queue, 'registered', p_now, p_changed_by, p_rank, p_due, p_expires,
+               f.lane, p_must_not_wait, f.key
+        from first f order by f.key
+        on conflict (app_id, registration_key) where registration_key is not null
+        do update set previous_status = s.status
+        returning s.invocation_id, s.registration_key
+    )
+    select array_agg(case when o.key is null or o.id in (select id from known) then o.id
+                     else h.invocation_id end order by c.n)
+    into v_become
+    from call c join once o on o.id = c.id left join held h on h.registration_key = o.key;
+    return v_become;
+end $$;
+
 -- Lets invocations go on after a wait. Answers only those that were not done: lost | already.
 -- Moves: paused -> resumed. Locks: rows by id. p_forget: what is not waited for any longer.
 create or replace function {schema}.resume(
@@ -1507,18 +1717,18 @@ begin
         set status = 'resumed', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, changed_by = p_runner
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select g.invocation_id from gone_on g) into v_done;
     if p_forget <> '{}' then
-        delete from wait_edge w where w.edge_id in (
+        delete from wait_edge w where w.edge_id = any (array(
             select e.edge_id from unnest(p_ids, p_leases) h (id, lease)
             cross join lateral (select from invocation_state s
                                 where s.invocation_id = h.id and s.lease = h.lease offset 0) s
             cross join lateral (select e.edge_id, e.awaited_id from wait_edge e
                                 where e.waiter_id = h.id offset 0) e
-            where e.awaited_id = any (p_forget));
+            where e.awaited_id = any (p_forget)));
     end if;
     if cardinality(v_done) = cardinality(p_ids) then
         return;
@@ -1564,7 +1774,7 @@ begin
             rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
             retries = s.retries + (m.reason in ('error', 'timeout'))::int,
             due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
     ), kept as (
         insert into invocation_error (invocation_id, rev, error, at)
@@ -1670,7 +1880,7 @@ begin
               where u.id <> all (v_not) order by u.id) e
         cross join lateral (select s.queue from invocation_state s
                             where s.invocation_id = e.id and s.status = 'retry' offset 0) s
-        join invocation i on i.invocation_id = e.id
+        cross join lateral (select * from invocation i where i.invocation_id = e.id offset 0) i
         on conflict (invocation_id) do update
         set cause = excluded.cause, missing = excluded.missing, unknown = excluded.unknown,
             refused_by = array_remove(a.refused_by, p_runner) || p_runner,
@@ -1680,13 +1890,14 @@ begin
     select array(select k.invocation_id from kept k) into v_kept;
 
     update invocation_state s set expires_at = i.expires_at, previous_status = s.status
-    from unnest(v_kept) k (id) join invocation i on i.invocation_id = k.id
-    join aside a on a.invocation_id = k.id
-    where s.invocation_id = k.id and i.expires_at is not null and a.refusals >= (
+    from unnest(v_kept) k (id)
+    cross join lateral (select i.expires_at from invocation i where i.invocation_id = k.id offset 0) i
+    cross join lateral (select a.refusals from aside a where a.invocation_id = k.id offset 0) a
+    where s.invocation_id = any (array[k.id]) and i.expires_at is not null and a.refusals >= (
         select count(*) from invocation_history h where h.invocation_id = k.id and h.status = 'running');
 
-    v_again := array(select a.invocation_id from unnest(v_kept) k (id)
-                     join aside a on a.invocation_id = k.id
+    v_again := array(select k.id from unnest(v_kept) k (id) cross join lateral (
+                         select * from aside a where a.invocation_id = k.id offset 0) a
                      where is_able(p_app, a.task_id, a.queue, a.names, a.refused_by));
     if v_again <> '{}' then
         update aside a set freed_at = v_now where a.invocation_id = any (v_again);
@@ -1696,8 +1907,9 @@ begin
                 -- At random: else the same runner might be the first each time.
                 due_at = v_now + make_interval(
                     secs => (0.5 + random() / 2) * least(5, 0.25 * 2 ^ least(a.refusals - 1, 10)))
-            from unnest(v_again) k (id) join aside a on a.invocation_id = k.id
-            where s.invocation_id = k.id
+            from unnest(v_again) k (id) cross join lateral (
+                select a.refusals from aside a where a.invocation_id = k.id offset 0) a
+            where s.invocation_id = any (array[k.id])
             returning s.due_at
         )
         select extract(epoch from min(n.due_at) - v_now) into v_next from soon n;
@@ -1743,7 +1955,7 @@ begin
                    where s.lane = any (v_full || v_shut) and s.must_not_wait and s.due_at is null
                      and s.available and not s.parked
                      and s.invocation_id <> all (p_taken)
-                   order by s.invocation_id for update skip locked);
+                   for update skip locked);
     if v_ids <> '{}' then
         perform end_unowned(v_ids, 'concurrency_controlled_final', null, p_runner);
     end if;
@@ -1820,6 +2032,54 @@ begin
     return v_lanes;
 end $$;
 
+-- Begins what was claimed. Answers only those that were not done: lost | already.
+-- Moves: pending -> running; with cancellation asked for: pending -> rerouted -> failed.
+-- Locks: rows by id (and, for the cancelled, their lanes first).
+create or replace function {schema}.start(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
+returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_done   uuid[];
+    v_off    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
+    from unnest(p_ids, p_leases) h (id, lease) cross join lateral (
+        select * from invocation_state s where s.invocation_id = h.id offset 0) s
+    where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
+    if v_off is not null then
+        perform release(p_app, p_runner, v_off, v_leases);
+    end if;
+
+    with mine as materialized (
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner and s.status = 'pending'
+            offset 0 for no key update) s
+    ), begun as (
+        update invocation_state s
+        set status = 'running', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, changed_by = p_runner, registration_key = null,
+            expires_at = null
+        from mine m where s.invocation_id = any (array[m.invocation_id])
+        returning s.invocation_id
+    )
+    select array(select b.invocation_id from begun b) into v_done;
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select h.id, case when exists (
+        select from invocation_state s where s.invocation_id = h.id
+        and s.runner_id is not distinct from p_runner
+        and s.lease = h.lease offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
+end $$;
+
 -- How many starts of a lane count for its rate limit. Internal.
 create or replace function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz)
 returns integer language plpgsql stable as $$
@@ -1870,7 +2130,7 @@ begin
                        select count(*) from slot x where x.lane = m.lane))::integer) g
             where g not in (select x.n from slot x where x.lane = m.lane)) as numbers
         from (select lane, count(*) as wanted from mine group by lane) m
-        join lane l on l.lane_id = m.lane
+        cross join lateral (select l.slots from lane l where l.lane_id = m.lane offset 0) l
     ), filled as (
         insert into slot (lane, n, invocation_id)
         select m.lane, f.numbers[m.nth], m.id from mine m join free f on f.lane = m.lane

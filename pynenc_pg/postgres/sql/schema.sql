@@ -587,8 +587,7 @@ begin
         set status = 'pending', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
             lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        from unnest(v_taken) t (id)
-        where s.invocation_id = t.id
+        where s.invocation_id = any (v_taken)
         returning s.invocation_id, s.recoveries
     )
     select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
@@ -596,16 +595,15 @@ begin
         update invocation_state s
         set status = 'running', previous_status = s.status, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
-        from unnest(v_begin) t (id)
-        where s.invocation_id = t.id;
+        where s.invocation_id = any (v_begin);
     end if;
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
            i.parent_id, i.depth, i.options::text, s.queue,
            case when s.lane is null and s.awaited is null then s.rank end, v_looked
     from unnest(v_taken) with ordinality t (id, n)
-    join invocation_state s on s.invocation_id = t.id
-    join invocation i on i.invocation_id = t.id
+    cross join lateral (select * from invocation_state s where s.invocation_id = t.id offset 0) s
+    cross join lateral (select * from invocation i where i.invocation_id = t.id offset 0) i
     order by t.n;
 end $function$;
 
@@ -639,12 +637,15 @@ begin
                               where r.app_id = x.app_id and r.sha256 = x.sha256 offset 0)
             offset 0 for update skip locked) p);
     -- A new statement: with these locked nobody can refer to them any more, but somebody may have
-    -- while we looked.
+    -- while we looked. They stand where they stood, being locked.
     with gone as (
-        delete from payload p using unnest(v_old) o (sha256)
-        where p.app_id = p_app and p.sha256 = o.sha256 and p.created_at < v_before
-          and not exists (select from payload_ref r
-                          where r.app_id = p_app and r.sha256 = o.sha256 offset 0)
+        delete from payload p where p.ctid = any (array(
+            select x.ctid from unnest(v_old) o (sha256) cross join lateral (
+                select x.ctid from payload x
+                where x.app_id = p_app and x.sha256 = o.sha256 and x.created_at < v_before
+                  and not exists (select from payload_ref r
+                                  where r.app_id = p_app and r.sha256 = x.sha256 offset 0)
+                offset 0) x))
         returning 1
     )
     select count(*) into removed from gone;
@@ -960,7 +961,8 @@ begin
               and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
             offset 0 for update) s
     ), gone as (
-        delete from invocation_state s using mine m where s.invocation_id = m.invocation_id
+        delete from invocation_state s using mine m
+        where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (
@@ -1024,6 +1026,7 @@ CREATE OR REPLACE FUNCTION pynenc.free_aside(p_app text, p_limit integer)
 AS $function$
 declare
     v_ids  uuid[];
+    v_live uuid[];
     v_done integer;
 begin
     -- Of those that are alike one is looked at: there may be a great many.
@@ -1045,9 +1048,13 @@ begin
     end if;
     perform from invocation_state s where s.invocation_id = any (v_ids)
     order by s.invocation_id for no key update;
+    v_live := array(
+        select d.id from unnest(v_ids) d (id) cross join lateral (
+            select s.due_at from invocation_state s where s.invocation_id = d.id offset 0) s
+        where s.due_at is not null);  -- others were cancelled meanwhile
     update invocation_state s set due_at = null, previous_status = s.status
-    where s.invocation_id = any (v_ids) and s.due_at is not null;
-    get diagnostics v_done = row_count;  -- others were cancelled meanwhile
+    where s.invocation_id = any (v_live);
+    v_done := cardinality(v_live);
     update aside a set freed_at = clock_timestamp() where a.invocation_id = any (v_ids);
     if v_done > 0 then
         perform notify(p_app, 'work');
@@ -1123,7 +1130,7 @@ begin
             previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
             runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
             recoveries = s.recoveries + (p_max_recoveries is not null and s.status <> 'pending')::int
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select g.invocation_id from given g) into v_done;
@@ -1159,7 +1166,8 @@ begin
     insert into "pynenc".invocation_history
     select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
            o.lease, c.changed_by, c.finished_at
-    from old_rows o join "pynenc".invocation_outcome c on c.invocation_id = o.invocation_id
+    from old_rows o cross join lateral (
+        select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
     where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
       and "pynenc".legal(o.status, c.status, c.reason);
     get diagnostics v_ended = row_count;
@@ -1169,7 +1177,8 @@ begin
     select o.invocation_id, o.status, c.status as final, c.reason, c.invocation_id is not null as ended,
            "pynenc".legal(o.status, c.status, c.reason) as is_legal
     into v_row
-    from old_rows o left join "pynenc".invocation_outcome c on c.invocation_id = o.invocation_id
+    from old_rows o left join lateral (
+        select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c on true
     where (c.rev = o.rev + 1 and c.lease is not distinct from o.lease
            and "pynenc".legal(o.status, c.status, c.reason)) is not true
     limit 1;
@@ -1198,7 +1207,8 @@ declare
     v_row record;
 begin
     select n.invocation_id, n.status as final, s.status into v_row
-    from new_rows n join "pynenc".invocation_state s on s.invocation_id = n.invocation_id
+    from new_rows n cross join lateral (
+        select s.status from "pynenc".invocation_state s where s.invocation_id = n.invocation_id offset 0) s
     limit 1;
     if found then
         raise exception 'invocation %: % -> % refused: an outcome goes with the delete of its hot row',
@@ -1222,10 +1232,9 @@ begin
     elsif tg_op = 'UPDATE' then
         raise exception 'slot % of lane %: slots are inserted and deleted, never changed', old.n, old.lane
             using errcode = 'PN007';
-    elsif not "pynenc".purging() and exists (
-        select from "pynenc".invocation_state
-        where invocation_id = old.invocation_id and runner_id is not null
-    ) then
+    elsif not "pynenc".purging() and (
+        select runner_id from "pynenc".invocation_state where invocation_id = old.invocation_id
+    ) is not null then
         raise exception 'slot % of lane % is held by invocation %', old.n, old.lane, old.invocation_id
             using errcode = 'PN007', hint = 'A slot is free when its invocation is no longer owned.';
     end if;
@@ -1304,10 +1313,11 @@ begin
               select s.invocation_id from invocation_state s
               where s.invocation_id = a.id and s.awaited is null and s.runner_id is null
               offset 0 for no key update skip locked) s offset 0) s
-    join invocation i on i.invocation_id = s.invocation_id;
+    cross join lateral (
+        select i.depth from invocation i where i.invocation_id = s.invocation_id offset 0) i;
     if v_ids is not null then
         update invocation_state s set awaited = m.depth, previous_status = s.status
-        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = m.id;
+        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = any (array[m.id]);
         perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
     end if;
 end $function$;
@@ -1383,7 +1393,8 @@ begin
     from new_rows n;
     -- Final is final, also for who writes the row by hand.
     select o.invocation_id, o.status into v_row
-    from new_rows n join "pynenc".invocation_outcome o on o.invocation_id = n.invocation_id limit 1;
+    from new_rows n cross join lateral (
+        select * from "pynenc".invocation_outcome o where o.invocation_id = n.invocation_id offset 0) o limit 1;
     if found then
         raise exception 'invocation %: % -> registered refused: it has ended', v_row.invocation_id, v_row.status
             using errcode = 'PN001', hint = 'To run it again, register a new one.';
@@ -1494,8 +1505,8 @@ AS $function$
 declare
     v_lanes bigint[];
 begin
-    select array_agg(distinct s.lane) into v_lanes
-    from invocation_state s where s.invocation_id = any (p_ids) and s.lane is not null;
+    select array_agg(distinct s.lane) filter (where s.lane is not null) into v_lanes
+    from invocation_state s where s.invocation_id = any (p_ids);
     if v_lanes is not null then
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
     end if;
@@ -1701,7 +1712,7 @@ begin
         set started = coalesce(n.started, '{}'), started_count = coalesce(n.counts, '{}'),
             next_at = case when l.rate <= (select sum(c) from unnest(n.counts) c)
                            then n.started[1] + make_interval(secs => l.rate_period) end
-        from noted n where l.lane_id = n.lane_id
+        from noted n where l.lane_id = any (array[n.lane_id])
         returning l.next_at
     )
     select min(s.next_at) into v_next from shut s;
@@ -2050,7 +2061,7 @@ begin
         order by s.due_at limit p_limit for no key update skip locked
     )
     update invocation_state s set due_at = null, previous_status = s.status
-    from due d where s.invocation_id = d.invocation_id;
+    from due d where s.invocation_id = any (array[d.invocation_id]);
     get diagnostics promoted = row_count;
     if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');
@@ -2216,7 +2227,7 @@ begin
             previous_status = s.status, status_at = greatest(v_now, s.status_at),
             reason = null, runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1,
             changed_by = 'recovery', recoveries = s.recoveries + (s.status <> 'pending')::int
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select x.invocation_id from stopped x) into v_ids;
@@ -2357,7 +2368,8 @@ begin
     select c.become, c.id into v_held, v_call
     from unnest(p_ids, p_become, p_call_ids, p_arguments) with ordinality
              c (id, become, call_id, arguments, n)
-    join invocation i on i.invocation_id = c.become
+    cross join lateral (
+        select * from invocation i where i.invocation_id = c.become offset 0) i
     where c.id <> c.become and i.call_id <> c.call_id and i.arguments::text <> c.arguments
     order by c.n limit 1;
     if found then
@@ -2733,7 +2745,8 @@ begin
         -- The same id again is the same call: here, and from an earlier try.
         select distinct on (c.id) c.* from call c order by c.id, c.n
     ), known as materialized (
-        select c.id from once c where exists (select from invocation i where i.invocation_id = c.id)
+        select c.id from once c where exists (
+            select from invocation i where i.invocation_id = c.id offset 0)
     ), first as (
         select distinct on (c.key, c.alone) c.id, c.key, c.lane
         from (select *, case when key is null then id end as alone from once) c
@@ -2785,18 +2798,18 @@ begin
         set status = 'resumed', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, changed_by = p_runner
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select g.invocation_id from gone_on g) into v_done;
     if p_forget <> '{}' then
-        delete from wait_edge w where w.edge_id in (
+        delete from wait_edge w where w.edge_id = any (array(
             select e.edge_id from unnest(p_ids, p_leases) h (id, lease)
             cross join lateral (select from invocation_state s
                                 where s.invocation_id = h.id and s.lease = h.lease offset 0) s
             cross join lateral (select e.edge_id, e.awaited_id from wait_edge e
                                 where e.waiter_id = h.id offset 0) e
-            where e.awaited_id = any (p_forget));
+            where e.awaited_id = any (p_forget)));
     end if;
     if cardinality(v_done) = cardinality(p_ids) then
         return;
@@ -2885,7 +2898,7 @@ begin
             rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
             retries = s.retries + (m.reason in ('error', 'timeout'))::int,
             due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
     ), kept as (
         insert into invocation_error (invocation_id, rev, error, at)
@@ -2960,7 +2973,7 @@ begin
               where u.id <> all (v_not) order by u.id) e
         cross join lateral (select s.queue from invocation_state s
                             where s.invocation_id = e.id and s.status = 'retry' offset 0) s
-        join invocation i on i.invocation_id = e.id
+        cross join lateral (select * from invocation i where i.invocation_id = e.id offset 0) i
         on conflict (invocation_id) do update
         set cause = excluded.cause, missing = excluded.missing, unknown = excluded.unknown,
             refused_by = array_remove(a.refused_by, p_runner) || p_runner,
@@ -2970,13 +2983,14 @@ begin
     select array(select k.invocation_id from kept k) into v_kept;
 
     update invocation_state s set expires_at = i.expires_at, previous_status = s.status
-    from unnest(v_kept) k (id) join invocation i on i.invocation_id = k.id
-    join aside a on a.invocation_id = k.id
-    where s.invocation_id = k.id and i.expires_at is not null and a.refusals >= (
+    from unnest(v_kept) k (id)
+    cross join lateral (select i.expires_at from invocation i where i.invocation_id = k.id offset 0) i
+    cross join lateral (select a.refusals from aside a where a.invocation_id = k.id offset 0) a
+    where s.invocation_id = any (array[k.id]) and i.expires_at is not null and a.refusals >= (
         select count(*) from invocation_history h where h.invocation_id = k.id and h.status = 'running');
 
-    v_again := array(select a.invocation_id from unnest(v_kept) k (id)
-                     join aside a on a.invocation_id = k.id
+    v_again := array(select k.id from unnest(v_kept) k (id) cross join lateral (
+                         select * from aside a where a.invocation_id = k.id offset 0) a
                      where is_able(p_app, a.task_id, a.queue, a.names, a.refused_by));
     if v_again <> '{}' then
         update aside a set freed_at = v_now where a.invocation_id = any (v_again);
@@ -2986,8 +3000,9 @@ begin
                 -- At random: else the same runner might be the first each time.
                 due_at = v_now + make_interval(
                     secs => (0.5 + random() / 2) * least(5, 0.25 * 2 ^ least(a.refusals - 1, 10)))
-            from unnest(v_again) k (id) join aside a on a.invocation_id = k.id
-            where s.invocation_id = k.id
+            from unnest(v_again) k (id) cross join lateral (
+                select a.refusals from aside a where a.invocation_id = k.id offset 0) a
+            where s.invocation_id = any (array[k.id])
             returning s.due_at
         )
         select extract(epoch from min(n.due_at) - v_now) into v_next from soon n;
@@ -3029,7 +3044,7 @@ begin
                    where s.lane = any (v_full || v_shut) and s.must_not_wait and s.due_at is null
                      and s.available and not s.parked
                      and s.invocation_id <> all (p_taken)
-                   order by s.invocation_id for update skip locked);
+                   for update skip locked);
     if v_ids <> '{}' then
         perform end_unowned(v_ids, 'concurrency_controlled_final', null, p_runner);
     end if;
@@ -3151,7 +3166,7 @@ begin
             status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, changed_by = p_runner, registration_key = null,
             expires_at = null
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select b.invocation_id from begun b) into v_done;
@@ -3215,7 +3230,7 @@ begin
                        select count(*) from slot x where x.lane = m.lane))::integer) g
             where g not in (select x.n from slot x where x.lane = m.lane)) as numbers
         from (select lane, count(*) as wanted from mine group by lane) m
-        join lane l on l.lane_id = m.lane
+        cross join lateral (select l.slots from lane l where l.lane_id = m.lane offset 0) l
     ), filled as (
         insert into slot (lane, n, invocation_id)
         select m.lane, f.numbers[m.nth], m.id from mine m join free f on f.lane = m.lane

@@ -297,6 +297,60 @@ begin
     return v_made;
 end $$;
 
+-- Ends what a runner holds. Answers only those that were not done: lost | already.
+-- Moves: running, resumed -> success | failed, as outcome plus delete.
+-- Locks: lanes by key, then rows by id. In one transaction with it: slot freed and the next parked
+-- one rerouted, waiters woken, history.
+create or replace function {schema}.finish(
+    p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_statuses text[],
+    p_values text[], p_reasons text[]
+) returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_lanes bigint[];
+    v_done  uuid[];
+begin
+    perform check_isolation();
+    v_lanes := lock_lanes(p_ids);
+    with mine as materialized (
+        select s.invocation_id, e.status, e.value, e.reason
+        from (select * from unnest(p_ids, p_leases, p_statuses, p_values, p_reasons)
+                   e (id, lease, status, value, reason) order by id) e
+        cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = e.id and s.lease = e.lease
+              and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
+            offset 0 for update) s
+    ), gone as (
+        delete from invocation_state s using mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+                  s.recoveries, s.status_at, m.status, m.value, m.reason
+    ), kept as (
+        insert into invocation_outcome (
+            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
+            retries, recoveries, finished_at)
+        select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
+               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
+               greatest(v_now, g.status_at)
+        from gone g
+        returning invocation_outcome.invocation_id
+    )
+    select array(select k.invocation_id from kept k) into v_done;
+
+    if v_lanes is not null then
+        perform free_slots(p_app, v_lanes, v_done, p_runner);
+    end if;
+    perform wake_waiters(v_done);
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select e.id, case when exists (
+        select from invocation_outcome o where o.invocation_id = e.id and o.lease = e.lease
+        and o.runner_id = p_runner offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
+end $$;
+
 -- Frees the slots of invocations that are no longer owned, lets the next parked ones try again
 -- and tells the runners. Internal; the lanes are locked by the caller.
 create or replace function {schema}.free_slots(
@@ -310,6 +364,21 @@ begin
     ) then
         perform notify(p_app, 'work');
     end if;
+end $$;
+
+-- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.
+-- Internal; answers the lanes, null where there are none.
+create or replace function {schema}.lock_lanes(p_ids uuid[]) returns bigint[]
+language plpgsql as $$
+declare
+    v_lanes bigint[];
+begin
+    select array_agg(distinct s.lane) into v_lanes
+    from invocation_state s where s.invocation_id = any (p_ids) and s.lane is not null;
+    if v_lanes is not null then
+        perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
+    end if;
+    return v_lanes;
 end $$;
 
 -- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone. Answers what it did.
@@ -408,6 +477,88 @@ begin
     delete from invocation_history h where h.app_id = p_app;
     perform set_config('pynenc.purge', '', true);
     return v_count;
+end $$;
+
+-- Takes from dead runners what they held, and from live ones what they did not begin in time.
+-- A runner is dead when its session lock is gone for longer than the grace, or its lease is over;
+-- never by how long a task runs. Locks that fell with a restart of the server prove nothing.
+-- p_max_pending null: live runners are not looked at, which costs a look at all they hold.
+-- Moves: pending -> pending_recovery; begun -> running_recovery; both -> rerouted | failed.
+-- Locks: one recovery at a time per app, lanes by key, then rows (skip locked: next time).
+create or replace function {schema}.recover(
+    p_app text, p_grace double precision, p_max_pending double precision,
+    p_max_recoveries integer, p_limit integer,
+    out rerouted integer, out quarantined integer, out dead text[], out next_look double precision
+) language plpgsql {definer} as $$
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_late  timestamptz := v_now - make_interval(secs => p_max_pending);
+    v_lanes bigint[];
+    v_ids   uuid[];
+    v_gone  text[];
+begin
+    rerouted := 0;
+    quarantined := 0;
+    dead := '{}';
+    perform check_isolation();
+    if not pg_try_advisory_xact_lock(lock_space(), -1000 - (hashtext(p_app) & 1048575)) then
+        return;
+    end if;
+    dead := mark_dead_runners(p_app, p_grace, v_now);
+    v_ids := array(
+        select s.invocation_id from runner r cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.runner_id = r.runner_id and s.runner_id is not null limit p_limit) s
+        where r.app_id = p_app and r.dead_at is not null limit p_limit);
+    if v_late is not null then
+        v_ids := v_ids || array(
+            select s.invocation_id from runner r cross join lateral (
+                select s.invocation_id from invocation_state s
+                where s.runner_id = r.runner_id and s.runner_id is not null
+                  and s.status = 'pending' and s.status_at < v_late limit p_limit) s
+            where r.app_id = p_app and r.dead_at is null limit p_limit - cardinality(v_ids));
+    end if;
+    v_lanes := lock_lanes(v_ids);
+    with mine as materialized (
+        select s.invocation_id
+        from (select id from unnest(v_ids) id order by id) i cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = i.id and exists (
+                select from runner r where r.runner_id = s.runner_id
+                and (r.dead_at is not null or s.status = 'pending' and s.status_at < v_late) offset 0)
+            offset 0 for no key update skip locked) s
+    ), stopped as (
+        update invocation_state s
+        set status = case when s.status = 'pending' then 'pending_recovery'
+                          else 'running_recovery' end::invocation_status,
+            previous_status = s.status, status_at = greatest(v_now, s.status_at),
+            reason = null, runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1,
+            changed_by = 'recovery', recoveries = s.recoveries + (s.status <> 'pending')::int
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select x.invocation_id from stopped x) into v_ids;
+    if v_ids <> '{}' then
+        quarantined := quarantine(v_ids, p_max_recoveries);
+        perform reroute_stopped(v_ids, 'recovery');
+        rerouted := cardinality(v_ids) - quarantined;
+        delete from wait_edge e where e.waiter_id = any (v_ids);
+        if v_lanes is not null then
+            perform free_slots(p_app, v_lanes, v_ids, 'recovery');
+        end if;
+        perform notify(p_app, 'work');
+    end if;
+
+    -- Locked first, looked at in a new statement: a claim that began before its runner was declared
+    -- dead may have ended in between, and what it took is found by the runner's row alone.
+    v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
+                    for update skip locked);
+    if v_gone <> '{}' then
+        delete from runner r where r.runner_id = any (v_gone)
+        and not exists (select from invocation_state s where s.runner_id = r.runner_id);
+    end if;
+    select extract(epoch from min(r.lock_gone_at) + make_interval(secs => p_grace) - clock_timestamp())
+    into next_look from runner r where r.app_id = p_app and r.dead_at is null;
 end $$;
 
 -- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.
@@ -509,6 +660,55 @@ begin
     end if;
     return query
     select h.id, 'lost' from unnest(p_ids) h (id) where h.id <> all (v_done);
+end $$;
+
+-- Writes the hot rows of calls of which some have a registration key, one per key; a call whose
+-- key is taken by a not-yet-started invocation becomes that one. Internal; answers in order.
+-- Locks: the rows that hold the keys, by id like every verb; rows that appear meanwhile, by key.
+-- The lock keeps an invocation that is reused from starting before the caller commits.
+create or replace function {schema}.reserve_keys(
+    p_app text, p_queue text, p_now timestamptz, p_due timestamptz, p_expires timestamptz,
+    p_rank double precision, p_must_not_wait boolean, p_changed_by text,
+    p_ids uuid[], p_keys text[], p_lanes bigint[]
+) returns uuid[] language plpgsql as $$
+declare
+    v_become uuid[];
+    v_held   uuid[];
+begin
+    v_held := array(select s.invocation_id from unnest(p_keys) k (key) cross join lateral (
+                        select s.invocation_id from invocation_state s
+                        where s.app_id = p_app and s.registration_key = k.key offset 0) s);
+    perform from invocation_state s where s.invocation_id = any (v_held)
+    order by s.invocation_id for no key update;
+
+    with call as (
+        select c.id, c.key, c.lane, c.n
+        from unnest(p_ids, p_keys, p_lanes) with ordinality c (id, key, lane, n)
+    ), once as materialized (
+        -- The same id again is the same call: here, and from an earlier try.
+        select distinct on (c.id) c.* from call c order by c.id, c.n
+    ), known as materialized (
+        select c.id from once c where exists (select from invocation i where i.invocation_id = c.id)
+    ), first as (
+        select distinct on (c.key, c.alone) c.id, c.key, c.lane
+        from (select *, case when key is null then id end as alone from once) c
+        where c.id not in (select id from known) order by c.key, c.alone, c.n
+    ), held as (
+        insert into invocation_state as s (
+            invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
+            lane, must_not_wait, registration_key)
+        select f.id, p_app, p_queue, 'registered', p_now, p_changed_by, p_rank, p_due, p_expires,
+               f.lane, p_must_not_wait, f.key
+        from first f order by f.key
+        on conflict (app_id, registration_key) where registration_key is not null
+        do update set previous_status = s.status
+        returning s.invocation_id, s.registration_key
+    )
+    select array_agg(case when o.key is null or o.id in (select id from known) then o.id
+                     else h.invocation_id end order by c.n)
+    into v_become
+    from call c join once o on o.id = c.id left join held h on h.registration_key = o.key;
+    return v_become;
 end $$;
 
 -- Ends an attempt after which another one is to follow. Answers only those not done: lost | already.
@@ -655,6 +855,54 @@ begin
         end if;
     end if;
     return v_lanes;
+end $$;
+
+-- Begins what was claimed. Answers only those that were not done: lost | already.
+-- Moves: pending -> running; with cancellation asked for: pending -> rerouted -> failed.
+-- Locks: rows by id (and, for the cancelled, their lanes first).
+create or replace function {schema}.start(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
+returns table (invocation_id uuid, answer text) language plpgsql {definer} as $$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_done   uuid[];
+    v_off    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_off, v_leases
+    from unnest(p_ids, p_leases) h (id, lease) cross join lateral (
+        select * from invocation_state s where s.invocation_id = h.id offset 0) s
+    where s.lease = h.lease and s.status = 'pending' and s.cancel_requested_at is not null;
+    if v_off is not null then
+        perform release(p_app, p_runner, v_off, v_leases);
+    end if;
+
+    with mine as materialized (
+        select s.invocation_id
+        from (select * from unnest(p_ids, p_leases) h (id, lease) order by id) h cross join lateral (
+            select s.invocation_id from invocation_state s
+            where s.invocation_id = h.id and s.lease = h.lease
+              and s.runner_id is not distinct from p_runner and s.status = 'pending'
+            offset 0 for no key update) s
+    ), begun as (
+        update invocation_state s
+        set status = 'running', previous_status = s.status,
+            status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
+            proof = s.lease + s.rev + 1, changed_by = p_runner, registration_key = null,
+            expires_at = null
+        from mine m where s.invocation_id = m.invocation_id
+        returning s.invocation_id
+    )
+    select array(select b.invocation_id from begun b) into v_done;
+    if cardinality(v_done) = cardinality(p_ids) then
+        return;
+    end if;
+    return query
+    select h.id, case when exists (
+        select from invocation_state s where s.invocation_id = h.id
+        and s.runner_id is not distinct from p_runner
+        and s.lease = h.lease offset 0) then 'already' else 'lost' end
+    from unnest(p_ids, p_leases) h (id, lease) where h.id <> all (v_done);
 end $$;
 
 -- Work with a concurrency key, first half of claim: locks lanes that have room, in the order of

@@ -102,8 +102,7 @@ begin
         set status = 'pending', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
             lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        from unnest(v_taken) t (id)
-        where s.invocation_id = t.id
+        where s.invocation_id = any (v_taken)
         returning s.invocation_id, s.recoveries
     )
     select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
@@ -111,15 +110,14 @@ begin
         update invocation_state s
         set status = 'running', previous_status = s.status, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
-        from unnest(v_begin) t (id)
-        where s.invocation_id = t.id;
+        where s.invocation_id = any (v_begin);
     end if;
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
            i.parent_id, i.depth, i.options::text, s.queue,
            case when s.lane is null and s.awaited is null then s.rank end, v_looked
     from unnest(v_taken) with ordinality t (id, n)
-    join invocation_state s on s.invocation_id = t.id
-    join invocation i on i.invocation_id = t.id
+    cross join lateral (select * from invocation_state s where s.invocation_id = t.id offset 0) s
+    cross join lateral (select * from invocation i where i.invocation_id = t.id offset 0) i
     order by t.n;
 end $$;

@@ -22,12 +22,15 @@ begin
                               where r.app_id = x.app_id and r.sha256 = x.sha256 offset 0)
             offset 0 for update skip locked) p);
     -- A new statement: with these locked nobody can refer to them any more, but somebody may have
-    -- while we looked.
+    -- while we looked. They stand where they stood, being locked.
     with gone as (
-        delete from payload p using unnest(v_old) o (sha256)
-        where p.app_id = p_app and p.sha256 = o.sha256 and p.created_at < v_before
-          and not exists (select from payload_ref r
-                          where r.app_id = p_app and r.sha256 = o.sha256 offset 0)
+        delete from payload p where p.ctid = any (array(
+            select x.ctid from unnest(v_old) o (sha256) cross join lateral (
+                select x.ctid from payload x
+                where x.app_id = p_app and x.sha256 = o.sha256 and x.created_at < v_before
+                  and not exists (select from payload_ref r
+                                  where r.app_id = p_app and r.sha256 = x.sha256 offset 0)
+                offset 0) x))
         returning 1
     )
     select count(*) into removed from gone;

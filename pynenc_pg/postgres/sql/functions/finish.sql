@@ -23,7 +23,8 @@ begin
               and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed')
             offset 0 for update) s
     ), gone as (
-        delete from invocation_state s using mine m where s.invocation_id = m.invocation_id
+        delete from invocation_state s using mine m
+        where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (

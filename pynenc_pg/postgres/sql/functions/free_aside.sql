@@ -4,6 +4,7 @@
 create or replace function {schema}.free_aside(p_app text, p_limit integer) returns integer language plpgsql as $$
 declare
     v_ids  uuid[];
+    v_live uuid[];
     v_done integer;
 begin
     -- Of those that are alike one is looked at: there may be a great many.
@@ -25,9 +26,13 @@ begin
     end if;
     perform from invocation_state s where s.invocation_id = any (v_ids)
     order by s.invocation_id for no key update;
+    v_live := array(
+        select d.id from unnest(v_ids) d (id) cross join lateral (
+            select s.due_at from invocation_state s where s.invocation_id = d.id offset 0) s
+        where s.due_at is not null);  -- others were cancelled meanwhile
     update invocation_state s set due_at = null, previous_status = s.status
-    where s.invocation_id = any (v_ids) and s.due_at is not null;
-    get diagnostics v_done = row_count;  -- others were cancelled meanwhile
+    where s.invocation_id = any (v_live);
+    v_done := cardinality(v_live);
     update aside a set freed_at = clock_timestamp() where a.invocation_id = any (v_ids);
     if v_done > 0 then
         perform notify(p_app, 'work');

@@ -27,7 +27,7 @@ begin
             previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
             runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
             recoveries = s.recoveries + (p_max_recoveries is not null and s.status <> 'pending')::int
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select g.invocation_id from given g) into v_done;

@@ -12,10 +12,11 @@ begin
               select s.invocation_id from invocation_state s
               where s.invocation_id = a.id and s.awaited is null and s.runner_id is null
               offset 0 for no key update skip locked) s offset 0) s
-    join invocation i on i.invocation_id = s.invocation_id;
+    cross join lateral (
+        select i.depth from invocation i where i.invocation_id = s.invocation_id offset 0) i;
     if v_ids is not null then
         update invocation_state s set awaited = m.depth, previous_status = s.status
-        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = m.id;
+        from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = any (array[m.id]);
         perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
     end if;
 end $$;

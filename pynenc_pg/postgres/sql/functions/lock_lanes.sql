@@ -5,8 +5,8 @@ language plpgsql as $$
 declare
     v_lanes bigint[];
 begin
-    select array_agg(distinct s.lane) into v_lanes
-    from invocation_state s where s.invocation_id = any (p_ids) and s.lane is not null;
+    select array_agg(distinct s.lane) filter (where s.lane is not null) into v_lanes
+    from invocation_state s where s.invocation_id = any (p_ids);
     if v_lanes is not null then
         perform from lane l where l.lane_id = any (v_lanes) order by l.key for no key update;
     end if;

@@ -27,7 +27,7 @@ begin
         set started = coalesce(n.started, '{}'), started_count = coalesce(n.counts, '{}'),
             next_at = case when l.rate <= (select sum(c) from unnest(n.counts) c)
                            then n.started[1] + make_interval(secs => l.rate_period) end
-        from noted n where l.lane_id = n.lane_id
+        from noted n where l.lane_id = any (array[n.lane_id])
         returning l.next_at
     )
     select min(s.next_at) into v_next from shut s;

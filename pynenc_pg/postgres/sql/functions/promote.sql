@@ -21,7 +21,7 @@ begin
         order by s.due_at limit p_limit for no key update skip locked
     )
     update invocation_state s set due_at = null, previous_status = s.status
-    from due d where s.invocation_id = d.invocation_id;
+    from due d where s.invocation_id = any (array[d.invocation_id]);
     get diagnostics promoted = row_count;
     if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');

@@ -53,7 +53,7 @@ begin
             previous_status = s.status, status_at = greatest(v_now, s.status_at),
             reason = null, runner_id = null, rev = s.rev + 1, proof = s.lease + s.rev + 1,
             changed_by = 'recovery', recoveries = s.recoveries + (s.status <> 'pending')::int
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select x.invocation_id from stopped x) into v_ids;

@@ -12,7 +12,8 @@ begin
     select c.become, c.id into v_held, v_call
     from unnest(p_ids, p_become, p_call_ids, p_arguments) with ordinality
              c (id, become, call_id, arguments, n)
-    join invocation i on i.invocation_id = c.become
+    cross join lateral (
+        select * from invocation i where i.invocation_id = c.become offset 0) i
     where c.id <> c.become and i.call_id <> c.call_id and i.arguments::text <> c.arguments
     order by c.n limit 1;
     if found then

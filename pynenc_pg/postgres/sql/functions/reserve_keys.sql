@@ -24,7 +24,8 @@ begin
         -- The same id again is the same call: here, and from an earlier try.
         select distinct on (c.id) c.* from call c order by c.id, c.n
     ), known as materialized (
-        select c.id from once c where exists (select from invocation i where i.invocation_id = c.id)
+        select c.id from once c where exists (
+            select from invocation i where i.invocation_id = c.id offset 0)
     ), first as (
         select distinct on (c.key, c.alone) c.id, c.key, c.lane
         from (select *, case when key is null then id end as alone from once) c

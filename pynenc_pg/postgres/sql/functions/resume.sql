@@ -20,18 +20,18 @@ begin
         set status = 'resumed', previous_status = s.status,
             status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, changed_by = p_runner
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select g.invocation_id from gone_on g) into v_done;
     if p_forget <> '{}' then
-        delete from wait_edge w where w.edge_id in (
+        delete from wait_edge w where w.edge_id = any (array(
             select e.edge_id from unnest(p_ids, p_leases) h (id, lease)
             cross join lateral (select from invocation_state s
                                 where s.invocation_id = h.id and s.lease = h.lease offset 0) s
             cross join lateral (select e.edge_id, e.awaited_id from wait_edge e
                                 where e.waiter_id = h.id offset 0) e
-            where e.awaited_id = any (p_forget));
+            where e.awaited_id = any (p_forget)));
     end if;
     if cardinality(v_done) = cardinality(p_ids) then
         return;

@@ -31,7 +31,7 @@ begin
             rev = s.rev + 1, proof = s.lease + s.rev + 1, changed_by = p_runner,
             retries = s.retries + (m.reason in ('error', 'timeout'))::int,
             due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
     ), kept as (
         insert into invocation_error (invocation_id, rev, error, at)

@@ -35,7 +35,7 @@ begin
               where u.id <> all (v_not) order by u.id) e
         cross join lateral (select s.queue from invocation_state s
                             where s.invocation_id = e.id and s.status = 'retry' offset 0) s
-        join invocation i on i.invocation_id = e.id
+        cross join lateral (select * from invocation i where i.invocation_id = e.id offset 0) i
         on conflict (invocation_id) do update
         set cause = excluded.cause, missing = excluded.missing, unknown = excluded.unknown,
             refused_by = array_remove(a.refused_by, p_runner) || p_runner,
@@ -45,13 +45,14 @@ begin
     select array(select k.invocation_id from kept k) into v_kept;
 
     update invocation_state s set expires_at = i.expires_at, previous_status = s.status
-    from unnest(v_kept) k (id) join invocation i on i.invocation_id = k.id
-    join aside a on a.invocation_id = k.id
-    where s.invocation_id = k.id and i.expires_at is not null and a.refusals >= (
+    from unnest(v_kept) k (id)
+    cross join lateral (select i.expires_at from invocation i where i.invocation_id = k.id offset 0) i
+    cross join lateral (select a.refusals from aside a where a.invocation_id = k.id offset 0) a
+    where s.invocation_id = any (array[k.id]) and i.expires_at is not null and a.refusals >= (
         select count(*) from invocation_history h where h.invocation_id = k.id and h.status = 'running');
 
-    v_again := array(select a.invocation_id from unnest(v_kept) k (id)
-                     join aside a on a.invocation_id = k.id
+    v_again := array(select k.id from unnest(v_kept) k (id) cross join lateral (
+                         select * from aside a where a.invocation_id = k.id offset 0) a
                      where is_able(p_app, a.task_id, a.queue, a.names, a.refused_by));
     if v_again <> '{}' then
         update aside a set freed_at = v_now where a.invocation_id = any (v_again);
@@ -61,8 +62,9 @@ begin
                 -- At random: else the same runner might be the first each time.
                 due_at = v_now + make_interval(
                     secs => (0.5 + random() / 2) * least(5, 0.25 * 2 ^ least(a.refusals - 1, 10)))
-            from unnest(v_again) k (id) join aside a on a.invocation_id = k.id
-            where s.invocation_id = k.id
+            from unnest(v_again) k (id) cross join lateral (
+                select a.refusals from aside a where a.invocation_id = k.id offset 0) a
+            where s.invocation_id = any (array[k.id])
             returning s.due_at
         )
         select extract(epoch from min(n.due_at) - v_now) into v_next from soon n;

@@ -35,7 +35,7 @@ begin
                    where s.lane = any (v_full || v_shut) and s.must_not_wait and s.due_at is null
                      and s.available and not s.parked
                      and s.invocation_id <> all (p_taken)
-                   order by s.invocation_id for update skip locked);
+                   for update skip locked);
     if v_ids <> '{}' then
         perform end_unowned(v_ids, 'concurrency_controlled_final', null, p_runner);
     end if;

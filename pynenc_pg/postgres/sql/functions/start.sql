@@ -31,7 +31,7 @@ begin
             status_at = greatest(v_now, s.status_at), reason = null, rev = s.rev + 1,
             proof = s.lease + s.rev + 1, changed_by = p_runner, registration_key = null,
             expires_at = null
-        from mine m where s.invocation_id = m.invocation_id
+        from mine m where s.invocation_id = any (array[m.invocation_id])
         returning s.invocation_id
     )
     select array(select b.invocation_id from begun b) into v_done;

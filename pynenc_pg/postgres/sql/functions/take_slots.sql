@@ -37,7 +37,7 @@ begin
                        select count(*) from slot x where x.lane = m.lane))::integer) g
             where g not in (select x.n from slot x where x.lane = m.lane)) as numbers
         from (select lane, count(*) as wanted from mine group by lane) m
-        join lane l on l.lane_id = m.lane
+        cross join lateral (select l.slots from lane l where l.lane_id = m.lane offset 0) l
     ), filled as (
         insert into slot (lane, n, invocation_id)
         select m.lane, f.numbers[m.nth], m.id from mine m join free f on f.lane = m.lane

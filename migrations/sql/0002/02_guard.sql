@@ -1,0 +1,98 @@
+-- Joins whose plans statistics cannot turn: see docs/decisions/0008-joins-that-fit-one-index.md.
+create or replace function {schema}.guard_slot() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        if new.n > (select slots from {schema}.lane where lane_id = new.lane) then
+            raise exception 'slot % of lane % does not exist', new.n, new.lane
+                using errcode = 'PN007', hint = 'The lane''s slots are its max_running.';
+        end if;
+        return new;
+    elsif tg_op = 'UPDATE' then
+        raise exception 'slot % of lane %: slots are inserted and deleted, never changed', old.n, old.lane
+            using errcode = 'PN007';
+    elsif not {schema}.purging() and (
+        select runner_id from {schema}.invocation_state where invocation_id = old.invocation_id
+    ) is not null then
+        raise exception 'slot % of lane % is held by invocation %', old.n, old.lane, old.invocation_id
+            using errcode = 'PN007', hint = 'A slot is free when its invocation is no longer owned.';
+    end if;
+    return old;
+end $$;
+
+create or replace function {schema}.history_of_insert() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    v_row record;
+begin
+    insert into {schema}.invocation_history
+    select n.invocation_id, n.app_id, n.rev, null, n.status, n.reason, null, null, n.changed_by, n.status_at
+    from new_rows n;
+    -- Final is final, also for who writes the row by hand.
+    select o.invocation_id, o.status into v_row
+    from new_rows n cross join lateral (
+        select * from {schema}.invocation_outcome o where o.invocation_id = n.invocation_id offset 0) o limit 1;
+    if found then
+        raise exception 'invocation %: % -> registered refused: it has ended', v_row.invocation_id, v_row.status
+            using errcode = 'PN001', hint = 'To run it again, register a new one.';
+    end if;
+    return null;
+end $$;
+
+create or replace function {schema}.guard_delete() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    v_ended bigint;
+    v_row   record;
+begin
+    if {schema}.purging() then
+        return null;
+    end if;
+    insert into {schema}.invocation_history
+    select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
+           o.lease, c.changed_by, c.finished_at
+    from old_rows o cross join lateral (
+        select * from {schema}.invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
+    where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
+      and {schema}.legal(o.status, c.status, c.reason);
+    get diagnostics v_ended = row_count;
+    if v_ended = (select count(*) from old_rows) then
+        return null;
+    end if;
+    select o.invocation_id, o.status, c.status as final, c.reason, c.invocation_id is not null as ended,
+           {schema}.legal(o.status, c.status, c.reason) as is_legal
+    into v_row
+    from old_rows o left join lateral (
+        select * from {schema}.invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c on true
+    where (c.rev = o.rev + 1 and c.lease is not distinct from o.lease
+           and {schema}.legal(o.status, c.status, c.reason)) is not true
+    limit 1;
+    if v_row.ended and v_row.is_legal is not true then
+        raise exception 'invocation %: % -> % refused: the state machine has no such step%',
+                v_row.invocation_id, v_row.status, v_row.final,
+                coalesce(format(' with reason %L', v_row.reason), ' without a reason')
+            using errcode = 'PN001', hint = 'See the table status_transition.';
+    elsif v_row.ended then
+        raise exception 'invocation %: % -> % refused: the outcome does not carry its lease and next revision',
+                v_row.invocation_id, v_row.status, v_row.final
+            using errcode = 'PN002', hint = 'Only the runner that holds the lease may end it.';
+    end if;
+    raise exception 'invocation %: % -> (deleted) refused: it has no outcome', v_row.invocation_id, v_row.status
+        using errcode = 'PN006', hint = 'The end is an outcome plus a delete; to cancel, call cancel.';
+end $$;
+
+create or replace function {schema}.guard_outcome() returns trigger language plpgsql
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    v_row record;
+begin
+    select n.invocation_id, n.status as final, s.status into v_row
+    from new_rows n cross join lateral (
+        select s.status from {schema}.invocation_state s where s.invocation_id = n.invocation_id offset 0) s
+    limit 1;
+    if found then
+        raise exception 'invocation %: % -> % refused: an outcome goes with the delete of its hot row',
+                v_row.invocation_id, v_row.status, v_row.final
+            using errcode = 'PN006', hint = 'Do both in one statement; to end your own work, call finish.';
+    end if;
+    return null;
+end $$;
