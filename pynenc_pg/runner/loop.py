@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from pynenc_pg.domain.ids import new_runner_id
-from pynenc_pg.domain.records import Answer, Claimed, Hold, RunnerSpec
+from pynenc_pg.domain.records import Answer, Aside, Claimed, End, Hold, RunnerSpec
 from pynenc_pg.domain.runner_context import RunnerContext
 from pynenc_pg.exceptions import PynencError, RunnerFencedError, StoreUnavailableError
 from pynenc_pg.runner.base import BaseRunner
@@ -39,6 +40,9 @@ LOOK_AGAIN = (0.01, 0.05, 0.25)
 _ASKED_LATELY = 256
 #: Work that was begun for threads that all turned out to be busy goes back after this time.
 GIVE_BACK_AFTER = 0.1
+#: A runner that has refused a call in so many seconds, and idles, lets others look first: one of
+#: them may take what this one cannot, and all are woken at once.
+REFUSED_LATELY, GIVE_WAY = 60.0, 0.05
 
 
 class LoopRunner(BaseRunner):
@@ -155,6 +159,7 @@ class _Service:
         self._turns = Turns(self._conf)
         self._up = False
         self._looks = 0
+        self._refused_at = -math.inf
         self._drained = False  # the last claim left nothing, and no hint has come since
         self._suspects = Suspects(
             max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
@@ -170,7 +175,7 @@ class _Service:
             engine=runner.engine,
             conf=self._conf,
             runner=RunnerContext(spec.runner_cls, spec.runner_id, spec.hostname, spec.pid or 0),
-            done=self._writer.put,
+            done=self._done,
             freed=self._freed,
             crashed=self._crashed,
         )
@@ -237,10 +242,18 @@ class _Service:
         again = LOOK_AGAIN[self._looks] if self._looks < len(LOOK_AGAIN) else self._home.poll
         self._looks += 1
         self._wake.wait(again)
+        if time.monotonic() < self._refused_at + REFUSED_LATELY:
+            self._stopping.wait(GIVE_WAY)
 
     def reload(self) -> bool:
         """Take up new code. Any thread."""
         return self._executor.reload()
+
+    def _done(self, end: End) -> None:
+        """Have it written. Any thread."""
+        if isinstance(end, Aside):
+            self._refused_at = time.monotonic()
+        self._writer.put(end)
 
     def _crashed(self, claimed: Claimed) -> None:
         self._writer.put(Hold(claimed.invocation_id, claimed.lease))

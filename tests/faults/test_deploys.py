@@ -33,7 +33,9 @@ def test_two_deployments_side_by_side(site: Site) -> None:
     site.fleet.start(**NEWER)
     calls = site.call("newer", *({"number": n} for n in range(20)))
     site.wait_for_success(calls)
-    assert max(_offers(site, call) for call in calls) <= 12
+    for call in calls:
+        for refusal, gap in enumerate(_gaps(site, call)):
+            assert gap >= min(5, 0.25 * 2**refusal) / 2
     assert _aside(site) == {}
     assert _spent(site) == [(0, 0)]
     site.check()
@@ -86,6 +88,17 @@ def test_a_type_error_of_the_task_is_its_own(site: Site) -> None:
 def _offers(site: Site, call: str) -> int:
     """How often somebody claimed it."""
     return site.history(call).count("pending")
+
+
+def _gaps(site: Site, call: str) -> list[float]:
+    """Seconds from each claim to the next."""
+    rows = site.query(
+        """select extract(epoch from at - lag(at) over (order by at))::float8
+           from pynenc.invocation_history where invocation_id = %s and status = 'pending'
+           order by at""",
+        call,
+    )
+    return [gap for (gap,) in rows[1:]]
 
 
 def _aside(site: Site) -> dict[str, str]:
