@@ -133,9 +133,10 @@ class Registry:
         """
         if task is None or task.conf.serializer_cls is None:
             return default
-        own = self._serializers.get(task.task_id)
-        if own is None:
-            own = self._serializers[task.task_id] = make_serializer(task.conf.serializer_cls)
+        own, allowed = self._serializers.get(task.task_id), default.allowed_modules
+        if own is None or own.allowed_modules != allowed:
+            own = make_serializer(task.conf.serializer_cls, allowed)
+            self._serializers[task.task_id] = own
         return own
 
     def get(self, task_id: str) -> TaskDefinition:
