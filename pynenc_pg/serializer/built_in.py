@@ -14,9 +14,11 @@ from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.json_pickle import JsonPickleSerializer
 from pynenc_pg.serializer.json_strict import JsonSerializer
 from pynenc_pg.serializer.pickled import PickleSerializer
+from pynenc_pg.serializer.typed import TypedJsonSerializer
 
 _BUILT_IN: Final[dict[str, type[BaseSerializer]]] = {
-    cls.__name__: cls for cls in (JsonPickleSerializer, JsonSerializer, PickleSerializer)
+    cls.__name__: cls
+    for cls in (JsonPickleSerializer, JsonSerializer, PickleSerializer, TypedJsonSerializer)
 }
 
 
