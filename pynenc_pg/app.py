@@ -124,6 +124,7 @@ class Pynenc(Components):
                 engine=lambda: self.engine,
                 sync_engine=self._sync_engine_now,
             )
+            task.definition.check_types(self.conf.serializer_cls)
             self._registry.add(task.definition)
             self._tasks[task.task_id] = task
             return task

@@ -198,9 +198,12 @@ class PynencBuilder:
         """Carry any Python value with jsonpickle, which runs code from rows: for trusted data."""
         return self.serializer("JsonPickleSerializer")
 
-    def serializer_json(self) -> Self:
-        """Carry JSON, enums, exceptions and ``JsonSerializable`` only."""
-        return self.serializer("JsonSerializer")
+    def serializer_json(self, *, typed: bool = False) -> Self:
+        """Carry JSON, enums, exceptions and ``JsonSerializable`` only.
+
+        ``typed``: and what tasks are annotated with, dataclasses and times and more.
+        """
+        return self.serializer("TypedJsonSerializer" if typed else "JsonSerializer")
 
     def serializer_pickle(self) -> Self:
         """Carry any Python value with pickle, which runs code from rows: for trusted data."""

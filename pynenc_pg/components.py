@@ -55,6 +55,7 @@ class Components:
             self.conf.postgres.pool_size,
             self.conf.serializer_cls,
             self.conf.serializer_signing_key,
+            self.conf.serializer_allowed_modules,
             *(getattr(self.conf, component) for component in COMPONENTS),
         )
         with self._lock:
@@ -64,7 +65,7 @@ class Components:
                 return self._engine[1]
         self.conf.check()
         # Not under the lock: a serializer's module may be imported here, and that one may use us.
-        serializer = make_serializer(self.conf.serializer_cls)
+        serializer = make_serializer(self.conf.serializer_cls, self.conf.serializer_allowed_modules)
         with self._lock:
             if self._engine is None or self._engine[0] != wanted:
                 if self._engine is not None:
@@ -101,11 +102,11 @@ class Components:
         now = running.get()
         if not self.conf.dev_mode_force_sync_tasks and not (now and now.forced_sync):
             return None
-        wanted = self.conf.serializer_cls
+        wanted = self.conf.serializer_cls, self.conf.serializer_allowed_modules
         made = self._sync_engine
         if made is not None and made[0] == wanted:
             return made[1]
-        serializer = make_serializer(wanted)
+        serializer = make_serializer(*wanted)
         with self._lock:
             if self._sync_engine is None or self._sync_engine[0] != wanted:
                 engine = SyncEngine(

@@ -14,7 +14,14 @@ from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.conf.config_task import TaskConf, TaskSection, TaskSetting, check_options
 from pynenc_pg.conf.fit import Level, fitted
 from pynenc_pg.conf.section import Section
-from pynenc_pg.conf.values import ClassOrPath, LogFormat, LogLevel, PrintMode, SigningKeys
+from pynenc_pg.conf.values import (
+    ClassOrPath,
+    LogFormat,
+    LogLevel,
+    ModuleNames,
+    PrintMode,
+    SigningKeys,
+)
 from pynenc_pg.conf.wording import told
 from pynenc_pg.exceptions import ConfigError
 
@@ -48,6 +55,9 @@ class PynencConf(Section):
     serializer_cls: ClassOrPath = "JsonPickleSerializer"
     #: Secrets that sign what is written: the first signs, all of them are taken.
     serializer_signing_key: SigningKeys = Field(default=(), repr=False)
+    #: The modules whose classes decoding may touch; none: all that are imported, and more where
+    #: the serializer is one that runs code.
+    serializer_allowed_modules: ModuleNames | None = None
     #: None: ``ThreadRunner`` on PostgreSQL, else ``DummyRunner``, which runs nothing.
     runner_cls: str | None = None
     #: Run tasks in the caller, at the call; no store is touched.

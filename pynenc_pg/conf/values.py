@@ -126,6 +126,23 @@ def split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def _module_name(value: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*)?", value):
+        message = (
+            f"{value!r} is no name of a module, as shop.models, or of one thing in it, as shop:f"
+        )
+        raise ValueError(message)
+    return value
+
+
+#: Modules with what is below them, and single functions as ``module:name``.
+ModuleNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_module_name)], ...],
+    BeforeValidator(split),
+    Field(min_length=1),
+]
+
+
 def _listed(value: Any) -> Any:
     value = split(value)
     return [value] if isinstance(value, type) else value

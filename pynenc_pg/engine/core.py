@@ -26,12 +26,13 @@ from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
 from pynenc_pg.engine.submit import new_batch
-from pynenc_pg.exceptions import ConfigError, ResultTimeoutError, StoreError
+from pynenc_pg.exceptions import ConfigError, ResultTimeoutError, SerializationError, StoreError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import decode_exception
 from pynenc_pg.serializer.large import SharedArguments
+from pynenc_pg.serializer.typed import TaskTypes
 from pynenc_pg.serializer.wire import decode, decode_arguments
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Engine:
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
         ``session`` is a transaction of the caller's, with which they come to be or not.
         """
+        calls = self._lowered(task, calls, shared)
         batch = self._new_batch(task, calls, options, shared)
         with _shield(), self._explained(batch, calls, task):
             if session is None:
@@ -128,6 +130,7 @@ class Engine:
         session: object,
     ) -> list[Registered]:
         """Like ``submit``, in the transaction of a session that is awaited."""
+        calls = self._lowered(task, calls, shared)
         batch = self._new_batch(task, calls, options, shared)
         with self._explained(batch, calls, task):
             return await self.store.orchestrator.register_within_async(session, batch)
@@ -135,6 +138,9 @@ class Engine:
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
         serializer = self.registry.serializer(task, self.serializer)
+        types = task.types(serializer)
+        if types is not None:
+            arguments = types.lower(arguments)
         return self.payloads.share(task, arguments, serializer)
 
     def result(
@@ -205,15 +211,18 @@ class Engine:
         """
         serializer = self._serializer_of(task_id)
         if outcome.status is InvocationStatus.SUCCESS:
-            return decode(outcome.value or "null", serializer, self.payloads)
+            result = decode(outcome.value or "null", serializer, self.payloads)
+            types = self._types_of(task_id, serializer)
+            return result if types is None else types.lift_result(result)
         raise failure_of(outcome, serializer, self.payloads)
 
     def arguments(self, invocation_id: InvocationId) -> Arguments:
         """Return the arguments of an invocation, by name."""
         record = self.store.state_backend.get_invocation(invocation_id)
-        return self.printing.arguments(
-            decode_arguments(record.arguments, self._serializer_of(record.task_id), self.payloads)
-        )
+        serializer = self._serializer_of(record.task_id)
+        arguments = decode_arguments(record.arguments, serializer, self.payloads)
+        types = self._types_of(record.task_id, serializer)
+        return self.printing.arguments(arguments if types is None else types.lift(arguments))
 
     def attempts(self, invocation_id: InvocationId) -> list[Attempt]:
         """Return its attempts, each with what it raised."""
@@ -226,6 +235,27 @@ class Engine:
         """End the waiting thread and close the store."""
         self.results.close()
         self.store.close()
+
+    def _lowered(
+        self,
+        task: TaskDefinition,
+        calls: Sequence[Mapping[str, Any]],
+        shared: SharedArguments | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the calls as a serializer that goes by annotations has them; else as they are."""
+        types = task.types(self.registry.serializer(task, self.serializer))
+        if types is None:
+            return calls
+        done = {} if shared is None else shared.arguments
+        lowered = []
+        for number, call in enumerate(calls):
+            try:
+                lowered.append(types.lower(call, done))
+            except SerializationError as error:
+                if len(calls) > 1:
+                    error.add_note(f"in call {number} of these {len(calls)}, counted from 0")
+                raise
+        return lowered
 
     def _new_batch(
         self,
@@ -274,6 +304,10 @@ class Engine:
 
     def _serializer_of(self, task_id: str) -> BaseSerializer:
         return self.registry.serializer(self.registry.find(task_id), self.serializer)
+
+    def _types_of(self, task_id: str, serializer: BaseSerializer) -> TaskTypes | None:
+        task = self.registry.find(task_id) if serializer.typed else None
+        return None if task is None else task.types(serializer)
 
     def _clock_offset(self) -> float:
         if self._offset is None:

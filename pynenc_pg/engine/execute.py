@@ -68,7 +68,7 @@ def execute(
     try:
         try:
             with _inside(registry, task, claimed):
-                arguments = _arguments(claimed, serializer, payloads)
+                arguments = _arguments(claimed, task, serializer, payloads)
                 result = _finished(_call(task, arguments), stop)
             stop.over()
             value, large = _encoded(result, task, serializer, payloads)
@@ -118,9 +118,11 @@ async def execute_async(
         try:
             with stop.in_loop(), _inside(registry, task, claimed):
                 if QUOTED_REF in claimed.arguments:  # the loop goes on while they are fetched
-                    arguments = await asyncio.to_thread(_arguments, claimed, serializer, payloads)
+                    arguments = await asyncio.to_thread(
+                        _arguments, claimed, task, serializer, payloads
+                    )
                 else:
-                    arguments = _arguments(claimed, serializer, payloads)
+                    arguments = _arguments(claimed, task, serializer, payloads)
                 result = await _call(task, arguments)
             stop.over()
             value, large = _encoded(result, task, serializer, payloads)
@@ -234,10 +236,12 @@ def _surrounded(registry: Registry, task: TaskDefinition, claimed: Claimed) -> I
 
 
 def _arguments(
-    claimed: Claimed, serializer: BaseSerializer, payloads: Payloads | None
+    claimed: Claimed, task: TaskDefinition, serializer: BaseSerializer, payloads: Payloads | None
 ) -> dict[str, Any]:
     try:
-        return decode_arguments(claimed.arguments, serializer, payloads)
+        arguments = decode_arguments(claimed.arguments, serializer, payloads)
+        types = task.types(serializer)
+        return arguments if types is None else types.lift(arguments)
     except StoreUnavailableError as error:
         logger.warning("payload.unreachable: %s", error, extra=ids())
         raise LaterError from error
@@ -246,6 +250,9 @@ def _arguments(
 def _encoded(
     value: Any, task: TaskDefinition, serializer: BaseSerializer, payloads: Payloads | None
 ) -> tuple[str, Sequence[Payload]]:
+    types = task.types(serializer)
+    if types is not None:
+        value = types.lower_result(value)
     if payloads is None:
         return encode(value, serializer), ()
     return payloads.result(value, task, serializer)

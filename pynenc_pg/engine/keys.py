@@ -95,4 +95,7 @@ class CallKeys:
         parameter = self._task.signature.parameters[name]
         if parameter.kind is Parameter.VAR_POSITIONAL:
             return []
-        return {} if parameter.kind is Parameter.VAR_KEYWORD else parameter.default
+        if parameter.kind is Parameter.VAR_KEYWORD:
+            return {}
+        types = self._task.types(self._serializer)
+        return parameter.default if types is None else types.default(name, parameter.default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import Parameter, Signature, isasyncgenfunction, iscoroutinefunction, unwrap
@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.domain.known import Kind, KnownParameter, Misfit, misfit
-from pynenc_pg.exceptions import TaskNotFoundError
+from pynenc_pg.exceptions import InvalidTaskOptionsError, TaskNotFoundError
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
+from pynenc_pg.serializer.typed import TaskTypes, TypedJsonSerializer
 
 _KINDS: Final = {
     Parameter.POSITIONAL_ONLY: Kind.POSITIONAL,
@@ -44,6 +45,8 @@ class TaskDefinition:
     #: Those that must be given, and all that may be.
     required: frozenset[str] = field(init=False)
     names: frozenset[str] = field(init=False)
+    #: What a serializer that goes by annotations makes of them, at the first use.
+    _types: list[TaskTypes] = field(init=False, default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Look at the parameters once."""
@@ -58,6 +61,40 @@ class TaskDefinition:
         }
         object.__setattr__(self, "required", frozenset(required))
         object.__setattr__(self, "names", frozenset(self.signature.parameters))
+
+    def types(self, serializer: BaseSerializer) -> TaskTypes | None:
+        """Return what carries the values by their annotations, if the serializer goes by them.
+
+        Raises:
+            InvalidTaskOptionsError: one of them cannot be carried, or names what is not known.
+        """
+        if not serializer.typed:
+            return None
+        if not self._types:
+            try:
+                self._types.append(TaskTypes(self.task_id, self.function, self.signature))
+            except NameError as error:
+                message = (
+                    f"an annotation of {self.task_id} cannot be read: {error}; TypedJsonSerializer "
+                    "needs it at run time: define or import it at the top of the task's module, "
+                    "and not under TYPE_CHECKING"
+                )
+                raise InvalidTaskOptionsError(message) from error
+        return self._types[0]
+
+    def check_types(self, serializer_cls: object) -> None:
+        """Look at the annotations where the task is defined, if that goes by them.
+
+        Names that are defined further down in the module are waited for.
+
+        Raises:
+            InvalidTaskOptionsError: one of them cannot be carried.
+        """
+        chosen = self.conf.serializer_cls or serializer_cls
+        named = chosen == TypedJsonSerializer.__name__
+        if named or (isinstance(chosen, type) and getattr(chosen, "typed", False)):
+            with suppress(NameError):
+                self._types[:] = [TaskTypes(self.task_id, self.function, self.signature)]
 
     def misfit(self, names: Collection[str]) -> Misfit:
         """Compare the names of arguments with the parameters."""
@@ -133,9 +170,10 @@ class Registry:
         """
         if task is None or task.conf.serializer_cls is None:
             return default
-        own = self._serializers.get(task.task_id)
-        if own is None:
-            own = self._serializers[task.task_id] = make_serializer(task.conf.serializer_cls)
+        own, allowed = self._serializers.get(task.task_id), default.allowed_modules
+        if own is None or own.allowed_modules != allowed:
+            own = make_serializer(task.conf.serializer_cls, allowed)
+            self._serializers[task.task_id] = own
         return own
 
     def get(self, task_id: str) -> TaskDefinition:

@@ -4,6 +4,7 @@ from pynenc_pg.serializer.base import BaseSerializer, JsonSerializable
 from pynenc_pg.serializer.json_pickle import JsonPickleSerializer
 from pynenc_pg.serializer.json_strict import JsonSerializer
 from pynenc_pg.serializer.pickled import PickleSerializer
+from pynenc_pg.serializer.typed import TypedJsonSerializer
 
 __all__ = [
     "BaseSerializer",
@@ -11,4 +12,5 @@ __all__ = [
     "JsonSerializable",
     "JsonSerializer",
     "PickleSerializer",
+    "TypedJsonSerializer",
 ]

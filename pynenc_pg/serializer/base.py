@@ -71,6 +71,13 @@ class BaseSerializer(ABC):
     #: its own.
     also_reads: ClassVar[frozenset[str]] = frozenset({"json"})
 
+    #: Whether annotations of tasks say how their values are carried.
+    typed: ClassVar[bool] = False
+
+    #: The only modules whose classes decoding may touch, with what is below them; None: any that
+    #: are imported. The built-in serializers heed it.
+    allowed_modules: tuple[str, ...] | None = None
+
     def __init_subclass__(cls, **options: Any) -> None:
         """Check the codec; what writes another text than its parent is not marked as its parent's.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from copy import copy
 from functools import cache
 from inspect import isabstract
 from typing import Any, Final
@@ -13,14 +14,18 @@ from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.json_pickle import JsonPickleSerializer
 from pynenc_pg.serializer.json_strict import JsonSerializer
 from pynenc_pg.serializer.pickled import PickleSerializer
+from pynenc_pg.serializer.typed import TypedJsonSerializer
 
 _BUILT_IN: Final[dict[str, type[BaseSerializer]]] = {
-    cls.__name__: cls for cls in (JsonPickleSerializer, JsonSerializer, PickleSerializer)
+    cls.__name__: cls
+    for cls in (JsonPickleSerializer, JsonSerializer, PickleSerializer, TypedJsonSerializer)
 }
 
 
-def make_serializer(spec: str | type[BaseSerializer] | BaseSerializer) -> BaseSerializer:
-    """Return the serializer that a configuration means.
+def make_serializer(
+    spec: str | type[BaseSerializer] | BaseSerializer, allowed: tuple[str, ...] | None = None
+) -> BaseSerializer:
+    """Return the serializer that a configuration means, limited to the modules ``allowed``.
 
     ``spec`` is the name of a built-in one, ``"path.to.CustomSerializer"`` (or ``path.to:Custom``),
     the bare name of a subclass of ``BaseSerializer`` that is defined already, a class or an
@@ -29,6 +34,11 @@ def make_serializer(spec: str | type[BaseSerializer] | BaseSerializer) -> BaseSe
     Raises:
         ConfigError: there is none of that name, several, or it cannot be made; says what was tried.
     """
+    if allowed:
+        # One that is given may be somebody else's, too.
+        made = copy(spec) if isinstance(spec, BaseSerializer) else make_serializer(spec)
+        made.allowed_modules = allowed
+        return made
     if isinstance(spec, BaseSerializer):
         return spec
     found = _found(spec) if isinstance(spec, str) else spec
@@ -52,9 +62,9 @@ def make_serializer(spec: str | type[BaseSerializer] | BaseSerializer) -> BaseSe
 
 
 @cache
-def by_codec(codec: str) -> BaseSerializer:
-    """Return the built-in serializer that writes ``$<codec>``."""
-    return next(cls() for cls in _BUILT_IN.values() if cls.codec == codec)
+def by_codec(codec: str, allowed: tuple[str, ...] | None = None) -> BaseSerializer:
+    """Return the built-in serializer that writes ``$<codec>``, limited to these modules."""
+    return make_serializer(next(c for c in _BUILT_IN.values() if c.codec == codec), allowed)
 
 
 def _found(name: str) -> Any:

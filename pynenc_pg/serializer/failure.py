@@ -71,7 +71,8 @@ def decode_exception(
     )
     full_name = name if module in {"builtins", name} else f"{module}.{name}"  # name: not known
     unknown = TaskFailedError(full_name, message, remote)
-    error = from_nodes(wire, read, named_as=(module, name), instead=unknown)
+    allowed = serializer.allowed_modules
+    error = from_nodes(wire, read, named_as=(module, name), instead=unknown, allowed=allowed)
     add_note(error, f"\n{REMOTE}{remote}")
     return error
 

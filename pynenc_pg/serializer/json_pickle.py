@@ -27,7 +27,7 @@ class JsonPickleSerializer(BaseSerializer):
         """
         from pynenc_pg.serializer.json_pickling import dumps  # noqa: PLC0415 - jsonpickle is slow
 
-        return dumps(obj)
+        return dumps(obj, self.allowed_modules)
 
     def deserialize(self, serialized_obj: str) -> Any:
         """Make the value again.
@@ -37,4 +37,4 @@ class JsonPickleSerializer(BaseSerializer):
         """
         from pynenc_pg.serializer.json_pickling import loads  # noqa: PLC0415 - to load
 
-        return loads(serialized_obj)
+        return loads(serialized_obj, self.allowed_modules)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copyreg
 import json
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from functools import lru_cache
 from io import IOBase
 from re import compile as pattern
@@ -24,6 +24,7 @@ from jsonpickle.unpickler import Unpickler, _Proxy, loadclass
 from jsonpickle.util import is_picklable
 
 from pynenc_pg.exceptions import SerializationError
+from pynenc_pg.serializer.json_pickled_names import names_in
 from pynenc_pg.serializer.sameness import difference
 
 #: jsonpickle writes these as something they are not: a generator as the list of its values, a lock
@@ -50,8 +51,8 @@ _PAIR: Final = pattern("[\ud800-\udbff][\udc00-\udfff]")
 _SORTABLE: Final = frozenset({str, bytes, int, float, bool, type(None)})
 
 
-def dumps(value: Any) -> str:
-    """Return text of which ``loads`` makes an equal value.
+def dumps(value: Any, allowed: tuple[str, ...] | None = None) -> str:
+    """Return text of which ``loads`` makes an equal value, with the names ``allowed``.
 
     Raises:
         SerializationError: there is none; says why.
@@ -60,7 +61,7 @@ def dumps(value: Any) -> str:
     for exact in (False, True):
         try:
             text = json.dumps(_StrictPickler(exact=exact).flatten(value))
-            back = loads(text)
+            back = loads(text, allowed)
         except Exception as error:
             if exact:
                 raise
@@ -73,13 +74,18 @@ def dumps(value: Any) -> str:
     raise SerializationError(why)
 
 
-def loads(text: str) -> Any:
-    """Make the value again.
+def loads(text: str, allowed: tuple[str, ...] | None = None) -> Any:
+    """Make the value again. With ``allowed``, all names in the text are looked at before.
 
     Raises:
-        SerializationError: a class or function is not known here.
+        SerializationError: a class or function is not known here, or not allowed.
     """
-    return _StrictUnpickler(keys=True).restore(json.loads(text))
+    data = json.loads(text)
+    if allowed is None:
+        return _StrictUnpickler(keys=True).restore(data)
+    unpickler = _LimitedUnpickler(keys=True)
+    unpickler.names = names_in(data, allowed)
+    return unpickler.restore(data)
 
 
 class _StrictPickler(Pickler):  # type: ignore[misc]  # jsonpickle has no types
@@ -185,6 +191,16 @@ class _StrictUnpickler(Unpickler):  # type: ignore[misc]
             message = f"{name} is not known here: nothing of that name can be imported"
             raise SerializationError(message)
         return found
+
+
+class _LimitedUnpickler(_StrictUnpickler):
+    """Knows the names that were looked at, and no others."""
+
+    names: Mapping[str, Any]
+
+    def reset(self) -> None:
+        super().reset()
+        self._classes = self.names if hasattr(self, "names") else {}
 
 
 @lru_cache(maxsize=1024)

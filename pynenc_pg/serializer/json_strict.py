@@ -7,8 +7,9 @@ from enum import Enum, Flag
 from typing import Any
 
 from pynenc_pg.exceptions import SerializationError
+from pynenc_pg.serializer.allowed import allowed_class
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.classes import attribute_of, find_class, named
+from pynenc_pg.serializer.classes import attribute_of, named
 from pynenc_pg.serializer.node_reader import from_nodes
 from pynenc_pg.serializer.nodes import to_nodes
 from pynenc_pg.serializer.plain import dumps, plain
@@ -56,23 +57,25 @@ class JsonSerializer(BaseSerializer):
         """
         from pynenc_pg.serializer.wire import from_wire  # noqa: PLC0415
 
-        return extracted(content, lambda wire: from_wire(wire, self))
+        return extracted(content, lambda wire: from_wire(wire, self), self.allowed_modules)
 
 
-def extracted(content: Any, read: Callable[[Any], Any]) -> Any:
+def extracted(
+    content: Any, read: Callable[[Any], Any], allowed: tuple[str, ...] | None = None
+) -> Any:
     """Return the value of what stands under ``$json``; ``read`` reads what is inside."""
     if not (isinstance(content, dict) and isinstance(content.get("class"), str)):
         message = f'{{"class": "module:Name", "data": …}} expected under $json, not {content!r:.80}'
         raise SerializationError(message)
     module, _, name = content["class"].partition(":")
-    found = find_class(module, name)
+    found = allowed_class(module, name, allowed)
     data = content.get("data")
     if _has_protocol(found):
         return _made(found, read(data))
     if issubclass(found, Enum):
         return _member(found, read(data))
     if issubclass(found, BaseException):
-        return from_nodes(data, read, named_as=(module, name))
+        return from_nodes(data, read, named_as=(module, name), allowed=allowed)
     message = (
         f"the row names {module}:{name}, which is no enum, no exception and has no to_json and "
         "from_json: JsonSerializer makes nothing else"

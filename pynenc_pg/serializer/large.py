@@ -193,6 +193,7 @@ class SharedArguments:
         Raises:
             SerializationError: as ``encode_arguments``.
         """
+        self.arguments = arguments
         own = Outgoing(serializer, limits)
         self._pairs = own.share(arguments)
         self.payloads = own.payloads

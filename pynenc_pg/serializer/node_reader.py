@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pynenc_pg.exceptions import SerializationError, TaskFailedError
-from pynenc_pg.serializer.classes import find_class
+from pynenc_pg.serializer.allowed import allowed_class
 from pynenc_pg.serializer.nodes import Carry
 from pynenc_pg.serializer.rebuild import (
     ATTRIBUTES,
@@ -27,10 +27,12 @@ def from_nodes(
     *,
     named_as: tuple[str, str],
     instead: BaseException | None = None,
+    allowed: Collection[str] | None = None,
 ) -> BaseException:
     """Make the exception again; what it is linked to and is not known here is a TaskFailedError.
 
-    ``instead`` takes the place of the exception itself where that is not known here.
+    ``instead`` takes the place of the exception itself where that is not known here. Classes are
+    looked for in the modules ``allowed``, None being all.
 
     Raises:
         SerializationError: it is not known here, and there is nothing to put instead.
@@ -38,7 +40,7 @@ def from_nodes(
     if not isinstance(root, dict):
         message = f"an exception's node expected, not {root!r:.80}"
         raise SerializationError(message)
-    return _Reader(root, read, named_as, instead).build_all()
+    return _Reader(root, read, named_as, instead, allowed).build_all()
 
 
 class _Reader:
@@ -48,11 +50,13 @@ class _Reader:
         read: Carry,
         named_as: tuple[str, str],
         instead: BaseException | None,
+        allowed: Collection[str] | None,
     ) -> None:
         self._read = read
         self._nodes = [root, *root.get("others", ())]
         self._named_as = named_as
         self._instead = instead
+        self._allowed = allowed
         self._made: dict[int, BaseException | None] = {}
         self._substitutes: set[int] = set()
 
@@ -80,7 +84,7 @@ class _Reader:
         if number:
             module, name = self._text(node["module"]), self._text(node["type"])
         try:
-            return self._rebuilt(find_class(module, name), node)
+            return self._rebuilt(allowed_class(module, name, self._allowed), node)
         except Exception as error:
             self._substitutes.add(number)
             if number:

@@ -35,10 +35,7 @@ class Seal:
 
     def __init__(self, keys: Sequence[str], app_id: str) -> None:
         """``keys`` are secrets of at least ``SHORTEST`` characters."""
-        # Not the key itself: it may be used elsewhere, too.
-        self._keys = [
-            hashlib.sha256(b"pynenc_pg signature 1\0" + k.encode()).digest() for k in keys
-        ]
+        self._keys = [_derived(key) for key in keys]
         self._app_id = app_id
 
     def sign(self, role: Role, text: str, invocation_id: str, task_id: str = "") -> str:

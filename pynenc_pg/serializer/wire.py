@@ -212,7 +212,7 @@ def _by_codec(key: str, wire: dict[str, Any], serializer: BaseSerializer) -> Any
             raise SerializationError(message)
         from pynenc_pg.serializer.built_in import by_codec  # noqa: PLC0415 - it knows all of them
 
-        reader = by_codec(codec)
+        reader = by_codec(codec, serializer.allowed_modules)
     content = wire[key]
     try:
         return reader.extract(from_wire(content, serializer) if _is_text(content) else content)

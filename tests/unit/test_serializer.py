@@ -312,5 +312,6 @@ def test_the_import_is_cheap() -> None:
         "JsonSerializable",
         "JsonSerializer",
         "PickleSerializer",
+        "TypedJsonSerializer",
     }
     assert math.isnan(decode(encode(math.nan, STRICT), STRICT))
