@@ -1,7 +1,9 @@
 """Cron expressions: what the fields allow, as sets. Time zones are not known here.
 
-``croniter`` reads the fields. What it accepts in silence and nobody means is refused: a step that
-is longer than its field, fields drawn by lot (``R``, ``H``), a date that never comes.
+``croniter`` reads the fields. What it takes for something that nobody means is refused, or read as
+Vixie's cron does: a step longer than its field, a field drawn by lot (``R``, ``H``), a date that
+never comes, a range of one (``5-5`` is everything there), and all weekdays by their numbers
+(``0-6`` is no ``*`` if a day of the month is given, too).
 """
 
 from __future__ import annotations
@@ -36,7 +38,18 @@ _ALIASES: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+_NAMES: Final = {
+    name: str(number)
+    for names, first in (
+        ("sun mon tue wed thu fri sat", 0),
+        ("jan feb mar apr may jun jul aug sep oct nov dec", 1),
+    )
+    for number, name in enumerate(names.split(), first)
+}
 _STEP: Final = re.compile(r"/(\d+)$")
+_ONE_OR_RANGE: Final = re.compile(r"(\w+)-(\w+)(/\d+)?")
+#: Days of which none is left out, and so the other field alone decides.
+_ANY: Final = frozenset({"*", "?", "*/1"})
 _DRAWN: Final = re.compile(r"[hr](\(|/|$)")
 #: 29 February on the fifth Monday comes every 28 years, around 2100 every 40.
 _YEARS_AHEAD: Final = 50
@@ -122,7 +135,6 @@ class CronExpression:
         return (day.day - 1) // 7 + 1 in wanted or (last and -1 in wanted)
 
 
-@lru_cache(maxsize=1024)
 def parse(expression: str) -> CronExpression:
     """Read five fields (minute, hour, day of month, month, day of week) or six (then second).
 
@@ -132,6 +144,14 @@ def parse(expression: str) -> CronExpression:
     Raises:
         TriggerDefinitionError: it is no such expression, or no date fits it; names the field.
     """
+    if not isinstance(expression, str):
+        message = f"cron expression {expression!r} is no text: write one as '30 9 * * mon-fri'"
+        raise TriggerDefinitionError(message)
+    return _parse(expression)
+
+
+@lru_cache(maxsize=1024)
+def _parse(expression: str) -> CronExpression:
     lower = " ".join(expression.lower().split())
     text = _ALIASES.get(lower, lower)
     fields = text.split()
@@ -146,7 +166,7 @@ def parse(expression: str) -> CronExpression:
     for place, field in enumerate(fields):
         _check_field(expression, place, field)
     _check_order(expression, fields)
-    read = _read(expression, text)
+    read = _read(expression, [_without_ranges_of_one(place, f) for place, f in enumerate(fields)])
     if read.next_after(_SOME_DAY) is None:
         message = (
             f"cron expression {expression!r} never fires: no date fits day of month "
@@ -154,6 +174,20 @@ def parse(expression: str) -> CronExpression:
         )
         raise TriggerDefinitionError(message)
     return read
+
+
+def _without_ranges_of_one(place: int, field: str) -> str:
+    """Write ``5-5`` as ``5``, also where the two ends are written in two ways."""
+    parts = []
+    for part in field.split(","):
+        found = _ONE_OR_RANGE.fullmatch(part)
+        ends = [_NAMES.get(end, end) for end in found.groups()[:2]] if found else []
+        if FIELDS[place] == "day of week" and ends and ends[0] == "7":
+            ends[0] = "0"  # up to 7 it is another week: 0-7 are all of them
+            ends[1] = "0" if ends[1] == "7" else ends[1]
+        one = found is not None and ends[0].lstrip("0") == ends[1].lstrip("0")
+        parts.append(ends[0] if one else part)
+    return ",".join(parts)
 
 
 def _check_field(expression: str, place: int, field: str) -> None:
@@ -188,32 +222,33 @@ def _check_order(expression: str, fields: list[str]) -> None:
         raise TriggerDefinitionError(message)
 
 
-def _read(expression: str, text: str) -> CronExpression:
+def _read(expression: str, fields: list[str]) -> CronExpression:
+    text = " ".join(fields)
     try:
         expanded, nth = _expand(text)
     except ValueError as error:
         message = f"cron expression {expression!r} cannot be read: {error}"
         raise TriggerDefinitionError(message) from None
-    sets = [
-        None if values == ["*"] else frozenset(v for v in values if isinstance(v, int))
-        for values in expanded
+    named = [
+        tuple(_RANGES[place])
+        if values == ["*"]
+        else tuple(sorted(value for value in values if isinstance(value, int)))
+        for place, values in enumerate(expanded)
     ]
-    # For the days alone it matters whether any is meant, or each of them is named.
-    named = [tuple(sorted(one or _RANGES[place])) for place, one in enumerate(sets)]
     return CronExpression(
         text=text,
         hours=named[1],
         minutes=named[0],
         seconds=named[5] if len(named) == len(FIELDS) else (0,),
         months=frozenset(named[3]),
-        days=sets[2],
+        days=None if fields[2] in _ANY else frozenset(named[2]),
         last_day="l" in expanded[2],
-        weekdays=sets[4],
+        weekdays=None if fields[4] in _ANY else frozenset(named[4]),
         nth={
             weekday: frozenset(-1 if which == "l" else int(which) for which in wanted)
             for weekday, wanted in nth.items()
         },
-        interval=any(sign in text.split()[1] for sign in "*-/"),
+        interval=any(sign in fields[1] for sign in "*-/"),
     )
 
 
