@@ -25,6 +25,17 @@ class InvalidTaskOptionsError(PynencError, ValueError):
     """A task was decorated with an option that does not exist, or with a value it cannot have."""
 
 
+class TriggerDefinitionError(PynencError, ValueError):
+    """A trigger was defined that cannot be: raised where it is written, or at the app's start."""
+
+
+class TriggerCallableError(PynencError):
+    """A filter or provider of a trigger is not known here, or did not return what it must.
+
+    What it raises by itself arrives as itself.
+    """
+
+
 class TaskNotFoundError(PynencError, KeyError):
     """No task of that id is registered in this app."""
 

@@ -1,0 +1,135 @@
+"""A trigger: which task it starts, on which conditions, with which arguments.
+
+Definitions are stored, so that any runner evaluates them, and compared at each deploy.
+``trigger_id`` says whether two are the same trigger, with one state: it is made of the task and of
+what the conditions match. ``version`` says whether it has changed. So other arguments, another
+``catch_up`` or ``jitter`` are a new version of the same trigger, whose last tick and waiting causes
+are kept, while another expression or filter is another trigger. Of two on one task with the same
+conditions and other arguments the second one has ``#2`` in its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from pynenc_pg.exceptions import TriggerDefinitionError
+from pynenc_pg.trigger.arguments import ArgumentSource, build_arguments, source_from_json
+from pynenc_pg.trigger.conditions import Condition, condition_from_json
+from pynenc_pg.trigger.json_values import content_id
+from pynenc_pg.trigger.trigger_context import TriggerContext
+
+#: Of what ``to_json`` returns.
+FORMAT: Final = 1
+#: Seconds for which a cause waits for the others of an ``and``.
+WITHIN: Final = 86_400.0
+
+
+class CompositeLogic(StrEnum):
+    """How many of the conditions must be met."""
+
+    AND = "and"  # each of them, by a cause of its own
+    OR = "or"  # one: every cause fires
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDefinition:
+    """A trigger of a task."""
+
+    trigger_id: str
+    task_id: str
+    conditions: tuple[Condition, ...]
+    logic: CompositeLogic = CompositeLogic.AND
+    within: float = WITHIN  # seconds; see pynenc_pg.trigger.pairing
+    arguments: tuple[ArgumentSource, ...] = ()
+
+    @property
+    def pairs(self) -> bool:
+        """Whether causes wait for each other. With one condition there is no logic."""
+        return self.logic is CompositeLogic.AND and len(self.conditions) > 1
+
+    @property
+    def version(self) -> str:
+        """A hash of all of it."""
+        return content_id(self.to_json())
+
+    def condition(self, condition_id: str) -> Condition | None:
+        """Return the condition with that id, if it has it."""
+        return next((one for one in self.conditions if one.condition_id == condition_id), None)
+
+    def build_arguments(self, context: TriggerContext) -> dict[str, Any]:
+        """Return the arguments of the call: see ``pynenc_pg.trigger.arguments``.
+
+        Raises:
+            TriggerCallableError: a function is not known in this process, or returned no dict of
+                arguments. What it raises by itself arrives as itself.
+        """
+        return build_arguments(self.arguments, context)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+        return {
+            "format": FORMAT,
+            "trigger_id": self.trigger_id,
+            "task_id": self.task_id,
+            "conditions": [condition.to_json() for condition in self.conditions],
+            "logic": str(self.logic),
+            "within": self.within,
+            "arguments": [source.to_json() for source in self.arguments],
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> TriggerDefinition:
+        """Read what ``to_json`` returned.
+
+        Raises:
+            TriggerDefinitionError: a newer version wrote it, or it is not whole.
+        """
+        if stored.get("format") != FORMAT:
+            message = (
+                f"the stored trigger {stored.get('trigger_id')!r} has format "
+                f"{stored.get('format')!r}, and this version reads {FORMAT}: upgrade pynenc_pg"
+            )
+            raise TriggerDefinitionError(message)
+        try:
+            return cls(
+                trigger_id=stored["trigger_id"],
+                task_id=stored["task_id"],
+                conditions=tuple(condition_from_json(one) for one in stored["conditions"]),
+                logic=CompositeLogic(stored["logic"]),
+                within=float(stored["within"]),
+                arguments=tuple(source_from_json(one) for one in stored["arguments"]),
+            )
+        except (KeyError, TypeError) as error:
+            message = f"the stored trigger {stored.get('trigger_id')!r} is not whole: {error!r}"
+            raise TriggerDefinitionError(message) from error
+
+
+def trigger_id_of(
+    task_id: str, conditions: Iterable[Condition], logic: CompositeLogic, number: int = 1
+) -> str:
+    """Return the id of a trigger; ``number`` counts those of a task with the same conditions."""
+    ids = sorted(condition.condition_id for condition in conditions)
+    # With one condition there is nothing that a logic could change.
+    content = content_id([*ids, str(logic)] if len(ids) > 1 else ids)
+    return f"{task_id}#{content}" + (f"#{number}" if number > 1 else "")
+
+
+def distinct(definitions: Iterable[TriggerDefinition]) -> tuple[TriggerDefinition, ...]:
+    """Return the triggers of one task: equal ones once, those that share an id numbered.
+
+    In the order in which they are written, which decides who is the first of those.
+    """
+    kept: list[TriggerDefinition] = []
+    seen: dict[str, list[str]] = {}
+    for one in definitions:
+        versions = seen.setdefault(one.trigger_id, [])
+        if one.version in versions:
+            continue
+        versions.append(one.version)
+        number = len(versions)
+        new_id = trigger_id_of(one.task_id, one.conditions, one.logic, number)
+        kept.append(replace(one, trigger_id=new_id))
+    return tuple(kept)
