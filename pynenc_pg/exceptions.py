@@ -234,6 +234,22 @@ class StoreError(PynencError):
     """The store could not do what was asked; itself raised for what has no class below."""
 
 
+class CausesLostError(StoreError):
+    """What a trigger was about to fire is not this process's any more: it took too long to look.
+
+    Nothing is started by it; others look now. ``causes`` are their numbers.
+    """
+
+    def __init__(self, message: str, causes: Sequence[str] = ()) -> None:
+        """Keep the numbers beside the message."""
+        super().__init__(message, tuple(causes))
+        self.causes = tuple(int(cause) for cause in causes)
+
+    def __str__(self) -> str:
+        """Show the sentence alone."""
+        return str(self.args[0])
+
+
 class StoreUnavailableError(StoreError):
     """The database does not answer, turned the connection away, or is busy with others.
 

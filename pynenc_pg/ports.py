@@ -1,9 +1,9 @@
 """The whole contract between the engine and a store.
 
-Orchestrator writes, state backend reads, broker wakes, client data store holds. (Trigger reacts:
-it joins with its feature.) Each method of ``Orchestrator`` is one verb, one
-transaction, and has the same name in SQL, in memory and in ``tests/contract``. A store serves
-one app: two stores with different app ids never see each other's work.
+Orchestrator writes, state backend reads, broker wakes, trigger reacts, client data store holds.
+Each method of ``Orchestrator`` and ``Trigger`` is one verb, one transaction, and has the same name
+in SQL, in memory and in ``tests/contract``. A store serves one app: two stores with different app
+ids never see each other's work.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from pynenc_pg.domain.records import (
     Waiting,
     Wakeup,
 )
+from pynenc_pg.trigger_port import Trigger
 
 Answers = Mapping[InvocationId, Answer]
 
@@ -375,5 +376,6 @@ class Store:
     broker: Broker
     transaction: Callable[[], OwnTransaction]  # a new one; refused where there are none
     client_data_store: ClientDataStore
+    trigger: Trigger
     close: Callable[[], None]
     processes: bool  # other processes see the same work

@@ -14,6 +14,7 @@ from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.memory.transactions import no_transaction
+from pynenc_pg.memory.trigger import MemTrigger
 from pynenc_pg.ports import Store
 from pynenc_pg.runner.async_ import AsyncRunner
 from pynenc_pg.runner.base import BaseRunner
@@ -54,6 +55,7 @@ def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
         broker=MemBroker(memory),
         transaction=no_transaction,
         client_data_store=MemClientDataStore(memory),
+        trigger=MemTrigger(memory),
         close=lambda: None,
         processes=False,
     )
@@ -101,6 +103,7 @@ def _postgres(conf: PynencConf) -> Store:
     from pynenc_pg.postgres.orchestrator import PgOrchestrator  # noqa: PLC0415
     from pynenc_pg.postgres.own_transaction import PgTransactions  # noqa: PLC0415
     from pynenc_pg.postgres.state_backend import PgStateBackend  # noqa: PLC0415
+    from pynenc_pg.postgres.trigger import PgTrigger  # noqa: PLC0415
 
     if not conf.postgres.dsn:
         message = (
@@ -127,6 +130,7 @@ def _postgres(conf: PynencConf) -> Store:
         state_backend=PgStateBackend(database),
         broker=PgBroker(database),
         client_data_store=holds,
+        trigger=PgTrigger(database),
         transaction=transactions.new,
         close=close,
         processes=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.invocation.status import InvocationStatus, Reason
@@ -58,6 +59,7 @@ class Batch:
     changed_by: str = "client"
     payloads: Sequence[Payload] = ()  # each once
     refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
+    firings: Sequence[Firing] = ()  # by which causes they are started, one each
 
 
 @dataclass(frozen=True, slots=True)

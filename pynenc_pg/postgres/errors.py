@@ -32,6 +32,8 @@ _BY_SQLSTATE: Final[dict[str, type[ours.PynencError]]] = {
     "PN022": ours.InvalidTaskOptionsError,
     "PN023": ours.StoreError,
     "PN024": ours.InvocationStatusError,
+    "PN025": ours.DataRejectedError,
+    "PN026": ours.CausesLostError,
     "25006": ours.StoreUnavailableError,  # a read-only server: the wrong one
     "3F000": ours.SchemaVersionError,
     "42883": ours.SchemaVersionError,
@@ -51,6 +53,7 @@ _BY_CLASS: Final[dict[str, type[ours.PynencError]]] = {
 _WITH_IDS: Final = (
     ours.InvocationCycleError,
     ours.InvocationConcurrencyWithDifferentArgumentsError,
+    ours.CausesLostError,
 )
 #: What raises errors of its own from the driver's.
 _WRAPPERS: Final = frozenset({"django", "sqlalchemy"})

@@ -23,6 +23,8 @@ _REGISTER_2 = """{schema}.register_2(
     cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
     cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s)"""
 _REGISTER_ONCE = _REGISTER_2.replace("register_2(", "register_once(%s, ")
+_FIRE = f"""{{schema}}.fire(
+    %s, cast(%b as bigint[]), cast(%b as integer[]), {_REGISTER_2}, cast(%b as text[]))"""
 
 
 class _Statements(NamedTuple):
@@ -37,7 +39,15 @@ def _statements(verb: str) -> _Statements:
     return _Statements(f"select cast({verb} as text[])", *holding.around(verb))
 
 
-_REGISTER = {once: _statements(_REGISTER_ONCE if once else _REGISTER_2) for once in (False, True)}
+_REGISTER = _statements(_REGISTER_2)
+_REGISTER_WITH_KEY = _statements(_REGISTER_ONCE)
+_REGISTER_AND_FIRE = _statements(_FIRE)
+
+
+def _statements_for(batch: Batch) -> _Statements:
+    if batch.firings:
+        return _REGISTER_AND_FIRE
+    return _REGISTER if batch.key is None else _REGISTER_WITH_KEY
 
 
 class Registering:
@@ -51,7 +61,7 @@ class Registering:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
         if batch.refs:
             return self._register_holding(batch)
-        statement = _REGISTER[batch.key is not None].plain
+        statement = _statements_for(batch).plain
         rows = self._database.call(statement, self._registration(batch, own=True))
         return _registered(batch, rows)
 
@@ -62,7 +72,7 @@ class Registering:
             registration = self._registration(batch, own=True)
             packed = self._holds.packed(attached)
             parameters = holding.parameters(self._app, registration, batch, *packed)
-            statement = _REGISTER[batch.key is not None].holding
+            statement = _statements_for(batch).holding
             [[become, missing]] = self._database.call(statement, parameters)
             self._holds.note(attached, missing)
             if missing is None:
@@ -98,11 +108,11 @@ class Registering:
         return _registered(batch, await borrowed.run_async(session, *self._plain(batch)))
 
     def _plain(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
-        statement = render(_REGISTER[batch.key is not None].plain, self._database.schema)
+        statement = render(_statements_for(batch).plain, self._database.schema)
         return statement, self._registration(batch, own=False)
 
     def _held(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
-        statement = render(_REGISTER[batch.key is not None].held, self._database.schema)
+        statement = render(_statements_for(batch).held, self._database.schema)
         registration = self._registration(batch, own=False)
         return statement, holding.parameters(self._app, registration, batch)
 
@@ -136,6 +146,12 @@ class Registering:
             limit and limit.period,
             batch.at,
         )
+        if batch.firings:
+            causes, attempts = (
+                [f.cause_id for f in batch.firings],
+                [f.attempt for f in batch.firings],
+            )
+            return (self._app, causes, attempts, *parameters, [f.arguments for f in batch.firings])
         return parameters if batch.key is None else (batch.key, *parameters)
 
 

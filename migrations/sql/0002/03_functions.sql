@@ -26,6 +26,15 @@ begin
     return case when found then cancel(v_app, id, 'sql') else 'unknown' end;
 end $$;
 
+-- A cause as it is kept in trigger_run, with those that go with it. Internal.
+create or replace function {schema}.cause_as_json(p_cause {schema}.trigger_cause) returns json
+language sql stable
+return (
+    select json_agg(json_build_object(
+        'condition_id', c.condition_id, 'source_id', c.source_id, 'rev', c.rev, 'status', c.status,
+        'at', c.at) order by c.at, c.cause_id)
+    from {schema}.trigger_cause c where c.cause_id = any (p_cause.partners || p_cause.cause_id));
+
 -- Refuses arguments that a task cannot take, and a call whose concurrency key depends on what stands in
 -- them: only Python can write that key. Internal to enqueue and retry.
 -- Raises: PN021 names that do not fit, PN023 a concurrency key that cannot be made here.
@@ -324,6 +333,57 @@ begin
     return v_did;
 end $$;
 
+-- Writes an event, and notes it for each trigger that watches its code. The same id again is the same
+-- event. p_payload: in the wire format. Locks nothing.
+create or replace function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
+returns void language plpgsql {definer} as $$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    perform check_isolation();
+    if p_code is null or p_code !~ '^[^[:cntrl:]]{1,255}$' or btrim(p_code) <> p_code then
+        raise exception 'event code %: it must be 1 to 255 printable characters without spaces around it',
+                coalesce(quote_literal(p_code), 'null')
+            using errcode = 'PN025', hint = 'As in order.paid.';
+    end if;
+    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by)
+    values (p_id, p_app, p_code, p_payload::json, v_now, p_by) on conflict do nothing;
+    if not found then
+        return;
+    end if;
+    insert into trigger_cause (app_id, trigger_id, condition_id, source_id, at)
+    select p_app, w.trigger_id, w.condition_id, p_id, v_now from trigger_watch w
+    where w.app_id = p_app and w.what = 'event' and w.about = p_code
+      and may_meet(w.filter->'payload', p_payload::json);
+    if found then
+        perform notify(p_app, 'cause');
+    end if;
+end $$;
+
+-- Makes known that something has happened: for psql, triggers and other languages. payload: plain JSON.
+-- app may be left out where there is but one whose runners have told of tasks. Answers the event's id;
+-- what watches it is started when the transaction commits. Raises: PN008 isolation, PN020 which app is
+-- meant, PN025 a code that cannot be.
+create or replace function {schema}.emit_event(code text, payload json default '{}', app text default null)
+returns uuid language plpgsql {definer} as $$
+#variable_conflict use_variable
+declare
+    v_id   uuid := new_id();
+    v_apps text[];
+begin
+    if app is null then
+        v_apps := array(select distinct t.app_id from task t
+                        union select d.app_id from trigger_definition d);
+        if cardinality(v_apps) <> 1 then
+            raise exception 'there are % apps: %', cardinality(v_apps), array_to_string(v_apps, ', ')
+                using errcode = 'PN020', hint = 'Say which one is meant: emit_event(.., app => ..).';
+        end if;
+        app := v_apps[1];
+    end if;
+    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql');
+    return v_id;
+end $$;
+
 -- Ends invocations that nobody owns: outcome, delete, waiters; lanes without work go. Internal; rows
 -- locked by the caller.
 -- Moves: available, parked, killed, recovery -> failed | concurrency_controlled_final.
@@ -544,6 +604,54 @@ begin
         and o.runner_id = p_runner offset 0) then 'already' else 'lost' end
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
 end $$;
+
+-- Writes down what causes have started, and ends them: in the statement that registers it, whose answer
+-- it passes on. Raises: PN026 one of them is not the caller's any more, DETAIL: which; nothing is started.
+-- Locks: the causes by id, after those of register.
+create or replace function {schema}.fire(
+    p_app text, p_causes bigint[], p_attempts integer[], p_became uuid[], p_arguments text[]
+) returns uuid[] language plpgsql {definer} as $$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_mine bigint[];
+begin
+    v_mine := array(
+        select c.cause_id from (
+            select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
+        cross join lateral (
+            select c.cause_id from trigger_cause c
+            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
+            offset 0 for update) c);
+    if cardinality(v_mine) < cardinality(p_causes) then
+        raise exception 'causes are not the caller''s any more: others have looked at them'
+            using errcode = 'PN026', hint = 'Go on with the rest.',
+                  detail = array_to_string(array(select c from unnest(p_causes) c where c <> all (v_mine)), ' ');
+    end if;
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, arguments,
+                             invocation_id, fired_at)
+    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), f.arguments::json,
+           f.became, v_now
+    from unnest(p_causes, p_became, p_arguments) f (id, became, arguments)
+    cross join lateral (select * from trigger_cause c where c.cause_id = f.id offset 0) c
+    cross join lateral (select * from trigger_definition d
+                        where d.app_id = c.app_id and d.trigger_id = c.trigger_id offset 0) d;
+    delete from trigger_cause c
+    where c.cause_id = any (p_causes || array(
+        select p from unnest(p_causes) f (id)
+        cross join lateral (select x.partners from trigger_cause x where x.cause_id = f.id offset 0) x
+        cross join lateral unnest(x.partners) p));
+    return p_became;
+end $$;
+
+-- What triggers have fired or dropped, the latest first; p_trigger null: all of them.
+create or replace function {schema}.fired(p_app text, p_trigger text, p_limit integer)
+returns table (trigger_id text, task_id text, causes text, arguments text, invocation_id uuid, reason text,
+               fired_at timestamptz)
+language sql stable {definer} as $$
+    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+    from trigger_run r where r.app_id = p_app and (p_trigger is null or r.trigger_id = p_trigger)
+    order by r.run_id desc limit p_limit
+$$;
 
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
 -- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
@@ -826,7 +934,23 @@ begin
                 and n.told_at > t.told_at)
     and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
                     and k.fingerprint = t.fingerprint);
+    delete from trigger_run r
+    where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
+    delete from event e
+    where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
     return v_did || drop_old_partitions();
+end $$;
+
+-- Whether what has happened may meet a condition: false only where that is certain. A text with a marker
+-- of the wire format says something that only its reader knows. Internal to record_causes and emit.
+create or replace function {schema}.may_meet(p_wanted jsonb, p_found json) returns boolean
+language plpgsql immutable as $$
+begin
+    return p_wanted is null or p_found is null or strpos(p_found::text, '"$') > 0
+           or p_found::jsonb @> p_wanted;
+exception when data_exception then  -- a number or a text that jsonb cannot have
+    return true;
 end $$;
 
 -- How arguments of these names do not fit parameters: which are missing, which nobody takes. A signature
@@ -858,6 +982,13 @@ begin
         lpad(to_hex(floor(v_ms)::bigint), 12, '0') || '7'
         || lpad(to_hex(floor((v_ms - floor(v_ms)) * 4096)::integer), 3, '0') from 1)::uuid;
 end $$;
+
+-- Seconds until a cause is to be looked at; null: there is none.
+create or replace function {schema}.next_cause(p_app text) returns double precision
+language sql stable {definer} as $$
+    select extract(epoch from min(c.due_at) - clock_timestamp())::double precision
+    from trigger_cause c where c.app_id = p_app and c.state = 'new'
+$$;
 
 -- Counts what a claim takes for the rate limits of its lanes; a lane that has used its limit up is
 -- shut until the oldest start no longer counts. Internal to settle_slots: the lanes are locked.
@@ -982,6 +1113,45 @@ begin
            where i.parent_id is distinct from p_id);
 end $$;
 
+-- Puts causes together that fire as one, and drops those that nobody came for; answers whether it was
+-- done: not if one of them is not waiting any more. p_sets: arrays of causes, the first of each leads.
+-- Locks: the trigger, then the causes by id.
+create or replace function {schema}.pair_causes(p_app text, p_trigger text, p_sets json, p_dropped bigint[])
+returns boolean language plpgsql {definer} as $$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_all    bigint[];
+    v_locked bigint;
+begin
+    perform check_isolation();
+    perform from trigger_definition d where d.app_id = p_app and d.trigger_id = p_trigger for no key update;
+    v_all := p_dropped || array(
+        select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
+    perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
+    select count(*) into v_locked from trigger_cause c
+    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    if v_locked <> cardinality(v_all) then
+        return false;
+    end if;
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+    select p_app, p_trigger, d.version, d.task_id, c.cause_id, cause_as_json(c), 'alone', v_now
+    from trigger_definition d join trigger_cause c on c.cause_id = any (p_dropped)
+    where d.app_id = p_app and d.trigger_id = p_trigger;
+    delete from trigger_cause c where c.cause_id = any (p_dropped);
+    update trigger_cause c set state = 'joined'
+    from json_array_elements(p_sets) s, json_array_elements_text(s) with ordinality m (id, n)
+    where c.cause_id = any (array[m.id::bigint]) and m.n > 1;
+    update trigger_cause c
+    set state = 'new', due_at = v_now,
+        partners = array(select m.id::bigint from json_array_elements_text(s.value) with ordinality m (id, n)
+                         where m.n > 1)
+    from json_array_elements(p_sets) s where c.cause_id = any (array[(s.value->>0)::bigint]);
+    if json_array_length(p_sets) > 0 then
+        perform notify(p_app, 'cause');
+    end if;
+    return true;
+end $$;
+
 -- Lets an invocation wait for others to end; answers the outcomes of those that have.
 -- Moves: running, resumed -> paused, unless enough has ended: the first of p_awaited or, with
 -- p_any, one of them. Again by its owner it adds what is waited for. The slot of its concurrency
@@ -1052,6 +1222,20 @@ begin
     end if;
     return query select * from outcomes(p_app, array(
         select a.id from unnest(p_awaited) a (id) where a.id <> all (v_live)));
+end $$;
+
+-- Lets a trigger rest, or go on; answers whether there is one. Meanwhile its causes are noted and wait; of
+-- a schedule, what it missed is treated like what passed while nothing ran.
+create or replace function {schema}.pause_trigger(p_app text, p_trigger text, p_paused boolean)
+returns boolean language plpgsql {definer} as $$
+begin
+    update trigger_definition d
+    set paused_at = case when p_paused then coalesce(d.paused_at, clock_timestamp()) end
+    where d.app_id = p_app and d.trigger_id = p_trigger;
+    if found and not p_paused then
+        perform notify(p_app, 'cause');
+    end if;
+    return found;
 end $$;
 
 -- The next of these lanes in turn: the first of each by when it was served, the others as if it were
@@ -1129,7 +1313,9 @@ begin atomic
     select exists (select from {schema}.invocation_state
                    where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until))
         or exists (select from {schema}.wait_edge
-                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until));
+                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.trigger_cause
+                   where source_id >= {schema}.first_id(p_from) and source_id < {schema}.first_id(p_until));
 end;
 
 -- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
@@ -1180,6 +1366,9 @@ begin
     perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
     delete from wait_edge e where e.app_id = p_app;
     delete from aside a where a.app_id = p_app;
+    delete from trigger_cause c where c.app_id = p_app;
+    delete from trigger_run r where r.app_id = p_app;
+    delete from event e where e.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;
@@ -1227,6 +1416,40 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $$;
+
+-- Notes for each trigger that watches it that an invocation has got a status: in the transaction in which
+-- it did. Called by the triggers of the guard, where somebody watches such a status at all. Internal.
+create or replace function {schema}.record_causes(
+    p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamptz[]
+) returns void language plpgsql
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off
+set enable_mergejoin = off set search_path = {schema}, pg_catalog, pg_temp as $$
+declare
+    v_app text;
+begin
+    for v_app in
+        with noted as (
+            insert into trigger_cause (app_id, trigger_id, condition_id, source_id, rev, status, at)
+            select i.app_id, w.trigger_id, w.condition_id, c.id, c.rev, c.status::invocation_status, c.at
+            from unnest(p_ids, p_revs, p_statuses, p_ats) c (id, rev, status, at)
+            cross join lateral (
+                select i.app_id, i.task_id, i.arguments from invocation i
+                where i.invocation_id = c.id offset 0) i
+            cross join lateral (
+                select w.* from trigger_watch w
+                where w.app_id = i.app_id and w.what = c.status and w.about = i.task_id offset 0) w
+            where w.filter is null
+               or may_meet(w.filter->'arguments', i.arguments)
+                  and (w.filter->'result' is null or may_meet(w.filter->'result', (
+                      select o.value from invocation_outcome o where o.invocation_id = c.id offset 0)))
+            on conflict do nothing
+            returning trigger_cause.app_id
+        )
+        select distinct n.app_id from noted n
+    loop
+        perform notify(v_app, 'cause');
+    end loop;
 end $$;
 
 -- Takes from dead runners what they held, and from live ones what they did not begin in time.
@@ -1510,6 +1733,13 @@ begin
         perform refuse_different(p_task, p_ids, v_become, p_call_ids, p_arguments);
     end if;
 
+    if v_fresh <> '{}' and exists (
+        select from trigger_watch w where w.app_id = p_app and w.what = 'registered' and w.about = p_task
+    ) then
+        perform record_causes(v_fresh, array_fill(0, array[cardinality(v_fresh)]),
+                              array_fill('registered'::text, array[cardinality(v_fresh)]),
+                              array_fill(v_now, array[cardinality(v_fresh)]));
+    end if;
     if p_lane_keys is not null and cardinality(v_fresh) < cardinality(p_ids) then
         perform forget_lanes(v_lanes);  -- made for calls that became other ones
     end if;
@@ -1610,6 +1840,63 @@ begin
     update aside a set refused_by = array_remove(a.refused_by, p_runner)
     where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
     return free_aside(p_app, 2000);
+end $$;
+
+-- Tells what triggers the code has: all those of the tasks named, so that others of these tasks go, with
+-- what waits for them. Rows are written where something has changed; schedules keep where they stand.
+-- p_triggers: [{"trigger_id", "task_id", "definition", "version", "pairs", "within", "watches": [{"what",
+-- "about", "condition_id", "filter"}], "schedules": [{"condition_id", "condition"}]}].
+-- Locks: lock_tasks, so that two deployments do not mix.
+create or replace function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers json)
+returns void language plpgsql {definer} as $$
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_changed text[];
+begin
+    perform check_isolation();
+    perform lock_tasks(p_app);
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'removed', v_now
+    from trigger_definition d join trigger_cause c on c.app_id = d.app_id and c.trigger_id = d.trigger_id
+    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
+        select x->>'trigger_id' from json_array_elements(p_triggers) x);
+    delete from trigger_definition d
+    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
+        select x->>'trigger_id' from json_array_elements(p_triggers) x);
+
+    with told as (
+        insert into trigger_definition as d (
+            app_id, trigger_id, task_id, definition, version, pairs, within, told_at)
+        select p_app, x.trigger_id, x.task_id, x.definition, x.version, x.pairs, x.within, v_now
+        from json_to_recordset(p_triggers) x (
+            trigger_id text, task_id text, definition json, version text, pairs boolean,
+            within double precision)
+        on conflict (app_id, trigger_id) do update
+        set definition = excluded.definition, version = excluded.version, pairs = excluded.pairs,
+            within = excluded.within, told_at = excluded.told_at
+        where d.version <> excluded.version
+        returning d.trigger_id
+    )
+    select array_agg(t.trigger_id) into v_changed from told t;
+    if v_changed is null then
+        return;
+    end if;
+    delete from trigger_watch w where w.app_id = p_app and w.trigger_id = any (v_changed);
+    insert into trigger_watch (app_id, what, about, trigger_id, condition_id, filter)
+    select p_app, w.what, w.about, x->>'trigger_id', w.condition_id, w.filter
+    from json_array_elements(p_triggers) x
+    cross join lateral json_to_recordset(x->'watches') w (
+        what text, about text, condition_id text, filter jsonb)
+    where x->>'trigger_id' = any (v_changed)
+    on conflict do nothing;
+    insert into schedule as s (app_id, trigger_id, condition_id, condition, settled)
+    select p_app, x->>'trigger_id', c.condition_id, c.condition, v_now
+    from json_array_elements(p_triggers) x
+    cross join lateral json_to_recordset(x->'schedules') c (condition_id text, condition json)
+    where x->>'trigger_id' = any (v_changed)
+    on conflict (app_id, trigger_id, condition_id) do update
+    set condition = excluded.condition, next_at = null;
+    perform notify(p_app, 'cause');
 end $$;
 
 -- Gives back what a runner holds; spends no retry and no recovery. Answers only those lost.
@@ -1843,6 +2130,32 @@ begin
     return v_new;
 end $$;
 
+-- Has causes looked at again that were parked; answers how many there were.
+create or replace function {schema}.retry_causes(p_app text, p_trigger text) returns integer
+language plpgsql {definer} as $$
+declare
+    v_count integer;
+begin
+    perform check_isolation();
+    update trigger_cause c set state = 'new', attempts = 0, due_at = clock_timestamp(), error = null
+    where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'parked';
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+        perform notify(p_app, 'cause');
+    end if;
+    return v_count;
+end $$;
+
+-- Where the schedules of an app stand that are not paused, with the database's time.
+create or replace function {schema}.schedules(p_app text)
+returns table (trigger_id text, condition_id text, condition text, settled timestamptz, next_at timestamptz,
+               now timestamptz)
+language sql stable {definer} as $$
+    select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
+    from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
+    where s.app_id = p_app and d.paused_at is null
+$$;
+
 -- Gives back what the runner's own code cannot take, and sets it aside until a runner comes that can.
 -- Where one is there already it is offered again soon, later with each refusal: two versions of the code
 -- may run side by side, and a claim does not ask who can take what. Answers only those not done.
@@ -1916,6 +2229,36 @@ begin
         perform notify(p_app, 'due', to_json(v_next));
     end if;
     return query select * from unnest(v_not, v_answers);
+end $$;
+
+-- What became of looking at causes, where it did not come to a firing. p_verdicts: no: it does not meet
+-- its condition; yes: it does, and waits for the others; later: it could not be looked at, and is due
+-- again in p_delays seconds; park: that has happened often enough. Answers how many were still the
+-- caller's: by attempts, which each look makes one more. Locks: the causes by id.
+create or replace function {schema}.settle_causes(
+    p_app text, p_causes bigint[], p_attempts integer[], p_verdicts text[], p_delays double precision[],
+    p_errors text[]
+) returns integer language plpgsql {definer} as $$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_mine bigint[];
+begin
+    perform check_isolation();
+    v_mine := array(
+        select c.cause_id from (
+            select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
+        cross join lateral (
+            select c.cause_id from trigger_cause c
+            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
+            offset 0 for update) c);
+    delete from trigger_cause c using unnest(p_causes, p_verdicts) v (id, verdict)
+    where c.cause_id = any (array[v.id]) and v.verdict = 'no' and v.id = any (v_mine);
+    update trigger_cause c
+    set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+    from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
+    where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
+    return cardinality(v_mine);
 end $$;
 
 -- Work with a concurrency key, second half of claim: gives back the slots of candidates that were
@@ -2091,6 +2434,53 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $$;
 
+-- Gives out up to p_limit causes to be looked at, of the triggers that the caller has, for p_seconds:
+-- whoever has not answered by then has died of it, or somebody else will. Answers them with all that is
+-- known of what happened, those that go together as one. Locks: the causes (skip locked).
+create or replace function {schema}.take_causes(
+    p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision
+) returns table (
+    cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamptz,
+    source_id uuid, status text, task_id text, arguments text, value text, reason text,
+    code text, payload text, last_at timestamptz
+) language plpgsql {definer} as $$
+#variable_conflict use_column
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_taken bigint[];
+begin
+    perform check_isolation();
+    v_taken := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.due_at <= v_now
+          and exists (select from trigger_definition d
+                      join unnest(p_triggers, p_versions) t (id, version)
+                           on t.id = d.trigger_id and t.version = d.version
+                      where d.app_id = p_app and d.trigger_id = c.trigger_id and d.paused_at is null offset 0)
+        order by c.due_at limit p_limit for no key update skip locked);
+    if v_taken = '{}' then
+        return;
+    end if;
+    update trigger_cause c
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    where c.cause_id = any (v_taken);
+    return query
+    select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,
+           i.task_id, i.arguments::text, o.value::text, o.reason, e.code, e.payload::text,
+           c.last_at
+    from unnest(v_taken) with ordinality t (id, n)
+    cross join lateral (select * from trigger_cause l where l.cause_id = t.id offset 0) l
+    cross join lateral unnest(l.cause_id || l.partners) m (id)
+    cross join lateral (select * from trigger_cause c where c.cause_id = m.id offset 0) c
+    left join lateral (select * from invocation i
+                       where i.invocation_id = c.source_id and c.status is not null offset 0) i on true
+    left join lateral (select * from invocation_outcome o
+                       where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
+    left join lateral (select * from event e
+                       where e.event_id = c.source_id and c.status is null offset 0) e on true
+    order by t.n, c.at, c.cause_id;
+end $$;
+
 -- Work with a concurrency key, first half of claim: locks lanes that have room and gives slots to
 -- those whose turn it is. turns: where each candidate stands, see pick_by_turn. Internal; settle_slots
 -- is the second half.
@@ -2140,6 +2530,67 @@ begin
     candidates := coalesce(candidates, '{}');
     turns := coalesce(turns, '{}');
 end $$;
+
+-- Notes ticks of a schedule as causes, and where it stands then; answers whether it was the caller who did:
+-- not if the schedule stood elsewhere than p_settled. Locks: the schedule.
+create or replace function {schema}.tick(
+    p_app text, p_trigger text, p_condition text, p_settled timestamptz, p_ticks timestamptz[],
+    p_now_settled timestamptz, p_next_at timestamptz
+) returns boolean language plpgsql {definer} as $$
+declare
+    v_last timestamptz;
+begin
+    perform check_isolation();
+    select s.last_at into v_last from schedule s
+    where s.app_id = p_app and s.trigger_id = p_trigger and s.condition_id = p_condition for no key update;
+    update schedule s
+    set settled = p_now_settled, next_at = p_next_at,
+        last_at = coalesce(p_ticks[cardinality(p_ticks)], s.last_at)
+    where s.app_id = p_app and s.trigger_id = p_trigger and s.condition_id = p_condition
+      and s.settled = p_settled
+      and exists (select from trigger_definition d where d.app_id = s.app_id
+                  and d.trigger_id = s.trigger_id and d.paused_at is null);
+    if not found then
+        return false;
+    end if;
+    insert into trigger_cause (app_id, trigger_id, condition_id, at, last_at)
+    select p_app, p_trigger, p_condition, t.at, coalesce(lag(t.at) over (order by t.at), v_last)
+    from unnest(p_ticks) t (at) on conflict do nothing;
+    if p_ticks <> '{}' then
+        perform notify(p_app, 'cause');
+    end if;
+    return true;
+end $$;
+
+-- The triggers of an app with what stands behind each, for people.
+create or replace function {schema}.triggers_of(p_app text)
+returns table (trigger_id text, task_id text, definition text, version text, paused boolean,
+               next_at timestamptz, due bigint, waiting bigint, parked bigint, fired bigint,
+               last_fired timestamptz)
+language sql stable {definer} as $$
+    select d.trigger_id, d.task_id, d.definition::text, d.version, d.paused_at is not null,
+           (select min(s.next_at) from schedule s
+            where s.app_id = d.app_id and s.trigger_id = d.trigger_id),
+           c.due, c.waiting, c.parked, r.fired, r.last_fired
+    from trigger_definition d
+    cross join lateral (
+        select count(*) filter (where c.state = 'new') as due,
+               count(*) filter (where c.state = 'waiting') as waiting,
+               count(*) filter (where c.state = 'parked') as parked
+        from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id) c
+    cross join lateral (
+        select count(*) as fired, max(r.fired_at) as last_fired from trigger_run r
+        where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
+    where d.app_id = p_app order by d.trigger_id
+$$;
+
+-- Up to p_limit causes of a trigger, the oldest, which have met their conditions and wait for others.
+create or replace function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer)
+returns table (cause_id bigint, condition_id text, at timestamptz) language sql stable {definer} as $$
+    select c.cause_id, c.condition_id, c.at from trigger_cause c
+    where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting'
+    order by c.at, c.cause_id limit p_limit
+$$;
 
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that
 -- are not live, so that the caller reads their outcomes now.

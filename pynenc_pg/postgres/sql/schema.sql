@@ -56,6 +56,16 @@ create table pynenc.call_key (
     constraint call_key_pkey PRIMARY KEY (app_id, task_id, key)
 );
 
+create table pynenc.event (
+    event_id uuid not null,
+    app_id text not null,
+    code text not null,
+    payload json not null,
+    emitted_at timestamp with time zone not null,
+    emitted_by text not null,
+    constraint event_pkey PRIMARY KEY (event_id)
+);
+
 create table pynenc.invocation (
     invocation_id uuid not null,
     app_id text not null,
@@ -247,6 +257,18 @@ create table pynenc.runner_task (
     constraint runner_task_runner_id_fkey FOREIGN KEY (runner_id) REFERENCES pynenc.runner(runner_id) ON DELETE CASCADE
 );
 
+create table pynenc.schedule (
+    app_id text not null,
+    trigger_id text not null,
+    condition_id text not null,
+    condition json not null,
+    settled timestamp with time zone not null,
+    next_at timestamp with time zone,
+    last_at timestamp with time zone,
+    constraint schedule_app_id_trigger_id_fkey FOREIGN KEY (app_id, trigger_id) REFERENCES pynenc.trigger_definition(app_id, trigger_id) ON DELETE CASCADE,
+    constraint schedule_pkey PRIMARY KEY (app_id, trigger_id, condition_id)
+);
+
 create table pynenc.slot (
     lane bigint not null,
     n integer not null,
@@ -289,6 +311,72 @@ create table pynenc.task (
     constraint task_pkey PRIMARY KEY (task_id, app_id, fingerprint)
 );
 
+create table pynenc.trigger_cause (
+    cause_id bigint generated always as identity not null,
+    app_id text not null,
+    trigger_id text not null,
+    condition_id text not null,
+    source_id uuid,
+    rev integer,
+    status pynenc.invocation_status,
+    at timestamp with time zone not null,
+    last_at timestamp with time zone,
+    state text default 'new'::text not null,
+    partners bigint[] default '{}'::bigint[] not null,
+    attempts integer default 0 not null,
+    due_at timestamp with time zone default clock_timestamp() not null,
+    error text,
+    constraint trigger_cause_app_id_trigger_id_condition_id_source_id_rev__key UNIQUE NULLS NOT DISTINCT (app_id, trigger_id, condition_id, source_id, rev, at),
+    constraint trigger_cause_app_id_trigger_id_fkey FOREIGN KEY (app_id, trigger_id) REFERENCES pynenc.trigger_definition(app_id, trigger_id) ON DELETE CASCADE,
+    constraint trigger_cause_pkey PRIMARY KEY (cause_id),
+    constraint trigger_cause_state_check CHECK ((state = ANY (ARRAY['new'::text, 'waiting'::text, 'joined'::text, 'parked'::text])))
+) with (
+    autovacuum_vacuum_scale_factor=0,
+    autovacuum_vacuum_threshold=1000,
+    fillfactor=70
+);
+
+create table pynenc.trigger_definition (
+    app_id text not null,
+    trigger_id text not null,
+    task_id text not null,
+    definition json not null,
+    version text not null,
+    pairs boolean not null,
+    within double precision not null,
+    paused_at timestamp with time zone,
+    told_at timestamp with time zone not null,
+    constraint trigger_definition_pkey PRIMARY KEY (app_id, trigger_id)
+);
+
+create table pynenc.trigger_run (
+    run_id bigint generated always as identity not null,
+    app_id text not null,
+    trigger_id text not null,
+    version text not null,
+    task_id text not null,
+    cause_id bigint not null,
+    causes json not null,
+    arguments json,
+    invocation_id uuid,
+    reason text,
+    fired_at timestamp with time zone not null,
+    constraint trigger_run_app_id_cause_id_key UNIQUE (app_id, cause_id),
+    constraint trigger_run_pkey PRIMARY KEY (run_id),
+    constraint trigger_run_reason_check CHECK ((reason = ANY (ARRAY['alone'::text, 'removed'::text])))
+);
+
+create table pynenc.trigger_watch (
+    app_id text not null,
+    what text not null,
+    about text not null,
+    trigger_id text not null,
+    condition_id text not null,
+    filter jsonb,
+    constraint trigger_watch_app_id_trigger_id_fkey FOREIGN KEY (app_id, trigger_id) REFERENCES pynenc.trigger_definition(app_id, trigger_id) ON DELETE CASCADE,
+    constraint trigger_watch_pkey PRIMARY KEY (app_id, what, about, trigger_id, condition_id)
+);
+
 create table pynenc.wait_edge (
     edge_id bigint generated always as identity not null,
     app_id text not null,
@@ -311,6 +399,7 @@ create table pynenc.wait_edge (
 
 CREATE INDEX aside_waiting_idx ON pynenc.aside USING btree (app_id, task_id) WHERE (freed_at IS NULL);
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
+CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
@@ -325,6 +414,11 @@ CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (n
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, task_id);
+CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, due_at) WHERE (state = 'new'::text);
+CREATE INDEX trigger_cause_waiting_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, at) WHERE (state = 'waiting'::text);
+CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at);
+CREATE INDEX trigger_run_invocation_idx ON pynenc.trigger_run USING btree (invocation_id) WHERE (invocation_id IS NOT NULL);
+CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
 
@@ -400,6 +494,12 @@ begin
     return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
            then 'final' else 'unknown' end;
 end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.cause_as_json(p_cause pynenc.trigger_cause)
+ RETURNS json
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT json_agg(json_build_object('condition_id', c.condition_id, 'source_id', c.source_id, 'rev', c.rev, 'status', c.status, 'at', c.at) ORDER BY c.at, c.cause_id) AS json_agg FROM pynenc.trigger_cause c WHERE (c.cause_id = ANY (((cause_as_json.p_cause).partners || (cause_as_json.p_cause).cause_id))));
 
 CREATE OR REPLACE FUNCTION pynenc.check_call(p_task pynenc.task, p_arguments json)
  RETURNS void
@@ -733,6 +833,71 @@ begin
     return v_did;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    perform check_isolation();
+    if p_code is null or p_code !~ '^[^[:cntrl:]]{1,255}$' or btrim(p_code) <> p_code then
+        raise exception 'event code %: it must be 1 to 255 printable characters without spaces around it',
+                coalesce(quote_literal(p_code), 'null')
+            using errcode = 'PN025', hint = 'As in order.paid.';
+    end if;
+    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by)
+    values (p_id, p_app, p_code, p_payload::json, v_now, p_by) on conflict do nothing;
+    if not found then
+        return;
+    end if;
+    insert into trigger_cause (app_id, trigger_id, condition_id, source_id, at)
+    select p_app, w.trigger_id, w.condition_id, p_id, v_now from trigger_watch w
+    where w.app_id = p_app and w.what = 'event' and w.about = p_code
+      and may_meet(w.filter->'payload', p_payload::json);
+    if found then
+        perform notify(p_app, 'cause');
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.emit_event(code text, payload json DEFAULT '{}'::json, app text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+    v_id   uuid := new_id();
+    v_apps text[];
+begin
+    if app is null then
+        v_apps := array(select distinct t.app_id from task t
+                        union select d.app_id from trigger_definition d);
+        if cardinality(v_apps) <> 1 then
+            raise exception 'there are % apps: %', cardinality(v_apps), array_to_string(v_apps, ', ')
+                using errcode = 'PN020', hint = 'Say which one is meant: emit_event(.., app => ..).';
+        end if;
+        app := v_apps[1];
+    end if;
+    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql');
+    return v_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.end_unowned(p_ids uuid[], p_status text, p_reason text, p_changed_by text)
  RETURNS void
  LANGUAGE plpgsql
@@ -991,6 +1156,67 @@ begin
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (v_done);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.fire(p_app text, p_causes bigint[], p_attempts integer[], p_became uuid[], p_arguments text[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_mine bigint[];
+begin
+    v_mine := array(
+        select c.cause_id from (
+            select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
+        cross join lateral (
+            select c.cause_id from trigger_cause c
+            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
+            offset 0 for update) c);
+    if cardinality(v_mine) < cardinality(p_causes) then
+        raise exception 'causes are not the caller''s any more: others have looked at them'
+            using errcode = 'PN026', hint = 'Go on with the rest.',
+                  detail = array_to_string(array(select c from unnest(p_causes) c where c <> all (v_mine)), ' ');
+    end if;
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, arguments,
+                             invocation_id, fired_at)
+    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), f.arguments::json,
+           f.became, v_now
+    from unnest(p_causes, p_became, p_arguments) f (id, became, arguments)
+    cross join lateral (select * from trigger_cause c where c.cause_id = f.id offset 0) c
+    cross join lateral (select * from trigger_definition d
+                        where d.app_id = c.app_id and d.trigger_id = c.trigger_id offset 0) d;
+    delete from trigger_cause c
+    where c.cause_id = any (p_causes || array(
+        select p from unnest(p_causes) f (id)
+        cross join lateral (select x.partners from trigger_cause x where x.cause_id = f.id offset 0) x
+        cross join lateral unnest(x.partners) p));
+    return p_became;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.fired(p_app text, p_trigger text, p_limit integer)
+ RETURNS TABLE(trigger_id text, task_id text, causes text, arguments text, invocation_id uuid, reason text, fired_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+    from trigger_run r where r.app_id = p_app and (p_trigger is null or r.trigger_id = p_trigger)
+    order by r.run_id desc limit p_limit
+$function$;
+
 CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
  RETURNS uuid
  LANGUAGE sql
@@ -1172,6 +1398,15 @@ begin
       and "pynenc".legal(o.status, c.status, c.reason);
     get diagnostics v_ended = row_count;
     if v_ended = (select count(*) from old_rows) then
+        if exists (select from "pynenc".trigger_watch) then
+            perform "pynenc".record_causes(
+                array_agg(o.invocation_id), array_agg(c.rev), array_agg(c.status::text), array_agg(c.finished_at))
+            from old_rows o cross join lateral (
+                select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
+            where exists (select from "pynenc".trigger_watch w
+                          where w.app_id = o.app_id and w.what = c.status::text offset 0)
+            having count(*) > 0;
+        end if;
         return null;
     end if;
     select o.invocation_id, o.status, c.status as final, c.reason, c.invocation_id is not null as ended,
@@ -1406,11 +1641,24 @@ CREATE OR REPLACE FUNCTION pynenc.history_of_update()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
+declare
+    v_ids uuid[];
 begin
     insert into "pynenc".invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
            n.lease, n.changed_by, n.status_at
     from new_rows n where n.previous_status <> n.status;
+    if exists (select from "pynenc".trigger_watch) then
+        v_ids := array(select n.invocation_id from new_rows n
+                       where n.previous_status <> n.status and exists (
+                           select from "pynenc".trigger_watch w
+                           where w.app_id = n.app_id and w.what = n.status::text offset 0));
+        if v_ids <> '{}' then
+            perform "pynenc".record_causes(
+                array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
+            from new_rows n where n.previous_status <> n.status and n.invocation_id = any (v_ids);
+        end if;
+    end if;
     return null;
 end $function$;
 
@@ -1589,6 +1837,11 @@ begin
                 and n.told_at > t.told_at)
     and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
                     and k.fingerprint = t.fingerprint);
+    delete from trigger_run r
+    where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
+    delete from event e
+    where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
     return v_did || drop_old_partitions();
 end $function$;
 
@@ -1655,6 +1908,18 @@ begin
     return v_dead;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.may_meet(p_wanted jsonb, p_found json)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    return p_wanted is null or p_found is null or strpos(p_found::text, '"$') > 0
+           or p_found::jsonb @> p_wanted;
+exception when data_exception then  -- a number or a text that jsonb cannot have
+    return true;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.misfit(p_parameters json, p_names text[], OUT missing text[], OUT unknown text[])
  RETURNS record
  LANGUAGE plpgsql
@@ -1685,6 +1950,22 @@ begin
         lpad(to_hex(floor(v_ms)::bigint), 12, '0') || '7'
         || lpad(to_hex(floor((v_ms - floor(v_ms)) * 4096)::integer), 3, '0') from 1)::uuid;
 end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.next_cause(p_app text)
+ RETURNS double precision
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    select extract(epoch from min(c.due_at) - clock_timestamp())::double precision
+    from trigger_cause c where c.app_id = p_app and c.state = 'new'
+$function$;
 
 CREATE OR REPLACE FUNCTION pynenc.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamp with time zone)
  RETURNS void
@@ -1832,6 +2113,52 @@ begin
            where i.parent_id is distinct from p_id);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.pair_causes(p_app text, p_trigger text, p_sets json, p_dropped bigint[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now    timestamptz := clock_timestamp();
+    v_all    bigint[];
+    v_locked bigint;
+begin
+    perform check_isolation();
+    perform from trigger_definition d where d.app_id = p_app and d.trigger_id = p_trigger for no key update;
+    v_all := p_dropped || array(
+        select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
+    perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
+    select count(*) into v_locked from trigger_cause c
+    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    if v_locked <> cardinality(v_all) then
+        return false;
+    end if;
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+    select p_app, p_trigger, d.version, d.task_id, c.cause_id, cause_as_json(c), 'alone', v_now
+    from trigger_definition d join trigger_cause c on c.cause_id = any (p_dropped)
+    where d.app_id = p_app and d.trigger_id = p_trigger;
+    delete from trigger_cause c where c.cause_id = any (p_dropped);
+    update trigger_cause c set state = 'joined'
+    from json_array_elements(p_sets) s, json_array_elements_text(s) with ordinality m (id, n)
+    where c.cause_id = any (array[m.id::bigint]) and m.n > 1;
+    update trigger_cause c
+    set state = 'new', due_at = v_now,
+        partners = array(select m.id::bigint from json_array_elements_text(s.value) with ordinality m (id, n)
+                         where m.n > 1)
+    from json_array_elements(p_sets) s where c.cause_id = any (array[(s.value->>0)::bigint]);
+    if json_array_length(p_sets) > 0 then
+        perform notify(p_app, 'cause');
+    end if;
+    return true;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.partition_name(p_parent text, p_from timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -1930,6 +2257,28 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.pause_trigger(p_app text, p_trigger text, p_paused boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    update trigger_definition d
+    set paused_at = case when p_paused then coalesce(d.paused_at, clock_timestamp()) end
+    where d.app_id = p_app and d.trigger_id = p_trigger;
+    if found and not p_paused then
+        perform notify(p_app, 'cause');
+    end if;
+    return found;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamp with time zone, OUT ids uuid[], OUT lanes bigint[], OUT turns double precision[])
  RETURNS record
  LANGUAGE plpgsql
@@ -2004,7 +2353,9 @@ BEGIN ATOMIC
             FROM pynenc.invocation_state
            WHERE ((invocation_state.invocation_id >= pynenc.first_id(pointed_into.p_from)) AND (invocation_state.invocation_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
             FROM pynenc.wait_edge
-           WHERE ((wait_edge.awaited_id >= pynenc.first_id(pointed_into.p_from)) AND (wait_edge.awaited_id < pynenc.first_id(pointed_into.p_until))))));
+           WHERE ((wait_edge.awaited_id >= pynenc.first_id(pointed_into.p_from)) AND (wait_edge.awaited_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
+            FROM pynenc.trigger_cause
+           WHERE ((trigger_cause.source_id >= pynenc.first_id(pointed_into.p_from)) AND (trigger_cause.source_id < pynenc.first_id(pointed_into.p_until))))));
 END;
 
 CREATE OR REPLACE FUNCTION pynenc.prepare_registration(p_app text, p_queue text, p_ids uuid[], p_now timestamp with time zone)
@@ -2094,6 +2445,9 @@ begin
     perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
     delete from wait_edge e where e.app_id = p_app;
     delete from aside a where a.app_id = p_app;
+    delete from trigger_cause c where c.app_id = p_app;
+    delete from trigger_run r where r.app_id = p_app;
+    delete from event e where e.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;
@@ -2169,6 +2523,43 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamp with time zone[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    v_app text;
+begin
+    for v_app in
+        with noted as (
+            insert into trigger_cause (app_id, trigger_id, condition_id, source_id, rev, status, at)
+            select i.app_id, w.trigger_id, w.condition_id, c.id, c.rev, c.status::invocation_status, c.at
+            from unnest(p_ids, p_revs, p_statuses, p_ats) c (id, rev, status, at)
+            cross join lateral (
+                select i.app_id, i.task_id, i.arguments from invocation i
+                where i.invocation_id = c.id offset 0) i
+            cross join lateral (
+                select w.* from trigger_watch w
+                where w.app_id = i.app_id and w.what = c.status and w.about = i.task_id offset 0) w
+            where w.filter is null
+               or may_meet(w.filter->'arguments', i.arguments)
+                  and (w.filter->'result' is null or may_meet(w.filter->'result', (
+                      select o.value from invocation_outcome o where o.invocation_id = c.id offset 0)))
+            on conflict do nothing
+            returning trigger_cause.app_id
+        )
+        select distinct n.app_id from noted n
+    loop
+        perform notify(v_app, 'cause');
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.recover(p_app text, p_grace double precision, p_max_pending double precision, p_max_recoveries integer, p_limit integer, OUT rerouted integer, OUT quarantined integer, OUT dead text[], OUT next_look double precision)
@@ -2479,6 +2870,13 @@ begin
         perform refuse_different(p_task, p_ids, v_become, p_call_ids, p_arguments);
     end if;
 
+    if v_fresh <> '{}' and exists (
+        select from trigger_watch w where w.app_id = p_app and w.what = 'registered' and w.about = p_task
+    ) then
+        perform record_causes(v_fresh, array_fill(0, array[cardinality(v_fresh)]),
+                              array_fill('registered'::text, array[cardinality(v_fresh)]),
+                              array_fill(v_now, array[cardinality(v_fresh)]));
+    end if;
     if p_lane_keys is not null and cardinality(v_fresh) < cardinality(p_ids) then
         perform forget_lanes(v_lanes);  -- made for calls that became other ones
     end if;
@@ -2614,6 +3012,68 @@ begin
     update aside a set refused_by = array_remove(a.refused_by, p_runner)
     where a.app_id = p_app and a.freed_at is null and p_runner = any (a.refused_by);
     return free_aside(p_app, 2000);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.register_triggers(p_app text, p_tasks text[], p_triggers json)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now     timestamptz := clock_timestamp();
+    v_changed text[];
+begin
+    perform check_isolation();
+    perform lock_tasks(p_app);
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'removed', v_now
+    from trigger_definition d join trigger_cause c on c.app_id = d.app_id and c.trigger_id = d.trigger_id
+    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
+        select x->>'trigger_id' from json_array_elements(p_triggers) x);
+    delete from trigger_definition d
+    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
+        select x->>'trigger_id' from json_array_elements(p_triggers) x);
+
+    with told as (
+        insert into trigger_definition as d (
+            app_id, trigger_id, task_id, definition, version, pairs, within, told_at)
+        select p_app, x.trigger_id, x.task_id, x.definition, x.version, x.pairs, x.within, v_now
+        from json_to_recordset(p_triggers) x (
+            trigger_id text, task_id text, definition json, version text, pairs boolean,
+            within double precision)
+        on conflict (app_id, trigger_id) do update
+        set definition = excluded.definition, version = excluded.version, pairs = excluded.pairs,
+            within = excluded.within, told_at = excluded.told_at
+        where d.version <> excluded.version
+        returning d.trigger_id
+    )
+    select array_agg(t.trigger_id) into v_changed from told t;
+    if v_changed is null then
+        return;
+    end if;
+    delete from trigger_watch w where w.app_id = p_app and w.trigger_id = any (v_changed);
+    insert into trigger_watch (app_id, what, about, trigger_id, condition_id, filter)
+    select p_app, w.what, w.about, x->>'trigger_id', w.condition_id, w.filter
+    from json_array_elements(p_triggers) x
+    cross join lateral json_to_recordset(x->'watches') w (
+        what text, about text, condition_id text, filter jsonb)
+    where x->>'trigger_id' = any (v_changed)
+    on conflict do nothing;
+    insert into schedule as s (app_id, trigger_id, condition_id, condition, settled)
+    select p_app, x->>'trigger_id', c.condition_id, c.condition, v_now
+    from json_array_elements(p_triggers) x
+    cross join lateral json_to_recordset(x->'schedules') c (condition_id text, condition json)
+    where x->>'trigger_id' = any (v_changed)
+    on conflict (app_id, trigger_id, condition_id) do update
+    set condition = excluded.condition, next_at = null;
+    perform notify(p_app, 'cause');
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.release(p_app text, p_runner text, p_ids uuid[], p_leases bigint[])
@@ -2934,6 +3394,48 @@ begin
     from unnest(p_ids, p_leases) e (id, lease) where e.id <> all (coalesce(v_done, '{}'));
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.retry_causes(p_app text, p_trigger text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_count integer;
+begin
+    perform check_isolation();
+    update trigger_cause c set state = 'new', attempts = 0, due_at = clock_timestamp(), error = null
+    where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'parked';
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+        perform notify(p_app, 'cause');
+    end if;
+    return v_count;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.schedules(p_app text)
+ RETURNS TABLE(trigger_id text, condition_id text, condition text, settled timestamp with time zone, next_at timestamp with time zone, now timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
+    from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
+    where s.app_id = p_app and d.paused_at is null
+$function$;
+
 CREATE OR REPLACE FUNCTION pynenc.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[])
  RETURNS TABLE(invocation_id uuid, answer text)
  LANGUAGE plpgsql
@@ -3009,6 +3511,40 @@ begin
         perform notify(p_app, 'due', to_json(v_next));
     end if;
     return query select * from unnest(v_not, v_answers);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.settle_causes(p_app text, p_causes bigint[], p_attempts integer[], p_verdicts text[], p_delays double precision[], p_errors text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now  timestamptz := clock_timestamp();
+    v_mine bigint[];
+begin
+    perform check_isolation();
+    v_mine := array(
+        select c.cause_id from (
+            select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
+        cross join lateral (
+            select c.cause_id from trigger_cause c
+            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
+            offset 0 for update) c);
+    delete from trigger_cause c using unnest(p_causes, p_verdicts) v (id, verdict)
+    where c.cause_id = any (array[v.id]) and v.verdict = 'no' and v.id = any (v_mine);
+    update trigger_cause c
+    set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+    from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
+    where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
+    return cardinality(v_mine);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamp with time zone)
@@ -3194,6 +3730,55 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
+ RETURNS TABLE(cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamp with time zone, source_id uuid, status text, task_id text, arguments text, value text, reason text, code text, payload text, last_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_now   timestamptz := clock_timestamp();
+    v_taken bigint[];
+begin
+    perform check_isolation();
+    v_taken := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.due_at <= v_now
+          and exists (select from trigger_definition d
+                      join unnest(p_triggers, p_versions) t (id, version)
+                           on t.id = d.trigger_id and t.version = d.version
+                      where d.app_id = p_app and d.trigger_id = c.trigger_id and d.paused_at is null offset 0)
+        order by c.due_at limit p_limit for no key update skip locked);
+    if v_taken = '{}' then
+        return;
+    end if;
+    update trigger_cause c
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    where c.cause_id = any (v_taken);
+    return query
+    select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,
+           i.task_id, i.arguments::text, o.value::text, o.reason, e.code, e.payload::text,
+           c.last_at
+    from unnest(v_taken) with ordinality t (id, n)
+    cross join lateral (select * from trigger_cause l where l.cause_id = t.id offset 0) l
+    cross join lateral unnest(l.cause_id || l.partners) m (id)
+    cross join lateral (select * from trigger_cause c where c.cause_id = m.id offset 0) c
+    left join lateral (select * from invocation i
+                       where i.invocation_id = c.source_id and c.status is not null offset 0) i on true
+    left join lateral (select * from invocation_outcome o
+                       where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
+    left join lateral (select * from event e
+                       where e.event_id = c.source_id and c.status is null offset 0) e on true
+    order by t.n, c.at, c.cause_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamp with time zone, OUT lanes bigint[], OUT candidates uuid[], OUT turns double precision[])
  RETURNS record
  LANGUAGE plpgsql
@@ -3241,6 +3826,71 @@ begin
     turns := coalesce(turns, '{}');
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.tick(p_app text, p_trigger text, p_condition text, p_settled timestamp with time zone, p_ticks timestamp with time zone[], p_now_settled timestamp with time zone, p_next_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_last timestamptz;
+begin
+    perform check_isolation();
+    select s.last_at into v_last from schedule s
+    where s.app_id = p_app and s.trigger_id = p_trigger and s.condition_id = p_condition for no key update;
+    update schedule s
+    set settled = p_now_settled, next_at = p_next_at,
+        last_at = coalesce(p_ticks[cardinality(p_ticks)], s.last_at)
+    where s.app_id = p_app and s.trigger_id = p_trigger and s.condition_id = p_condition
+      and s.settled = p_settled
+      and exists (select from trigger_definition d where d.app_id = s.app_id
+                  and d.trigger_id = s.trigger_id and d.paused_at is null);
+    if not found then
+        return false;
+    end if;
+    insert into trigger_cause (app_id, trigger_id, condition_id, at, last_at)
+    select p_app, p_trigger, p_condition, t.at, coalesce(lag(t.at) over (order by t.at), v_last)
+    from unnest(p_ticks) t (at) on conflict do nothing;
+    if p_ticks <> '{}' then
+        perform notify(p_app, 'cause');
+    end if;
+    return true;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.triggers_of(p_app text)
+ RETURNS TABLE(trigger_id text, task_id text, definition text, version text, paused boolean, next_at timestamp with time zone, due bigint, waiting bigint, parked bigint, fired bigint, last_fired timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    select d.trigger_id, d.task_id, d.definition::text, d.version, d.paused_at is not null,
+           (select min(s.next_at) from schedule s
+            where s.app_id = d.app_id and s.trigger_id = d.trigger_id),
+           c.due, c.waiting, c.parked, r.fired, r.last_fired
+    from trigger_definition d
+    cross join lateral (
+        select count(*) filter (where c.state = 'new') as due,
+               count(*) filter (where c.state = 'waiting') as waiting,
+               count(*) filter (where c.state = 'parked') as parked
+        from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id) c
+    cross join lateral (
+        select count(*) as fired, max(r.fired_at) as last_fired from trigger_run r
+        where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
+    where d.app_id = p_app order by d.trigger_id
+$function$;
+
 CREATE OR REPLACE FUNCTION pynenc.unregister_runner(p_app text, p_runner text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3275,6 +3925,23 @@ begin
     end if;
     perform notify(p_app, 'runner');
 end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_limit integer)
+ RETURNS TABLE(cause_id bigint, condition_id text, at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    select c.cause_id, c.condition_id, c.at from trigger_cause c
+    where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting'
+    order by c.at, c.cause_id limit p_limit
+$function$;
 
 CREATE OR REPLACE FUNCTION pynenc.wake_waiters(p_ids uuid[])
  RETURNS void

@@ -4,7 +4,15 @@ drop view {schema}.tasks;
 
 drop view {schema}.set_aside;
 
+drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
+
+drop function {schema}.triggers_of(p_app text);
+
+drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_settled timestamptz, p_ticks timestamptz[], p_now_settled timestamptz, p_next_at timestamptz);
+
 drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
+
+drop function {schema}.take_causes(p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
 
@@ -12,13 +20,21 @@ drop function {schema}.share_lanes(p_app text, p_queue text, p_keys text[], p_sl
 
 drop function {schema}.settle_slots(p_app text, p_lanes bigint[], p_candidates uuid[], p_taken uuid[], p_runner text, p_now timestamptz);
 
+drop function {schema}.settle_causes(p_app text, p_causes bigint[], p_attempts integer[], p_verdicts text[], p_delays double precision[], p_errors text[]);
+
 drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[]);
+
+drop function {schema}.schedules(p_app text);
+
+drop function {schema}.retry_causes(p_app text, p_trigger text);
 
 drop function {schema}.retry(id uuid);
 
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
+
+drop function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers json);
 
 drop function {schema}.register_tasks(p_app text, p_runner text, p_tasks json);
 
@@ -32,13 +48,19 @@ drop function {schema}.refuse_circle(p_id uuid);
 
 drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes text[]);
 
+drop function {schema}.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamptz[]);
+
 drop function {schema}.queued_misfits(p_app text);
 
 drop function {schema}.plain_wire(p_json json);
 
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
 
+drop function {schema}.pause_trigger(p_app text, p_trigger text, p_paused boolean);
+
 drop function {schema}.pause(p_app text, p_runner text, p_id uuid, p_lease bigint, p_awaited uuid[], p_any boolean, p_listener text);
+
+drop function {schema}.pair_causes(p_app text, p_trigger text, p_sets json, p_dropped bigint[]);
 
 drop function {schema}.own_children(p_id uuid, p_ids uuid[]);
 
@@ -48,9 +70,13 @@ drop function {schema}.offer_lanes(p_app text, p_queues text[], p_limit integer,
 
 drop function {schema}.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamptz);
 
+drop function {schema}.next_cause(p_app text);
+
 drop function {schema}.new_id();
 
 drop function {schema}.misfit(p_parameters json, p_names text[], out missing text[], out unknown text[]);
+
+drop function {schema}.may_meet(p_wanted jsonb, p_found json);
 
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
@@ -68,6 +94,10 @@ drop function {schema}.free_aside(p_app text, p_limit integer);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
 
+drop function {schema}.fired(p_app text, p_trigger text, p_limit integer);
+
+drop function {schema}.fire(p_app text, p_causes bigint[], p_attempts integer[], p_became uuid[], p_arguments text[]);
+
 drop function {schema}.find_task(p_app text, p_task text);
 
 drop function {schema}.fetch(p_app text, p_hashes text[]);
@@ -75,6 +105,10 @@ drop function {schema}.fetch(p_app text, p_hashes text[]);
 drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid);
 
 drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval);
+
+drop function {schema}.emit_event(code text, payload json, app text);
+
+drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text);
 
 drop function {schema}.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
@@ -87,6 +121,8 @@ drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keye
 drop function {schema}.check_containers(p_task {schema}.task, p_arguments json);
 
 drop function {schema}.check_call(p_task {schema}.task, p_arguments json);
+
+drop function {schema}.cause_as_json(p_cause {schema}.trigger_cause);
 
 drop function {schema}.cancel(id uuid);
 

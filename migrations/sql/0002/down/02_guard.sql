@@ -93,3 +93,12 @@ begin
     end if;
     return null;
 end $$;
+
+create or replace function {schema}.history_of_update() returns trigger language plpgsql as $$
+begin
+    insert into {schema}.invocation_history
+    select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
+           n.lease, n.changed_by, n.status_at
+    from new_rows n where n.previous_status <> n.status;
+    return null;
+end $$;

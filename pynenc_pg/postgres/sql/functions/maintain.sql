@@ -29,5 +29,10 @@ begin
                 and n.told_at > t.told_at)
     and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
                     and k.fingerprint = t.fingerprint);
+    delete from trigger_run r
+    where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
+    delete from event e
+    where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
     return v_did || drop_old_partitions();
 end $$;

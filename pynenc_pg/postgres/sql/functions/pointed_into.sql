@@ -5,5 +5,7 @@ begin atomic
     select exists (select from {schema}.invocation_state
                    where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until))
         or exists (select from {schema}.wait_edge
-                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until));
+                   where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.trigger_cause
+                   where source_id >= {schema}.first_id(p_from) and source_id < {schema}.first_id(p_until));
 end;

@@ -9,6 +9,9 @@ begin
     perform set_config('pynenc.purge', pg_current_xact_id()::text, true);
     delete from wait_edge e where e.app_id = p_app;
     delete from aside a where a.app_id = p_app;
+    delete from trigger_cause c where c.app_id = p_app;
+    delete from trigger_run r where r.app_id = p_app;
+    delete from event e where e.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;

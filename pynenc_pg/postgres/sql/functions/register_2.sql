@@ -72,6 +72,13 @@ begin
         perform refuse_different(p_task, p_ids, v_become, p_call_ids, p_arguments);
     end if;
 
+    if v_fresh <> '{}' and exists (
+        select from trigger_watch w where w.app_id = p_app and w.what = 'registered' and w.about = p_task
+    ) then
+        perform record_causes(v_fresh, array_fill(0, array[cardinality(v_fresh)]),
+                              array_fill('registered'::text, array[cardinality(v_fresh)]),
+                              array_fill(v_now, array[cardinality(v_fresh)]));
+    end if;
     if p_lane_keys is not null and cardinality(v_fresh) < cardinality(p_ids) then
         perform forget_lanes(v_lanes);  -- made for calls that became other ones
     end if;

@@ -1,0 +1,23 @@
+-- Makes known that something has happened: for psql, triggers and other languages. payload: plain JSON.
+-- app may be left out where there is but one whose runners have told of tasks. Answers the event's id;
+-- what watches it is started when the transaction commits. Raises: PN008 isolation, PN020 which app is
+-- meant, PN025 a code that cannot be.
+create or replace function {schema}.emit_event(code text, payload json default '{}', app text default null)
+returns uuid language plpgsql {definer} as $$
+#variable_conflict use_variable
+declare
+    v_id   uuid := new_id();
+    v_apps text[];
+begin
+    if app is null then
+        v_apps := array(select distinct t.app_id from task t
+                        union select d.app_id from trigger_definition d);
+        if cardinality(v_apps) <> 1 then
+            raise exception 'there are % apps: %', cardinality(v_apps), array_to_string(v_apps, ', ')
+                using errcode = 'PN020', hint = 'Say which one is meant: emit_event(.., app => ..).';
+        end if;
+        app := v_apps[1];
+    end if;
+    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql');
+    return v_id;
+end $$;
