@@ -380,3 +380,4 @@ class Store:
     client_data_store: ClientDataStore
     close: Callable[[], None]
     processes: bool  # other processes see the same work
+    signed: bool = False  # nobody believes what stands there unless it is signed

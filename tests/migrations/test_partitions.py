@@ -141,6 +141,22 @@ def test_keys_go_with_what_they_point_to(connection: Connection) -> None:
     assert one(connection, "select array_agg(key) from call_key") == ["young"]
 
 
+def test_kept_results_go_with_what_they_point_to(connection: Connection) -> None:
+    """What serves equal calls goes with its week, whose drop it does not stand in the way of."""
+    for table in BY_WEEK:
+        make(connection, table, monday(6, connection))
+    old = make_old_call(connection, monday(6, connection))
+    connection.execute(
+        """insert into call_result (app_id, task_id, call_id, invocation_id)
+           values (%(app)s, 't', 'c', %(old)s), (%(app)s, 't', 'c', pynenc.first_id(now()))""",
+        {"app": APP, "old": old},
+    )
+    dropped = maintain(connection)
+    assert len(dropped) == len(BY_WEEK)
+    assert one(connection, "select count(*) from call_result where invocation_id = %s", (old,)) == 0
+    assert one(connection, "select count(*) from call_result") == 1
+
+
 @pytest.mark.parametrize("pointer", ["live row", "wait"])
 def test_what_something_live_points_at_is_not_dropped(connection: Connection, pointer: str) -> None:
     """An old week stays while a live row or a waiter points at a call made in it."""

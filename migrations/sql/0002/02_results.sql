@@ -9,6 +9,6 @@ create table {schema}.call_result (
     -- recall, remember_calls: those of a call. Each call has a row of its own, so that nobody waits for anybody.
     primary key (app_id, task_id, call_id, invocation_id)
 );
--- drop_old_partitions: those that point into one
+-- remember_calls: those it forgets; drop_old_partitions: those that point into one
 create index call_result_invocation_idx on {schema}.call_result (invocation_id);
 revoke all on {schema}.call_result from public;

@@ -1565,9 +1565,11 @@ end $$;
 create or replace function {schema}.remember_calls(
     p_app text, p_task text, p_ids uuid[], p_call_ids text[]
 ) returns void language plpgsql as $$
+declare
+    v_spare uuid[];
 begin
-    with spare as materialized (
-        select c.call_id, x.invocation_id
+    v_spare := array(
+        select x.invocation_id
         from (select distinct u.call_id from unnest(p_call_ids) u (call_id)) c
         cross join lateral (
             select r.invocation_id, o.status,
@@ -1580,13 +1582,11 @@ begin
                 where o.invocation_id = r.invocation_id offset 0) o) e
         cross join lateral (
             select x.invocation_id from call_result x
-            where x.app_id = p_app and x.task_id = p_task and x.call_id = c.call_id
-              and x.invocation_id = e.invocation_id offset 0 for update skip locked) x
-        where e.n > 1 or e.status <> 'success'
-    )
-    delete from call_result r using spare s
-    where r.app_id = p_app and r.task_id = p_task and r.call_id = s.call_id
-      and r.invocation_id = s.invocation_id;
+            where x.invocation_id = e.invocation_id offset 0 for update skip locked) x
+        where e.n > 1 or e.status <> 'success');
+    if v_spare <> '{}' then
+        delete from call_result r where r.invocation_id = any (v_spare);
+    end if;
 
     insert into call_result (app_id, task_id, call_id, invocation_id)
     select p_app, p_task, c.call_id, i.id
