@@ -64,7 +64,9 @@ def test_many_equal_calls_at_once(c: Connection, database_dsn: str) -> None:
         while not end(c):
             pass
         over.set()
-        return [bool(end(c)) for _ in range(20)][:0]
+        for _ in range(20):
+            end(c)
+        return []
 
     with ExitStack() as stack, ThreadPoolExecutor(41) as pool:
         sessions = [stack.enter_context(connect(database_dsn)) for _ in range(40)]
@@ -154,10 +156,9 @@ def test_batches_in_any_order_do_not_deadlock(c: Connection, database_dsn: str) 
         orders = [names[n:] + names[:n] for n in range(0, 60, 8)]
 
         def batch(session: Connection, order: list[str]) -> dict[str, str]:
-            keys = [f"{name} of {n % 3}" for n, name in enumerate(order)]
             made: dict[str, str] = {}
             for _ in range(5):
-                answers = register(session, len(order), calls=order, keys=keys, ttl=3600)
+                answers = call(session, *order, ttl=3600)
                 made |= dict(zip(order, answers, strict=True))
             return made
 
@@ -166,8 +167,11 @@ def test_batches_in_any_order_do_not_deadlock(c: Connection, database_dsn: str) 
     for name in names[:20]:
         assert len({each[name] for each in answers}) == 1
     assert {status_of(c, each[name]) for each in answers for name in names[:20]} == {"success"}
-    ended = set(end(c))
-    assert {each[name] for each in answers for name in names[20:]} == ended
+    ended: set[str] = set()
+    while more := end(c):
+        ended |= set(more)
+    assert len(ended) == 8 * 5 * 40
+    assert {each[name] for each in answers for name in names[20:]} <= ended
     assert one(c, "select count(*) from invocation_state") == 0
     again = dict(zip(names, call(c, *names), strict=True))
     assert all(status_of(c, which) == "success" for which in again.values())
