@@ -120,9 +120,9 @@ class Engine:
                 registered = self.store.orchestrator.register(batch)
             else:
                 registered = self.store.orchestrator.register_within(session, batch)
-        if batch.cached and self.store.signed:
-            self._check_reused(batch, registered, task)
-        return registered
+            if batch.cached and self.store.signed:
+                self._check_reused(batch, registered, task)
+            return registered
 
     async def submit_async(
         self,
