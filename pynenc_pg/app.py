@@ -90,6 +90,8 @@ class Pynenc(Components):
         on_retry: Callable[[Invocation[Any], BaseException, float], object] | None = ...,
         serializer_cls: str | type[BaseSerializer] = ...,
         disable_cache_args: str | Sequence[str] = ...,
+        call_result_cache: bool = ...,
+        call_result_cache_ttl: float | timedelta | None = ...,
         parallel_batch_size: int = ...,
         queue: str = ...,
         priority: float = ...,

@@ -54,8 +54,11 @@ class Orchestrator(Protocol):
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch.
 
         A call whose ``registration_key`` belongs to a not-yet-started invocation becomes that
-        one. The same id again is the same call: nothing is written twice. What the batch has of
-        payloads is stored with it, and stays as long as what refers to it.
+        one. A call of a ``cached`` batch becomes the one of its ``call_id``, cached as well, that
+        succeeded last, if that was within ``cache_ttl`` before this one may begin. ``key`` comes
+        first, then that, then ``registration_key``. The same id again is the same call: nothing is
+        written twice. What the batch has of payloads is stored with it, and stays as long as what
+        refers to it.
 
         Raises:
             InvocationConcurrencyWithDifferentArgumentsError: the batch refuses what has the key
@@ -379,3 +382,4 @@ class Store:
     trigger: Trigger
     close: Callable[[], None]
     processes: bool  # other processes see the same work
+    signed: bool = False  # nobody believes what stands there unless it is signed

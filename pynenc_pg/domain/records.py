@@ -55,6 +55,8 @@ class Batch:
     parent_id: InvocationId | None = None
     depth: int = 0
     key: str | None = None  # of its one call: the first one with it counts
+    cached: bool = False  # calls may become equal ones that have succeeded
+    cache_ttl: float | None = None  # within so many seconds; None: however long ago
     options: str = "{}"  # JSON, kept for the runner that executes it
     changed_by: str = "client"
     payloads: Sequence[Payload] = ()  # each once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -25,6 +26,7 @@ from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
+from pynenc_pg.engine.reused import check_reused
 from pynenc_pg.engine.submit import new_batch
 from pynenc_pg.exceptions import ConfigError, ResultTimeoutError, SerializationError, StoreError
 from pynenc_pg.invocation.status import InvocationStatus
@@ -117,8 +119,12 @@ class Engine:
         batch = self._new_batch(task, calls, options, shared)
         with _shield(), self._explained(batch, calls, task):
             if session is None:
-                return self.store.orchestrator.register(batch)
-            return self.store.orchestrator.register_within(session, batch)
+                registered = self.store.orchestrator.register(batch)
+            else:
+                registered = self.store.orchestrator.register_within(session, batch)
+            if batch.cached and self.store.signed:
+                self._check_reused(batch, registered, task)
+            return registered
 
     async def submit_async(
         self,
@@ -133,7 +139,10 @@ class Engine:
         calls = self._lowered(task, calls, shared)
         batch = self._new_batch(task, calls, options, shared)
         with self._explained(batch, calls, task):
-            return await self.store.orchestrator.register_within_async(session, batch)
+            registered = await self.store.orchestrator.register_within_async(session, batch)
+        if batch.cached and self.store.signed:
+            await asyncio.to_thread(self._check_reused, batch, registered, task)
+        return registered
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
@@ -280,6 +289,18 @@ class Engine:
         return explained(
             batch,
             calls,
+            task,
+            backend=self.store.state_backend,
+            serializer=self.registry.serializer(task, self.serializer),
+            follow=self.payloads,
+        )
+
+    def _check_reused(
+        self, batch: Batch, registered: Sequence[Registered], task: TaskDefinition
+    ) -> None:
+        check_reused(
+            batch,
+            registered,
             task,
             backend=self.store.state_backend,
             serializer=self.registry.serializer(task, self.serializer),

@@ -48,10 +48,13 @@ class CallKeys:
 
     @cached_property
     def call_id(self) -> str | None:
-        """The same for equal calls, however they were written, if that matters."""
-        if self._task.conf.refuses_different:
-            return digest([self._task.task_id, *self._all().items()])
-        return None
+        """The same for equal calls, however they were written, if that matters to the task."""
+        return self.identity if self._task.conf.refuses_different else None
+
+    @cached_property
+    def identity(self) -> str:
+        """The same for equal calls, however they were written."""
+        return digest([self._task.task_id, *self._all().items()])
 
     def different(self, other: CallKeys) -> list[str]:
         """Return the names of the parameters in which two calls differ."""

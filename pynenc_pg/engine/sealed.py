@@ -46,6 +46,7 @@ def sealed(store: Store, seal: Seal) -> Store:
     """Put the seal between a store and its users."""
     return replace(
         store,
+        signed=True,
         orchestrator=cast("Orchestrator", _SealedOrchestrator(store.orchestrator, seal)),
         state_backend=cast("StateBackend", _SealedStateBackend(store.state_backend, seal)),
         transaction=lambda: cast("OwnTransaction", _SealedTransaction(store.transaction(), seal)),

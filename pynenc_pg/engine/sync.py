@@ -63,8 +63,8 @@ class SyncEngine(Engine):
         if task.conf.concurrency_controlled:
             # It is executed before the call returns: it cannot wait for a slot that others have.
             task = replace(task, conf=task.conf.model_copy(update=_UNCONTROLLED))
-        # Nor does it wait for a time.
-        options = CallOptions(queue=queue, max_retries=options.max_retries)
+        # Nor does it wait for a time, nor is it spared.
+        options = CallOptions(queue=queue, max_retries=options.max_retries, call_result_cache=False)
         registered = super().submit(task, calls, options=options, shared=shared)
         self._inline.run([queue])
         return registered

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime, timedelta
 
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
 from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
+from pynenc_pg.memory.call_results import recall, remember
 from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
@@ -29,12 +32,21 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         first = database.call_keys.get((batch.task_id, batch.key))
         if first is not None:
             return [Registered(first, reused=first != batch.invocations[0].invocation_id)]
+    found = recall(database, batch, due(batch, now) or now) if batch.cached else {}
     if batch.refuse_different:
-        _check_same_arguments(batch, database)
+        _check_same_arguments(batch, database, found)
     if batch.refs:
         check_payloads(database, batch)
-    database.queues.setdefault(batch.queue, Queue())
-    registered = [_accept(database, batch, new, now) for new in batch.invocations]
+    if any(new.invocation_id not in found for new in batch.invocations):
+        database.queues.setdefault(batch.queue, Queue())
+    registered = [
+        Registered(found[new.invocation_id], reused=True)
+        if new.invocation_id in found
+        else _accept(database, batch, new, now)
+        for new in batch.invocations
+    ]
+    if batch.cached:
+        remember(database, batch, registered)
     if batch.key is not None:
         database.call_keys[batch.task_id, batch.key] = registered[0].invocation_id
     if batch.refs:
@@ -86,11 +98,13 @@ def _known(database: MemDatabase, new: NewInvocation) -> Registered | None:
     return None
 
 
-def _check_same_arguments(batch: Batch, database: MemDatabase) -> None:
+def _check_same_arguments(
+    batch: Batch, database: MemDatabase, found: Container[InvocationId]
+) -> None:
     first: dict[str, NewInvocation] = {}
     for new in batch.invocations:
         key = new.registration_key
-        if key is None or new.invocation_id in database.calls:
+        if key is None or new.invocation_id in database.calls or new.invocation_id in found:
             continue
         held = first.get(key)
         if held is None and key in database.keys:

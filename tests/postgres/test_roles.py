@@ -38,6 +38,7 @@ _PRODUCE = _READ | {
     "register",
     "register_2",
     "register_once",
+    "register_cached",
     "watch",
     "cancel",
     "hold",

@@ -146,7 +146,19 @@ CASES: Final[dict[str, Case]] = {
     "register_once": _case(
         lambda c, _: (register(c, once="once"), register(c, once="once")),
         **_REGISTER,
-        register_once="call_key_pkey",
+        reserve_call="call_key_pkey",
+    ),
+    "register_cached": _case(
+        lambda c, s: register(c, len(s.ended) + 1, calls=[*s.ended, "new"]),
+        **_REGISTER,
+        recall="call_result_pkey invocation_outcome_pkey invocation_pkey",
+        remember_calls="call_result_pkey call_result_invocation_idx invocation_outcome_pkey",
+    ),
+    "register_anew": _case(
+        lambda c, s: register(c, len(s.ended), calls=["new", *s.ended[1:]], ttl=0),
+        **_REGISTER,
+        recall="call_result_pkey invocation_outcome_pkey invocation_pkey",
+        remember_calls="call_result_pkey call_result_invocation_idx invocation_outcome_pkey",
     ),
     "register_laned": _case(
         lambda c, s: register(c, len(s.lanes) + 1, queue="laned", slots=1, lanes=[*s.lanes, "new"]),

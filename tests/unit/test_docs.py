@@ -60,6 +60,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/queues.md",
         "docs/howto/hooks.md",
         "docs/howto/schedule.md",
+        "docs/howto/cache-results.md",
         "docs/howto/time-limits.md",
         "docs/howto/large-arguments.md",
     ],

@@ -324,6 +324,8 @@ begin
             if v_parent = 'invocation' then
                 delete from call_key k where k.invocation_id >= first_id(v_from)
                                          and k.invocation_id < first_id(v_from + interval '7 days');
+                delete from call_result r where r.invocation_id >= first_id(v_from)
+                                            and r.invocation_id < first_id(v_from + interval '7 days');
             end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
@@ -1376,6 +1378,7 @@ begin
     delete from invocation_error e using invocation i
     where i.invocation_id = e.invocation_id and i.app_id = p_app;
     delete from call_key k where k.app_id = p_app;
+    delete from call_result r where r.app_id = p_app;
     delete from payload_ref r where r.app_id = p_app;
     delete from payload p where p.app_id = p_app;
     delete from invocation i where i.app_id = p_app;
@@ -1416,6 +1419,32 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $$;
+
+-- Finds, for calls in order, the equal one that succeeded last, if that was after p_since (null: however
+-- long ago); null where there is none. An id that is there already is that call itself.
+-- Internal to register_cached. Locks nothing.
+create or replace function {schema}.recall(
+    p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamptz
+) returns uuid[] language plpgsql as $$
+begin
+    return (
+        select array_agg(case when l.invocation_id is not null and not exists (
+                             select from invocation i where i.invocation_id = p_ids[p.n])
+                         then l.invocation_id end order by p.n)
+        -- Each call once, however often it stands in the batch.
+        from (select u.call_id, array_agg(u.n) as places
+              from unnest(p_call_ids) with ordinality u (call_id, n) group by u.call_id) c
+        left join lateral (
+            select o.invocation_id
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.invocation_id, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id and o.status = 'success' offset 0) o
+            where p_since is null or o.finished_at > p_since
+            order by o.finished_at desc, o.invocation_id desc limit 1) l on true
+        cross join lateral unnest(c.places) p (n));
 end $$;
 
 -- Notes for each trigger that watches it that an invocation has got a status: in the transaction in which
@@ -1751,6 +1780,69 @@ begin
     return v_become;
 end $$;
 
+-- Accepts calls of one task, all or none; returns the id each became: that of an equal call which
+-- succeeded in the p_ttl seconds (null: however long ago) before this one may begin, where there is
+-- one. The others are registered, and may serve later calls. With p_key, of one call, that comes first.
+-- Moves: (new) -> registered. Locks: those of register_once, whose parameters follow p_ttl; no call
+-- waits for one that is equal. Raises: as register_once.
+create or replace function {schema}.register_cached(
+    p_key text, p_ttl double precision,
+    p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision,
+    p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid,
+    p_depth integer, p_options text, p_changed_by text, p_own_connection boolean,
+    p_ids uuid[], p_call_ids text[], p_arguments text[],
+    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
+    p_ageing double precision default 60, p_rate integer default null,
+    p_rate_period double precision default null, p_at timestamptz default null
+) returns uuid[] language plpgsql {definer} as $$
+declare
+    v_now    constant timestamptz := clock_timestamp();
+    v_begins constant timestamptz :=
+        greatest(v_now, p_at, v_now + make_interval(secs => coalesce(p_delay, 0)));
+    v_first  uuid;
+    v_become uuid[];
+    v_made   uuid[];
+    v_call   record;
+begin
+    perform check_isolation();
+    if p_key is not null then
+        v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
+        if v_first is not null then
+            return array[v_first];
+        end if;
+    end if;
+    v_become := recall(p_app, p_task, p_ids, p_call_ids, v_begins - make_interval(secs => p_ttl));
+    if array_position(v_become, null) is not null then
+        select array_agg(c.id order by c.n) as ids, array_agg(c.call_id order by c.n) as call_ids,
+               array_agg(c.arguments order by c.n) as arguments,
+               array_agg(c.key order by c.n) as keys, array_agg(c.lane order by c.n) as lanes
+        into v_call
+        from unnest(p_ids, p_call_ids, p_arguments, p_registration_keys, p_lane_keys, v_become)
+                 with ordinality c (id, call_id, arguments, key, lane, become, n)
+        where c.become is null;
+        v_made := register_2(
+            p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
+            p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
+            v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
+            case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
+            p_rate, p_rate_period, p_at);
+        select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
+        from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
+              from unnest(v_become) with ordinality u (id, n)) b;
+        -- One that was taken by its registration key has a call of its own.
+        select array_agg(c.id) as ids, array_agg(c.call_id) as call_ids into v_call
+        from unnest(v_call.ids, v_call.call_ids, v_made) c (id, call_id, become) where c.id = c.become;
+        if v_call.ids is not null then
+            perform remember_calls(p_app, p_task, v_call.ids, v_call.call_ids);
+        end if;
+    end if;
+    if p_key is not null and v_become[1] <> p_ids[1] then
+        update call_key k set invocation_id = v_become[1]
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+    end if;
+    return v_become;
+end $$;
+
 -- Accepts one call of a task under an idempotency key; returns, as an array, the id it became: that
 -- of the first call with the key, whatever has become of it, or its own.
 -- Moves: (new) -> registered. Locks: the key, then as register_2, whose parameters it has.
@@ -1766,30 +1858,11 @@ create or replace function {schema}.register_once(
     p_rate_period double precision default null, p_at timestamptz default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
-    v_first    uuid;
-    v_become   uuid[];
-    v_patience constant text := current_setting('lock_timeout');
+    v_first  uuid;
+    v_become uuid[];
 begin
     perform check_isolation();
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '10s', true);
-    end if;
-    loop
-        begin
-            insert into call_key (app_id, task_id, key, invocation_id)
-            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
-            exit when found;
-        exception when lock_not_available then
-            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
-                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
-        end;
-        select k.invocation_id into v_first from call_key k
-        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
-        exit when found;  -- else it went just now, with what it pointed to
-    end loop;
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '0', true);
-    end if;
+    v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
     if v_first is not null then
         return array[v_first];
     end if;
@@ -1930,6 +2003,80 @@ begin
     end if;
     perform release(p_app, p_runner, v_ids, v_leases);
     return cardinality(v_ids);
+end $$;
+
+-- Notes new invocations that may serve later calls which are equal; forgets those of before that
+-- have ended, but the one that succeeded last. Of one call no more than 100 are known at a time, so
+-- that a look at them stays short however many wait to be run. Internal to register_cached.
+-- Locks: what it forgets, and passes over what others do.
+create or replace function {schema}.remember_calls(
+    p_app text, p_task text, p_ids uuid[], p_call_ids text[]
+) returns void language plpgsql as $$
+declare
+    v_spare uuid[];
+begin
+    v_spare := array(
+        select x.invocation_id
+        from (select distinct u.call_id from unnest(p_call_ids) u (call_id)) c
+        cross join lateral (
+            select r.invocation_id, o.status,
+                   row_number() over (order by o.status = 'success' desc, o.finished_at desc,
+                                      r.invocation_id desc) as n
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.status, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id offset 0) o) e
+        cross join lateral (
+            select x.invocation_id from call_result x
+            where x.invocation_id = e.invocation_id offset 0 for update skip locked) x
+        where e.n > 1 or e.status <> 'success');
+    if v_spare <> '{}' then
+        delete from call_result r where r.invocation_id = any (v_spare);
+    end if;
+
+    insert into call_result (app_id, task_id, call_id, invocation_id)
+    select p_app, p_task, c.call_id, i.id
+    from (select u.call_id, array_agg(u.id order by u.n) as ids
+          from unnest(p_ids, p_call_ids) with ordinality u (id, call_id, n) group by u.call_id) c
+    cross join lateral (
+        select count(*)::integer as n from (
+            select from call_result r
+            where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id limit 100) r) known
+    cross join lateral unnest(c.ids[:100 - known.n]) i (id)
+    on conflict do nothing;
+end $$;
+
+-- Takes an idempotency key for a call; answers null, or the id of the call that has it, whatever has
+-- become of that. Internal to the verbs that register.
+-- Locks: the key. Raises: PN015 where a transaction that does not end holds it.
+create or replace function {schema}.reserve_call(
+    p_app text, p_task text, p_key text, p_id uuid
+) returns uuid language plpgsql as $$
+declare
+    v_first    uuid;
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_id) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    return v_first;
 end $$;
 
 -- Writes the hot rows of calls of which some have a registration key, one per key; a call whose

@@ -7,10 +7,11 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2", "register_once", "hold", "refer", "fetch", "enqueue", "cancel"],
-        "worker": ["claim", "pause", "resume", "register_2", "register_once", "release_strays", "crash",
-                   "asked_to_stop", "hold", "refer", "fetch", "collect", "register_tasks", "set_aside",
-                   "enqueue", "cancel"],
+        "producer": ["register_2", "register_once", "register_cached", "hold", "refer", "fetch", "enqueue",
+                     "cancel"],
+        "worker": ["claim", "pause", "resume", "register_2", "register_once", "register_cached",
+                   "release_strays", "crash", "asked_to_stop", "hold", "refer", "fetch", "collect",
+                   "register_tasks", "set_aside", "enqueue", "cancel"],
         "observer": ["fetch", "queued_misfits"],
         "operator": ["fetch", "collect", "cancel", "queued_misfits"]
     }';

@@ -56,6 +56,14 @@ create table pynenc.call_key (
     constraint call_key_pkey PRIMARY KEY (app_id, task_id, key)
 );
 
+create table pynenc.call_result (
+    app_id text not null,
+    task_id text not null,
+    call_id text not null,
+    invocation_id uuid not null,
+    constraint call_result_pkey PRIMARY KEY (app_id, task_id, call_id, invocation_id)
+);
+
 create table pynenc.event (
     event_id uuid not null,
     app_id text not null,
@@ -399,6 +407,7 @@ create table pynenc.wait_edge (
 
 CREATE INDEX aside_waiting_idx ON pynenc.aside USING btree (app_id, task_id) WHERE (freed_at IS NULL);
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
+CREATE INDEX call_result_invocation_idx ON pynenc.call_result USING btree (invocation_id);
 CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
@@ -824,6 +833,8 @@ begin
             if v_parent = 'invocation' then
                 delete from call_key k where k.invocation_id >= first_id(v_from)
                                          and k.invocation_id < first_id(v_from + interval '7 days');
+                delete from call_result r where r.invocation_id >= first_id(v_from)
+                                            and r.invocation_id < first_id(v_from + interval '7 days');
             end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
@@ -2455,6 +2466,7 @@ begin
     delete from invocation_error e using invocation i
     where i.invocation_id = e.invocation_id and i.app_id = p_app;
     delete from call_key k where k.app_id = p_app;
+    delete from call_result r where r.app_id = p_app;
     delete from payload_ref r where r.app_id = p_app;
     delete from payload p where p.app_id = p_app;
     delete from invocation i where i.app_id = p_app;
@@ -2523,6 +2535,30 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.recall(p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+begin
+    return (
+        select array_agg(case when l.invocation_id is not null and not exists (
+                             select from invocation i where i.invocation_id = p_ids[p.n])
+                         then l.invocation_id end order by p.n)
+        -- Each call once, however often it stands in the batch.
+        from (select u.call_id, array_agg(u.n) as places
+              from unnest(p_call_ids) with ordinality u (call_id, n) group by u.call_id) c
+        left join lateral (
+            select o.invocation_id
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.invocation_id, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id and o.status = 'success' offset 0) o
+            where p_since is null or o.finished_at > p_since
+            order by o.finished_at desc, o.invocation_id desc limit 1) l on true
+        cross join lateral unnest(c.places) p (n));
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamp with time zone[])
@@ -2888,6 +2924,66 @@ begin
     return v_become;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now    constant timestamptz := clock_timestamp();
+    v_begins constant timestamptz :=
+        greatest(v_now, p_at, v_now + make_interval(secs => coalesce(p_delay, 0)));
+    v_first  uuid;
+    v_become uuid[];
+    v_made   uuid[];
+    v_call   record;
+begin
+    perform check_isolation();
+    if p_key is not null then
+        v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
+        if v_first is not null then
+            return array[v_first];
+        end if;
+    end if;
+    v_become := recall(p_app, p_task, p_ids, p_call_ids, v_begins - make_interval(secs => p_ttl));
+    if array_position(v_become, null) is not null then
+        select array_agg(c.id order by c.n) as ids, array_agg(c.call_id order by c.n) as call_ids,
+               array_agg(c.arguments order by c.n) as arguments,
+               array_agg(c.key order by c.n) as keys, array_agg(c.lane order by c.n) as lanes
+        into v_call
+        from unnest(p_ids, p_call_ids, p_arguments, p_registration_keys, p_lane_keys, v_become)
+                 with ordinality c (id, call_id, arguments, key, lane, become, n)
+        where c.become is null;
+        v_made := register_2(
+            p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
+            p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
+            v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
+            case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
+            p_rate, p_rate_period, p_at);
+        select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
+        from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
+              from unnest(v_become) with ordinality u (id, n)) b;
+        -- One that was taken by its registration key has a call of its own.
+        select array_agg(c.id) as ids, array_agg(c.call_id) as call_ids into v_call
+        from unnest(v_call.ids, v_call.call_ids, v_made) c (id, call_id, become) where c.id = c.become;
+        if v_call.ids is not null then
+            perform remember_calls(p_app, p_task, v_call.ids, v_call.call_ids);
+        end if;
+    end if;
+    if p_key is not null and v_become[1] <> p_ids[1] then
+        update call_key k set invocation_id = v_become[1]
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+    end if;
+    return v_become;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -2901,30 +2997,11 @@ CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task t
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_first    uuid;
-    v_become   uuid[];
-    v_patience constant text := current_setting('lock_timeout');
+    v_first  uuid;
+    v_become uuid[];
 begin
     perform check_isolation();
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '10s', true);
-    end if;
-    loop
-        begin
-            insert into call_key (app_id, task_id, key, invocation_id)
-            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
-            exit when found;
-        exception when lock_not_available then
-            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
-                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
-        end;
-        select k.invocation_id into v_first from call_key k
-        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
-        exit when found;  -- else it went just now, with what it pointed to
-    end loop;
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '0', true);
-    end if;
+    v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
     if v_first is not null then
         return array[v_first];
     end if;
@@ -3123,6 +3200,45 @@ begin
     return cardinality(v_ids);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.remember_calls(p_app text, p_task text, p_ids uuid[], p_call_ids text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_spare uuid[];
+begin
+    v_spare := array(
+        select x.invocation_id
+        from (select distinct u.call_id from unnest(p_call_ids) u (call_id)) c
+        cross join lateral (
+            select r.invocation_id, o.status,
+                   row_number() over (order by o.status = 'success' desc, o.finished_at desc,
+                                      r.invocation_id desc) as n
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.status, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id offset 0) o) e
+        cross join lateral (
+            select x.invocation_id from call_result x
+            where x.invocation_id = e.invocation_id offset 0 for update skip locked) x
+        where e.n > 1 or e.status <> 'success');
+    if v_spare <> '{}' then
+        delete from call_result r where r.invocation_id = any (v_spare);
+    end if;
+
+    insert into call_result (app_id, task_id, call_id, invocation_id)
+    select p_app, p_task, c.call_id, i.id
+    from (select u.call_id, array_agg(u.id order by u.n) as ids
+          from unnest(p_ids, p_call_ids) with ordinality u (id, call_id, n) group by u.call_id) c
+    cross join lateral (
+        select count(*)::integer as n from (
+            select from call_result r
+            where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id limit 100) r) known
+    cross join lateral unnest(c.ids[:100 - known.n]) i (id)
+    on conflict do nothing;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.require_slot()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3182,6 +3298,36 @@ begin
     if v_off <> '{}' then
         perform end_unowned(v_off, 'failed', 'cancelled', p_changed_by);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.reserve_call(p_app text, p_task text, p_key text, p_id uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_first    uuid;
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_id) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    return v_first;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.reserve_keys(p_app text, p_queue text, p_now timestamp with time zone, p_due timestamp with time zone, p_expires timestamp with time zone, p_rank double precision, p_must_not_wait boolean, p_changed_by text, p_ids uuid[], p_keys text[], p_lanes bigint[])
@@ -4194,6 +4340,7 @@ grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_producer;
+grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
@@ -4222,6 +4369,7 @@ grant execute on function pynenc.recover(text,double precision,double precision,
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_worker;
+grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.register_tasks(text,text,json) to pynenc_worker;

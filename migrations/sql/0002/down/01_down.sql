@@ -32,6 +32,10 @@ drop function {schema}.retry(id uuid);
 
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
 
+drop function {schema}.reserve_call(p_app text, p_task text, p_key text, p_id uuid);
+
+drop function {schema}.remember_calls(p_app text, p_task text, p_ids uuid[], p_call_ids text[]);
+
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
 drop function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers json);
@@ -39,6 +43,8 @@ drop function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers 
 drop function {schema}.register_tasks(p_app text, p_runner text, p_tasks json);
 
 drop function {schema}.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
+
+drop function {schema}.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
 
 drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_retried_from uuid);
 
@@ -49,6 +55,8 @@ drop function {schema}.refuse_circle(p_id uuid);
 drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes text[]);
 
 drop function {schema}.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamptz[]);
+
+drop function {schema}.recall(p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamptz);
 
 drop function {schema}.queued_misfits(p_app text);
 
