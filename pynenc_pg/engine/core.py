@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
 from pynenc_pg.domain.arguments import Arguments
-from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.causes import Firing, NewEvent
+from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Outcome, Registered
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.attempts import Attempt, attempts
@@ -24,6 +26,7 @@ from pynenc_pg.engine.known import Known
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.printing import Printing
+from pynenc_pg.engine.reactor import Reactor
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
 from pynenc_pg.engine.reused import check_reused
@@ -35,7 +38,7 @@ from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.failure import decode_exception
 from pynenc_pg.serializer.large import SharedArguments
 from pynenc_pg.serializer.typed import TaskTypes
-from pynenc_pg.serializer.wire import decode, decode_arguments
+from pynenc_pg.serializer.wire import decode, decode_arguments, encode
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ class Engine:
         self.payloads = Payloads(store.client_data_store, large)
         self.printing = printing
         self.known = Known(registry, ageing)
+        self.reactor: Reactor | None = None  # set by who knows of triggers
         self._runner_name = runner_name
         self._ageing = ageing
         self._address = address
@@ -109,14 +113,18 @@ class Engine:
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,
+        firings: Sequence[Firing] = (),
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
-        ``session`` is a transaction of the caller's, with which they come to be or not.
+        ``session`` is a transaction of the caller's, with which they come to be or not;
+        ``firings`` are the causes by which they are started, one each.
         """
         calls = self._lowered(task, calls, shared)
         batch = self._new_batch(task, calls, options, shared)
+        if firings:
+            batch = replace(batch, firings=firings, cached=False, changed_by="trigger")
         with _shield(), self._explained(batch, calls, task):
             if session is None:
                 registered = self.store.orchestrator.register(batch)
@@ -225,13 +233,39 @@ class Engine:
             return result if types is None else types.lift_result(result)
         raise failure_of(outcome, serializer, self.payloads)
 
+    def failure(self, outcome: Outcome, task_id: str = "") -> BaseException:
+        """Return what a task raised, or why it was never run to its end."""
+        return failure_of(outcome, self._serializer_of(task_id), self.payloads)
+
     def arguments(self, invocation_id: InvocationId) -> Arguments:
         """Return the arguments of an invocation, by name."""
         record = self.store.state_backend.get_invocation(invocation_id)
-        serializer = self._serializer_of(record.task_id)
-        arguments = decode_arguments(record.arguments, serializer, self.payloads)
-        types = self._types_of(record.task_id, serializer)
-        return self.printing.arguments(arguments if types is None else types.lift(arguments))
+        return self.decoded(record.task_id, record.arguments)
+
+    def decoded(self, task_id: str, text: str, *, defaults: bool = False) -> Arguments:
+        """Return arguments of a task as they stand in a row; with its ``defaults``, if known."""
+        task, serializer = self.registry.find(task_id), self._serializer_of(task_id)
+        arguments = decode_arguments(text, serializer, self.payloads)
+        types = self._types_of(task_id, serializer)
+        if types is not None:
+            arguments = types.lift(arguments)
+        if defaults and task is not None:
+            arguments = task.defaults | arguments
+        return self.printing.arguments(arguments)
+
+    def new_event(self, code: str, payload: object) -> NewEvent:
+        """Return an event to be emitted.
+
+        Raises:
+            SerializationError: the payload cannot be carried.
+        """
+        now = entered()
+        return NewEvent(
+            event_id=new_invocation_id(self.clock_offset()),
+            code=code,
+            payload=encode(payload, self.serializer),
+            emitted_by=now.task_id if now else "client",
+        )
 
     def attempts(self, invocation_id: InvocationId) -> list[Attempt]:
         """Return its attempts, each with what it raised."""
@@ -277,7 +311,7 @@ class Engine:
             calls,
             task=task,
             outgoing=self.payloads.outgoing(task, self.registry.serializer(task, self.serializer)),
-            clock_offset=self._clock_offset(),
+            clock_offset=self.clock_offset(),
             ageing=self._ageing(),
             options=options,
             shared=shared,
@@ -330,7 +364,8 @@ class Engine:
         task = self.registry.find(task_id) if serializer.typed else None
         return None if task is None else task.types(serializer)
 
-    def _clock_offset(self) -> float:
+    def clock_offset(self) -> float:
+        """Seconds by which the store's clock is ahead, where ids have to heed it; else 0."""
         if self._offset is None:
             with self._lock:
                 measured = self.store.state_backend.clock_offset()

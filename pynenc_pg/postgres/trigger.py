@@ -69,7 +69,7 @@ class PgTrigger:
             seconds,
         )
         return [
-            Taken(*head, sources=tuple(_source(row) for row in group))
+            Taken(head[0], head[1], head[2], tuple(_source(row) for row in group))
             for head, group in groupby(rows, key=lambda row: row[:3])
         ]
 

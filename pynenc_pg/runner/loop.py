@@ -150,6 +150,7 @@ class _Service:
             conf=self._conf,
             spec=spec,
             known=runner.engine.known,
+            reactor=runner.engine.reactor,
             wake=self._hint,
             fenced=self._fenced,
             cancel=self._cancel,
