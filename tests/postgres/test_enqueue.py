@@ -177,6 +177,8 @@ def test_options_are_those_of_python(app: Pynenc, s: Connection) -> None:
         {"timeout": "-1 second"},
         {"max_retries": -1},
         {"queue": "no queue"},
+        {"key": ""},
+        {"key": "k" * 256},
     ],
     ids="-".join,
 )

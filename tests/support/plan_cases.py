@@ -146,7 +146,7 @@ CASES: Final[dict[str, Case]] = {
     "register_once": _case(
         lambda c, _: (register(c, once="once"), register(c, once="once")),
         **_REGISTER,
-        register_once="call_key_pkey",
+        reserve_call_key="call_key_pkey",
     ),
     "register_laned": _case(
         lambda c, s: register(c, len(s.lanes) + 1, queue="laned", slots=1, lanes=[*s.lanes, "new"]),
@@ -216,6 +216,14 @@ CASES: Final[dict[str, Case]] = {
     "enqueue": Case(
         lambda c, _s, _h: one(c, "select enqueue('tests.task', '{\"y\": 1}')"),
         {**_REGISTER, "find_task": "task_pkey"},
+        prepare=_told,
+    ),
+    "enqueue_once": Case(
+        # Twice, by names that have a collation of their own: the indexes have the usual one.
+        lambda c, _s, _h: [
+            one(c, "select enqueue('tests.task'::name, '{}', key => 'k'::name)") for _ in range(2)
+        ],
+        {**_REGISTER, "find_task": "task_pkey", "reserve_call_key": "call_key_pkey"},
         prepare=_told,
     ),
     "cancel_by_id": _case(

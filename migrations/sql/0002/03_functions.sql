@@ -352,21 +352,28 @@ end $$;
 
 -- Calls a task: for psql, triggers and other languages. arguments: a JSON object, by the names of the
 -- task's parameters, read as plain JSON. What is left out is as the task has it; app may be left out
--- where one app has a task of that name. Answers the invocation's id; it exists when the transaction
--- commits, and runners are told then.
--- Moves: (new) -> registered. Locks: those of register_2.
+-- where one app has a task of that name. The first call with a key counts, and later ones become that one.
+-- Answers the invocation's id; it exists when the transaction commits, and runners are told then.
+-- Moves: (new) -> registered. Locks: the key, then those of register_2.
 -- Raises: PN008 isolation, PN020 no such task, PN021 arguments that do not fit, PN022 an option that
 -- cannot be, PN023 a concurrency key that is made in Python alone; PN015.
 create or replace function {schema}.enqueue(
     task text, arguments json default '{}', app text default null, queue text default null,
     priority double precision default null, delay interval default null,
     at timestamptz default null, expires interval default null,
-    max_retries integer default null, timeout interval default null
+    max_retries integer default null, timeout interval default null,
+    key text default null
 ) returns uuid language plpgsql {definer} as $$
 #variable_conflict use_variable
 declare
+    -- A column of the caller's may have another collation, which all that is called here would have, too:
+    -- our indexes would not fit.
+    v_name  constant text collate "default" := task;
+    v_app   constant text collate "default" := app;
+    v_queue constant text collate "default" := queue;
+    v_key   constant text collate "default" := key;
     v_task  {schema}.task;
-    v_wrong text := case
+    v_wrong constant text := case
         when priority not between -100 and 100 then 'priority must be from -100 to 100'
         when delay < interval '0' then 'delay must not be negative'
         when delay > interval '0' and at is not null
@@ -374,14 +381,15 @@ declare
         when expires <= interval '0' then 'expires must be longer than nothing'
         when timeout <= interval '0' then 'timeout must be longer than nothing'
         when max_retries < 0 then 'max_retries must not be negative'
-        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -' end;
+        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -'
+        when length(key) not between 1 and 255 then 'key must be of 1 to 255 characters' end;
 begin
     perform check_isolation();
     if v_wrong is not null then
         raise exception '%', v_wrong
             using errcode = 'PN022', hint = 'See enqueue in docs/reference/sql.md.';
     end if;
-    v_task := find_task(app, task);
+    v_task := find_task(v_app, v_name);
     if json_typeof(arguments) is distinct from 'object' then
         raise exception 'the arguments of % must be a JSON object, not %', task,
                 coalesce(json_typeof(arguments), 'null')
@@ -390,35 +398,49 @@ begin
     perform check_containers(v_task, arguments);
     perform check_call(v_task, arguments);
     return enqueue_known(
-        v_task, plain_wire(arguments), queue, priority, delay, at, expires,
+        v_task, plain_wire(arguments), v_queue, priority, delay, at, expires,
         json_strip_nulls(json_build_object(
             'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
-        null);
+        null, v_key);
 end $$;
 
 -- Registers one call of a known task, by the task's options where nothing else is said; answers its id, or
--- that of the invocation it became. Always notifies, at the commit. Internal to enqueue and retry.
+-- that of the invocation it became: with a key, what the first call with it became. Always notifies, at the commit. Internal to enqueue and retry.
 create or replace function {schema}.enqueue_known(
     p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval,
-    p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid
+    p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid,
+    p_key text default null
 ) returns uuid language plpgsql as $$
 declare
     v_conf      constant json := p_task.options;
     v_arguments constant text := p_arguments::text;
+    v_id        constant uuid := new_id();
+    v_become    uuid;
 begin
-    return (register_2(
+    if p_key is not null then
+        v_become := reserve_call_key(p_task.app_id, p_task.task_id, p_key, v_id);
+        if v_become is not null then
+            return v_become;
+        end if;
+    end if;
+    v_become := (register_2(
         p_task.app_id, p_task.task_id, coalesce(p_queue, v_conf->>'queue'),
         coalesce(p_priority, (v_conf->>'priority')::double precision),
         extract(epoch from p_delay)::double precision,
         coalesce(extract(epoch from p_expires)::double precision, (v_conf->>'expires')::double precision),
         (v_conf->>'slots')::integer, (v_conf->>'must_not_wait')::boolean, null, 0, p_options::text,
-        'sql', false, array[new_id()],
+        'sql', false, array[v_id],
         array[left(encode(sha256(convert_to(p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32)],
         array[v_arguments],
         case when v_conf->>'registration_key' is not null then array[v_conf->>'registration_key'] end,
         case when v_conf->>'lane_key' is not null then array[v_conf->>'lane_key'] end,
         false, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
         (v_conf->>'rate_period')::double precision, p_at, p_retried_from))[1];
+    if p_key is not null and v_become <> v_id then
+        update call_key k set invocation_id = v_become
+        where k.app_id = p_task.app_id and k.task_id = p_task.task_id and k.key = p_key;
+    end if;
+    return v_become;
 end $$;
 
 -- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
@@ -1376,30 +1398,11 @@ create or replace function {schema}.register_once(
     p_rate_period double precision default null, p_at timestamptz default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
-    v_first    uuid;
-    v_become   uuid[];
-    v_patience constant text := current_setting('lock_timeout');
+    v_first  uuid;
+    v_become uuid[];
 begin
     perform check_isolation();
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '10s', true);
-    end if;
-    loop
-        begin
-            insert into call_key (app_id, task_id, key, invocation_id)
-            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
-            exit when found;
-        exception when lock_not_available then
-            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
-                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
-        end;
-        select k.invocation_id into v_first from call_key k
-        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
-        exit when found;  -- else it went just now, with what it pointed to
-    end loop;
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '0', true);
-    end if;
+    v_first := reserve_call_key(p_app, p_task, p_key, p_ids[1]);
     if v_first is not null then
         return array[v_first];
     end if;
@@ -1483,6 +1486,37 @@ begin
     end if;
     perform release(p_app, p_runner, v_ids, v_leases);
     return cardinality(v_ids);
+end $$;
+
+-- Gives an idempotency key of a task to a call; answers null then, and else what the first call with
+-- the key became. Internal to register_once and enqueue.
+-- Locks: the key, until the transaction ends. Raises: PN015 a transaction that does not end holds it.
+create or replace function {schema}.reserve_call_key(p_app text, p_task text, p_key text, p_id uuid)
+returns uuid language plpgsql as $$
+declare
+    v_first    uuid;
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_id) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    return v_first;
 end $$;
 
 -- Lets invocations go on after a wait. Answers only those that were not done: lost | already.

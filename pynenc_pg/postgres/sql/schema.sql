@@ -757,7 +757,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'::json, app text DEFAULT NULL::text, queue text DEFAULT NULL::text, priority double precision DEFAULT NULL::double precision, delay interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, max_retries integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval)
+CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'::json, app text DEFAULT NULL::text, queue text DEFAULT NULL::text, priority double precision DEFAULT NULL::double precision, delay interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, max_retries integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, key text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -771,8 +771,14 @@ CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'
 AS $function$
 #variable_conflict use_variable
 declare
+    -- A column of the caller's may have another collation, which all that is called here would have, too:
+    -- our indexes would not fit.
+    v_name  constant text collate "default" := task;
+    v_app   constant text collate "default" := app;
+    v_queue constant text collate "default" := queue;
+    v_key   constant text collate "default" := key;
     v_task  "pynenc".task;
-    v_wrong text := case
+    v_wrong constant text := case
         when priority not between -100 and 100 then 'priority must be from -100 to 100'
         when delay < interval '0' then 'delay must not be negative'
         when delay > interval '0' and at is not null
@@ -780,14 +786,15 @@ declare
         when expires <= interval '0' then 'expires must be longer than nothing'
         when timeout <= interval '0' then 'timeout must be longer than nothing'
         when max_retries < 0 then 'max_retries must not be negative'
-        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -' end;
+        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -'
+        when length(key) not between 1 and 255 then 'key must be of 1 to 255 characters' end;
 begin
     perform check_isolation();
     if v_wrong is not null then
         raise exception '%', v_wrong
             using errcode = 'PN022', hint = 'See enqueue in docs/reference/sql.md.';
     end if;
-    v_task := find_task(app, task);
+    v_task := find_task(v_app, v_name);
     if json_typeof(arguments) is distinct from 'object' then
         raise exception 'the arguments of % must be a JSON object, not %', task,
                 coalesce(json_typeof(arguments), 'null')
@@ -796,33 +803,46 @@ begin
     perform check_containers(v_task, arguments);
     perform check_call(v_task, arguments);
     return enqueue_known(
-        v_task, plain_wire(arguments), queue, priority, delay, at, expires,
+        v_task, plain_wire(arguments), v_queue, priority, delay, at, expires,
         json_strip_nulls(json_build_object(
             'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
-        null);
+        null, v_key);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.enqueue_known(p_task pynenc.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamp with time zone, p_expires interval, p_options json, p_retried_from uuid)
+CREATE OR REPLACE FUNCTION pynenc.enqueue_known(p_task pynenc.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamp with time zone, p_expires interval, p_options json, p_retried_from uuid, p_key text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE plpgsql
 AS $function$
 declare
     v_conf      constant json := p_task.options;
     v_arguments constant text := p_arguments::text;
+    v_id        constant uuid := new_id();
+    v_become    uuid;
 begin
-    return (register_2(
+    if p_key is not null then
+        v_become := reserve_call_key(p_task.app_id, p_task.task_id, p_key, v_id);
+        if v_become is not null then
+            return v_become;
+        end if;
+    end if;
+    v_become := (register_2(
         p_task.app_id, p_task.task_id, coalesce(p_queue, v_conf->>'queue'),
         coalesce(p_priority, (v_conf->>'priority')::double precision),
         extract(epoch from p_delay)::double precision,
         coalesce(extract(epoch from p_expires)::double precision, (v_conf->>'expires')::double precision),
         (v_conf->>'slots')::integer, (v_conf->>'must_not_wait')::boolean, null, 0, p_options::text,
-        'sql', false, array[new_id()],
+        'sql', false, array[v_id],
         array[left(encode(sha256(convert_to(p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32)],
         array[v_arguments],
         case when v_conf->>'registration_key' is not null then array[v_conf->>'registration_key'] end,
         case when v_conf->>'lane_key' is not null then array[v_conf->>'lane_key'] end,
         false, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
         (v_conf->>'rate_period')::double precision, p_at, p_retried_from))[1];
+    if p_key is not null and v_become <> v_id then
+        update call_key k set invocation_id = v_become
+        where k.app_id = p_task.app_id and k.task_id = p_task.task_id and k.key = p_key;
+    end if;
+    return v_become;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
@@ -2491,30 +2511,11 @@ CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task t
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_first    uuid;
-    v_become   uuid[];
-    v_patience constant text := current_setting('lock_timeout');
+    v_first  uuid;
+    v_become uuid[];
 begin
     perform check_isolation();
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '10s', true);
-    end if;
-    loop
-        begin
-            insert into call_key (app_id, task_id, key, invocation_id)
-            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
-            exit when found;
-        exception when lock_not_available then
-            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
-                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
-        end;
-        select k.invocation_id into v_first from call_key k
-        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
-        exit when found;  -- else it went just now, with what it pointed to
-    end loop;
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '0', true);
-    end if;
+    v_first := reserve_call_key(p_app, p_task, p_key, p_ids[1]);
     if v_first is not null then
         return array[v_first];
     end if;
@@ -2710,6 +2711,36 @@ begin
     if v_off <> '{}' then
         perform end_unowned(v_off, 'failed', 'cancelled', p_changed_by);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.reserve_call_key(p_app text, p_task text, p_key text, p_id uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_first    uuid;
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_id) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    return v_first;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.reserve_keys(p_app text, p_queue text, p_now timestamp with time zone, p_due timestamp with time zone, p_expires timestamp with time zone, p_rank double precision, p_must_not_wait boolean, p_changed_by text, p_ids uuid[], p_keys text[], p_lanes bigint[])
@@ -3503,7 +3534,7 @@ grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
-grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval) to pynenc_producer;
+grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_producer;
@@ -3524,7 +3555,7 @@ grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],d
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
-grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval) to pynenc_worker;
+grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;

@@ -18,6 +18,8 @@ drop function {schema}.retry(id uuid);
 
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
 
+drop function {schema}.reserve_call_key(p_app text, p_task text, p_key text, p_id uuid);
+
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
 drop function {schema}.register_tasks(p_app text, p_runner text, p_tasks json);
@@ -72,9 +74,9 @@ drop function {schema}.find_task(p_app text, p_task text);
 
 drop function {schema}.fetch(p_app text, p_hashes text[]);
 
-drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid);
+drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid, p_key text);
 
-drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval);
+drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
 drop function {schema}.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
