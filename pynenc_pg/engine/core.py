@@ -79,7 +79,7 @@ class Engine:
         self.results = ResultWaiter(store)
         self.payloads = Payloads(store.client_data_store, large)
         self.printing = printing
-        self.known = Known(registry, ageing)
+        self.known = Known(registry, ageing, serializer)
         self._runner_name = runner_name
         self._ageing = ageing
         self._address = address

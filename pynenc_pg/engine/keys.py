@@ -82,7 +82,7 @@ class CallKeys:
 
     def _written(self, name: str) -> str:
         if name not in self._call:
-            return canonical_text(self._default(name), self._serializer)
+            return canonical_text(default_of(self._task, name), self._serializer)
         value = self._call[name]
         text = None if self._known is None else self._known.get(id(value))
         if text is None:
@@ -91,8 +91,10 @@ class CallKeys:
                 self._known[id(value)] = text
         return text
 
-    def _default(self, name: str) -> Any:
-        parameter = self._task.signature.parameters[name]
-        if parameter.kind is Parameter.VAR_POSITIONAL:
-            return []
-        return {} if parameter.kind is Parameter.VAR_KEYWORD else parameter.default
+
+def default_of(task: TaskDefinition, name: str) -> Any:
+    """Return what counts for an argument that is left out."""
+    parameter = task.signature.parameters[name]
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return []
+    return {} if parameter.kind is Parameter.VAR_KEYWORD else parameter.default

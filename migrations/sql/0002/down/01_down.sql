@@ -36,6 +36,8 @@ drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes
 
 drop function {schema}.queued_misfits(p_app text);
 
+drop function {schema}.python_number(p_text text);
+
 drop function {schema}.plain_wire(p_json json);
 
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
@@ -90,9 +92,21 @@ drop function {schema}.check_containers(p_task {schema}.task, p_arguments json);
 
 drop function {schema}.check_call(p_task {schema}.task, p_arguments json);
 
+drop function {schema}.canonical_json(p_value json, p_depth integer);
+
 drop function {schema}.cancel(id uuid);
 
+drop function {schema}.call_keys(p_task {schema}.task, p_arguments json, out registration text, out running text, out call_id text);
+
+drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json);
+
+drop function {schema}.blake2b(p_data bytea);
+
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
+
+drop function {schema}.ascii_json(p_text text);
+
+drop function {schema}.argument_text(p_parameters json, p_arguments json, p_name text);
 
 -- The first half of this schema's advisory locks: two schemas in one database do not meet.
 -- The second half is a runner's serial (its session lock), or negative: -2 partitions,

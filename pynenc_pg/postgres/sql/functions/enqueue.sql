@@ -4,7 +4,7 @@
 -- Answers the invocation's id; it exists when the transaction commits, and runners are told then.
 -- Moves: (new) -> registered. Locks: the key, then those of register_2.
 -- Raises: PN008 isolation, PN020 no such task, PN021 arguments that do not fit, PN022 an option that
--- cannot be, PN023 a concurrency key that is made in Python alone; PN015.
+-- cannot be, PN023 a concurrency key that Python alone can make; PN013, PN015 as register_2.
 create or replace function {schema}.enqueue(
     task text, arguments json default '{}', app text default null, queue text default null,
     priority double precision default null, delay interval default null,
@@ -43,8 +43,13 @@ begin
                 coalesce(json_typeof(arguments), 'null')
             using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
     end if;
-    perform check_containers(v_task, arguments);
-    perform check_call(v_task, arguments);
+    begin
+        perform check_containers(v_task, arguments);
+        perform check_call(v_task, arguments);
+    exception when untranslatable_character or invalid_text_representation then
+        raise exception 'the arguments of % have what PostgreSQL cannot read: %', task, sqlerrm
+            using errcode = 'PN021', hint = 'Text with NUL or half a surrogate pair: call the task from Python.';
+    end;
     return enqueue_known(
         v_task, plain_wire(arguments), v_queue, priority, delay, at, expires,
         json_strip_nulls(json_build_object(
