@@ -58,6 +58,7 @@ class Batch:
     changed_by: str = "client"
     payloads: Sequence[Payload] = ()  # each once
     refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
+    retried_from: InvocationId | None = None  # its one call is that one again, and has no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,15 @@ class InvocationRecord:
     due_at: datetime | None
     registered_at: datetime
     status_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What an invocation was called with beside its arguments."""
+
+    priority: float
+    options: str  # JSON
+    retried_from: InvocationId | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, Outcome, Registered
 from pynenc_pg.engine.address import Address
+from pynenc_pg.engine.again import call_again, check_ended, options_again
 from pynenc_pg.engine.attempts import Attempt, attempts
 from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
@@ -106,13 +107,15 @@ class Engine:
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,
+        retried_from: InvocationId | None = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
-        ``session`` is a transaction of the caller's, with which they come to be or not.
+        ``session`` is a transaction of the caller's, with which they come to be or not;
+        ``retried_from`` is the invocation that the one call is again.
         """
-        batch = self._new_batch(task, calls, options, shared)
+        batch = self._new_batch(task, calls, options, shared, retried_from)
         with _shield(), self._explained(batch, calls, task):
             if session is None:
                 return self.store.orchestrator.register(batch)
@@ -131,6 +134,29 @@ class Engine:
         batch = self._new_batch(task, calls, options, shared)
         with self._explained(batch, calls, task):
             return await self.store.orchestrator.register_within_async(session, batch)
+
+    def retry(self, invocation_id: InvocationId) -> Registered:
+        """Call again what has ended, however it did, with the task as it is here.
+
+        Raises:
+            InvocationNotFoundError: there is none.
+            InvocationStatusError: it has not ended.
+            TaskNotFoundError: the task is not known here.
+            DataRejectedError: the task takes other arguments now.
+        """
+        backend = self.store.state_backend
+        record = backend.get_invocation(invocation_id)
+        check_ended(record)
+        task = self.registry.get(record.task_id)
+        serializer = self.registry.serializer(task, self.serializer)
+        arguments = decode_arguments(record.arguments, serializer, self.payloads)
+        [registered] = self.submit(
+            task,
+            [call_again(task, arguments)],
+            options=options_again(record, backend.get_call(invocation_id)),
+            retried_from=invocation_id,
+        )
+        return registered
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
@@ -233,6 +259,7 @@ class Engine:
         calls: Sequence[Mapping[str, Any]],
         options: CallOptions,
         shared: SharedArguments | None,
+        retried_from: InvocationId | None = None,
     ) -> Batch:
         return new_batch(
             calls,
@@ -242,6 +269,7 @@ class Engine:
             ageing=self._ageing(),
             options=options,
             shared=shared,
+            retried_from=retried_from,
         )
 
     def _explained(

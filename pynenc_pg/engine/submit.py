@@ -27,11 +27,13 @@ def new_batch(
     ageing: float,
     options: CallOptions = UNTUNED,
     shared: SharedArguments | None = None,
+    retried_from: InvocationId | None = None,
 ) -> Batch:
     """Encode calls of one task, given as arguments by name, with a fresh ``outgoing``.
 
     ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
-    the task's own; ``shared`` are arguments that all of them have.
+    the task's own; ``shared`` are arguments that all of them have; ``retried_from`` has ended, and
+    the one call is that one again.
     """
     parent, conf = entered(), task.conf
     refs: list[tuple[InvocationId, str]] = []
@@ -56,6 +58,7 @@ def new_batch(
         refuse_different=conf.refuses_different,
         payloads=_payloads(outgoing, shared) if refs else (),
         refs=refs,
+        retried_from=retried_from,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
@@ -57,6 +58,7 @@ class SyncEngine(Engine):
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
+        retried_from: InvocationId | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
@@ -65,7 +67,9 @@ class SyncEngine(Engine):
             task = replace(task, conf=task.conf.model_copy(update=_UNCONTROLLED))
         # Nor does it wait for a time.
         options = CallOptions(queue=queue, max_retries=options.max_retries)
-        registered = super().submit(task, calls, options=options, shared=shared)
+        registered = super().submit(
+            task, calls, options=options, shared=shared, retried_from=retried_from
+        )
         self._inline.run([queue])
         return registered
 

@@ -23,6 +23,7 @@ _REGISTER_2 = """{schema}.register_2(
     cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
     cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s)"""
 _REGISTER_ONCE = _REGISTER_2.replace("register_2(", "register_once(%s, ")
+_REGISTER_AGAIN = _REGISTER_2[:-1] + ", cast(%s as uuid))"
 
 
 class _Statements(NamedTuple):
@@ -37,7 +38,9 @@ def _statements(verb: str) -> _Statements:
     return _Statements(f"select cast({verb} as text[])", *holding.around(verb))
 
 
-_REGISTER = {once: _statements(_REGISTER_ONCE if once else _REGISTER_2) for once in (False, True)}
+_USUAL = _statements(_REGISTER_2)
+_ONCE = _statements(_REGISTER_ONCE)
+_AGAIN = _statements(_REGISTER_AGAIN)
 
 
 class Registering:
@@ -51,7 +54,7 @@ class Registering:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
         if batch.refs:
             return self._register_holding(batch)
-        statement = _REGISTER[batch.key is not None].plain
+        statement = _verb(batch).plain
         rows = self._database.call(statement, self._registration(batch, own=True))
         return _registered(batch, rows)
 
@@ -62,7 +65,7 @@ class Registering:
             registration = self._registration(batch, own=True)
             packed = self._holds.packed(attached)
             parameters = holding.parameters(self._app, registration, batch, *packed)
-            statement = _REGISTER[batch.key is not None].holding
+            statement = _verb(batch).holding
             [[become, missing]] = self._database.call(statement, parameters)
             self._holds.note(attached, missing)
             if missing is None:
@@ -98,11 +101,11 @@ class Registering:
         return _registered(batch, await borrowed.run_async(session, *self._plain(batch)))
 
     def _plain(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
-        statement = render(_REGISTER[batch.key is not None].plain, self._database.schema)
+        statement = render(_verb(batch).plain, self._database.schema)
         return statement, self._registration(batch, own=False)
 
     def _held(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
-        statement = render(_REGISTER[batch.key is not None].held, self._database.schema)
+        statement = render(_verb(batch).held, self._database.schema)
         registration = self._registration(batch, own=False)
         return statement, holding.parameters(self._app, registration, batch)
 
@@ -136,7 +139,15 @@ class Registering:
             limit and limit.period,
             batch.at,
         )
-        return parameters if batch.key is None else (batch.key, *parameters)
+        if batch.key is not None:
+            return (batch.key, *parameters)
+        return parameters if batch.retried_from is None else (*parameters, batch.retried_from)
+
+
+def _verb(batch: Batch) -> _Statements:
+    if batch.key is not None:
+        return _ONCE
+    return _USUAL if batch.retried_from is None else _AGAIN
 
 
 def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:

@@ -290,6 +290,10 @@ CASES: Final[dict[str, Case]] = {
         lambda c, s: status_of(c, s.ready[0]),
         get_invocation=f"{_STATE} invocation_pkey invocation_outcome_pkey",
     ),
+    "get_call": _case(
+        lambda c, s: c.execute("select get_call(%s, %s)", (APP, s.ended[0])),
+        get_call="invocation_pkey",
+    ),
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),
         history="invocation_history_pkey invocation_error_pkey invocation_outcome_pkey",

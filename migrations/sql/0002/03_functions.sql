@@ -827,6 +827,16 @@ begin
     perform forget_lanes(p_lanes);
 end $$;
 
+-- What an invocation was called with beside its arguments; no row if it is unknown.
+create or replace function {schema}.get_call(p_app text, p_id uuid)
+returns table (priority double precision, options text, retried_from uuid)
+language plpgsql stable {definer} as $$
+begin
+    return query
+    select i.priority::double precision, i.options::text, i.retried_from from invocation i
+    where i.invocation_id = p_id and i.app_id = p_app;
+end $$;
+
 -- Takes from a runner, at its own word, what it holds: release and crash. Internal. Answers those lost.
 -- p_max_recoveries null: it stops them, and nothing is spent. Else a process of it has died of them:
 -- begun work counts a recovery, and is quarantined beyond so many.

@@ -1329,6 +1329,24 @@ begin
     perform forget_lanes(p_lanes);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.get_call(p_app text, p_id uuid)
+ RETURNS TABLE(priority double precision, options text, retried_from uuid)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select i.priority::double precision, i.options::text, i.retried_from from invocation i
+    where i.invocation_id = p_id and i.app_id = p_app;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.get_invocation(p_app text, p_id uuid)
  RETURNS TABLE(invocation_id uuid, task_id text, call_id text, arguments text, queue text, status text, reason text, runner_id text, retries integer, recoveries integer, parent_id uuid, depth integer, due_at timestamp with time zone, registered_at timestamp with time zone, status_at timestamp with time zone)
  LANGUAGE plpgsql
@@ -3786,6 +3804,7 @@ grant select on table pynenc.task_stats to pynenc_observer;
 grant select on table pynenc.tasks to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
@@ -3806,6 +3825,7 @@ grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
 grant execute on function pynenc.is_served(text,text) to pynenc_operator;
@@ -3822,6 +3842,7 @@ grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_producer;
@@ -3845,6 +3866,7 @@ grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pyn
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
 grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
 grant execute on function pynenc.history(text,uuid) to pynenc_worker;

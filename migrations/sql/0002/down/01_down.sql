@@ -68,6 +68,8 @@ drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
+drop function {schema}.get_call(p_app text, p_id uuid);
+
 drop function {schema}.free_aside(p_app text, p_limit integer);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
