@@ -19,6 +19,7 @@ from pynenc_pg.domain.records import (
     Answer,
     Aside,
     Batch,
+    CallRecord,
     CancelAnswer,
     Claimed,
     Collected,
@@ -237,6 +238,10 @@ class StateBackend(Protocol):
 
     def get_invocation(self, invocation_id: InvocationId) -> InvocationRecord:
         """Everything about one invocation but its value."""
+        ...
+
+    def get_call(self, invocation_id: InvocationId) -> CallRecord:
+        """Return what it was called with beside its arguments."""
         ...
 
     def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:

@@ -62,6 +62,7 @@ class Batch:
     payloads: Sequence[Payload] = ()  # each once
     refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
     firings: Sequence[Firing] = ()  # by which causes they are started, one each
+    retried_from: InvocationId | None = None  # its one call is that one again, and has no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +295,15 @@ class InvocationRecord:
     due_at: datetime | None
     registered_at: datetime
     status_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What an invocation was called with beside its arguments."""
+
+    priority: float
+    options: str  # JSON
+    retried_from: InvocationId | None
 
 
 @dataclass(frozen=True, slots=True)

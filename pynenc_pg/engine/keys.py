@@ -85,7 +85,7 @@ class CallKeys:
 
     def _written(self, name: str) -> str:
         if name not in self._call:
-            return canonical_text(self._default(name), self._serializer)
+            return canonical_text(default_of(self._task, name, self._serializer), self._serializer)
         value = self._call[name]
         text = None if self._known is None else self._known.get(id(value))
         if text is None:
@@ -94,11 +94,13 @@ class CallKeys:
                 self._known[id(value)] = text
         return text
 
-    def _default(self, name: str) -> Any:
-        parameter = self._task.signature.parameters[name]
-        if parameter.kind is Parameter.VAR_POSITIONAL:
-            return []
-        if parameter.kind is Parameter.VAR_KEYWORD:
-            return {}
-        types = self._task.types(self._serializer)
-        return parameter.default if types is None else types.default(name, parameter.default)
+
+def default_of(task: TaskDefinition, name: str, serializer: BaseSerializer) -> Any:
+    """Return what counts for an argument that is left out."""
+    parameter = task.signature.parameters[name]
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return []
+    if parameter.kind is Parameter.VAR_KEYWORD:
+        return {}
+    types = task.types(serializer)
+    return parameter.default if types is None else types.default(name, parameter.default)

@@ -28,15 +28,17 @@ def new_batch(
     ageing: float,
     options: CallOptions = UNTUNED,
     shared: SharedArguments | None = None,
+    retried_from: InvocationId | None = None,
 ) -> Batch:
     """Encode calls of one task, given as arguments by name, with a fresh ``outgoing``.
 
     ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
-    the task's own; ``shared`` are arguments that all of them have.
+    the task's own; ``shared`` are arguments that all of them have; ``retried_from`` has ended, and
+    the one call is that one again.
     """
     parent, conf = entered(), task.conf
     refs: list[tuple[InvocationId, str]] = []
-    cached, ttl = _caching(conf, options)
+    cached, ttl = (False, None) if retried_from else _caching(conf, options)
     invocations = _all_new(
         task, calls, outgoing, offset=clock_offset, shared=shared, refs=refs, cached=cached
     )
@@ -62,6 +64,7 @@ def new_batch(
         refuse_different=conf.refuses_different,
         payloads=_payloads(outgoing, shared) if refs else (),
         refs=refs,
+        retried_from=retried_from,
     )
 
 

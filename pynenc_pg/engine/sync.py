@@ -11,6 +11,7 @@ from typing import Any, Final
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
@@ -59,6 +60,7 @@ class SyncEngine(Engine):
         shared: SharedArguments | None = None,
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
         firings: Sequence[Firing] = (),
+        retried_from: InvocationId | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
@@ -67,7 +69,14 @@ class SyncEngine(Engine):
             task = replace(task, conf=task.conf.model_copy(update=_UNCONTROLLED))
         # Nor does it wait for a time, nor is it spared.
         options = CallOptions(queue=queue, max_retries=options.max_retries, call_result_cache=False)
-        registered = super().submit(task, calls, options=options, shared=shared, firings=firings)
+        registered = super().submit(
+            task,
+            calls,
+            options=options,
+            shared=shared,
+            firings=firings,
+            retried_from=retried_from,
+        )
         self._inline.run([queue])
         return registered
 

@@ -26,6 +26,7 @@ _REGISTER_ONCE = _REGISTER_2.replace("register_2(", "register_once(%s, ")
 _FIRE = f"""{{schema}}.fire(
     %s, cast(%b as bigint[]), cast(%b as integer[]), {_REGISTER_2}, cast(%b as text[]))"""
 _REGISTER_CACHED = _REGISTER_2.replace("register_2(", "register_cached(%s, %s, ")
+_REGISTER_AGAIN = _REGISTER_2[:-1] + ", cast(%s as uuid))"
 
 
 class _Statements(NamedTuple):
@@ -40,8 +41,8 @@ def _statements(verb: str) -> _Statements:
     return _Statements(f"select cast({verb} as text[])", *holding.around(verb))
 
 
-_PLAIN, _ONCE, _CACHED, _FIRING = map(
-    _statements, (_REGISTER_2, _REGISTER_ONCE, _REGISTER_CACHED, _FIRE)
+_PLAIN, _ONCE, _CACHED, _FIRING, _AGAIN = map(
+    _statements, (_REGISTER_2, _REGISTER_ONCE, _REGISTER_CACHED, _FIRE, _REGISTER_AGAIN)
 )
 
 
@@ -50,7 +51,9 @@ def _verb(batch: Batch) -> _Statements:
         return _FIRING
     if batch.cached:
         return _CACHED
-    return _PLAIN if batch.key is None else _ONCE
+    if batch.key is not None:
+        return _ONCE
+    return _PLAIN if batch.retried_from is None else _AGAIN
 
 
 class Registering:
@@ -157,7 +160,9 @@ class Registering:
             return (self._app, causes, attempts, *parameters, [f.arguments for f in batch.firings])
         if batch.cached:
             return (batch.key, batch.cache_ttl, *parameters)
-        return parameters if batch.key is None else (batch.key, *parameters)
+        if batch.key is not None:
+            return (batch.key, *parameters)
+        return parameters if batch.retried_from is None else (*parameters, batch.retried_from)
 
 
 def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:

@@ -67,6 +67,13 @@ def hold(number: int, gate: str) -> int:
     return number
 
 
+@app.task
+def say_much(word: str) -> str:
+    """Return what is stored by itself, before the end is told of."""
+    with _recorded():
+        return word * 500
+
+
 @app.task(queue="children")
 def child(gate: str) -> str:
     """Go on until the file is there; served by those alone that serve its queue."""

@@ -33,7 +33,7 @@ from tests.support.sql import (
     watch,
 )
 
-_READ = {"outcomes", "get_invocation", "history", "is_served", "fetch"}
+_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch"}
 _PRODUCE = _READ | {
     "register",
     "register_2",

@@ -230,6 +230,14 @@ CASES: Final[dict[str, Case]] = {
         {**_REGISTER, "find_task": "task_pkey"},
         prepare=_told,
     ),
+    "enqueue_once": Case(
+        # Twice, by names that have a collation of their own: the indexes have the usual one.
+        lambda c, _s, _h: [
+            one(c, "select enqueue('tests.task'::name, '{}', key => 'k'::name)") for _ in range(2)
+        ],
+        {**_REGISTER, "find_task": "task_pkey", "reserve_call": "call_key_pkey"},
+        prepare=_told,
+    ),
     "cancel_by_id": _case(
         lambda c, s: one(c, "select cancel(%s)", (s.ready[0],)),
         **{**_END_UNOWNED, "cancel": f"{_STATE} invocation_pkey"},
@@ -293,6 +301,10 @@ CASES: Final[dict[str, Case]] = {
     "get_invocation": _case(
         lambda c, s: status_of(c, s.ready[0]),
         get_invocation=f"{_STATE} invocation_pkey invocation_outcome_pkey",
+    ),
+    "get_call": _case(
+        lambda c, s: c.execute("select get_call(%s, %s)", (APP, s.ended[0])),
+        get_call="invocation_pkey",
     ),
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),

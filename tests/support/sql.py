@@ -396,7 +396,7 @@ def register_tasks(
     """Tell that a runner knows these, each with one parameter; return how many calls it freed."""
     options = {
         "queue": "default", "priority": 0, "ageing": 60, "slots": 1, "must_not_wait": False,
-        "keyed_by_arguments": False,
+        "counts": None,
     }  # fmt: skip
     parameters = [{"name": "x", "kind": kind, "required": kind == "named"}]
     told = [

@@ -8,12 +8,12 @@ declare
     v_verb   text;
     v_grants constant jsonb := '{
         "producer": ["register_2", "register_once", "register_cached", "hold", "refer", "fetch", "enqueue",
-                     "cancel"],
+                     "cancel", "get_call"],
         "worker": ["claim", "pause", "resume", "register_2", "register_once", "register_cached",
                    "release_strays", "crash", "asked_to_stop", "hold", "refer", "fetch", "collect",
-                   "register_tasks", "set_aside", "enqueue", "cancel"],
-        "observer": ["fetch", "queued_misfits"],
-        "operator": ["fetch", "collect", "cancel", "queued_misfits"]
+                   "register_tasks", "set_aside", "enqueue", "cancel", "get_call"],
+        "observer": ["fetch", "get_call", "queued_misfits"],
+        "operator": ["fetch", "get_call", "collect", "cancel", "queued_misfits"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

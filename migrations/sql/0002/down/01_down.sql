@@ -60,6 +60,8 @@ drop function {schema}.recall(p_app text, p_task text, p_ids uuid[], p_call_ids 
 
 drop function {schema}.queued_misfits(p_app text);
 
+drop function {schema}.python_number(p_text text);
+
 drop function {schema}.plain_wire(p_json json);
 
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
@@ -98,6 +100,8 @@ drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
+drop function {schema}.get_call(p_app text, p_id uuid);
+
 drop function {schema}.free_aside(p_app text, p_limit integer);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
@@ -110,9 +114,9 @@ drop function {schema}.find_task(p_app text, p_task text);
 
 drop function {schema}.fetch(p_app text, p_hashes text[]);
 
-drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid);
+drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid, p_key text);
 
-drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval);
+drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
 drop function {schema}.emit_event(code text, payload json, app text);
 
@@ -132,9 +136,21 @@ drop function {schema}.check_call(p_task {schema}.task, p_arguments json);
 
 drop function {schema}.cause_as_json(p_cause {schema}.trigger_cause);
 
+drop function {schema}.canonical_json(p_value json, p_depth integer);
+
 drop function {schema}.cancel(id uuid);
 
+drop function {schema}.call_keys(p_task {schema}.task, p_arguments json, out registration text, out running text, out call_id text);
+
+drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json);
+
+drop function {schema}.blake2b(p_data bytea);
+
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
+
+drop function {schema}.ascii_json(p_text text);
+
+drop function {schema}.argument_text(p_parameters json, p_arguments json, p_name text);
 
 -- The first half of this schema's advisory locks: two schemas in one database do not meet.
 -- The second half is a runner's serial (its session lock), or negative: -2 partitions,
