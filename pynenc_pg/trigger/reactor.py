@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, Final
 
 from pynenc_pg.domain.arguments import short_repr
@@ -164,7 +165,11 @@ class TriggerReactor:
             timestamp=max(source.at for source in taken.sources),
             contexts=contexts,
         )
-        arguments = definition.build_arguments(fired)
+        arguments = {
+            # As the arguments of a watched call are, which one is likely to pass on.
+            name: dict(value) if isinstance(value, MappingProxyType) else value
+            for name, value in definition.build_arguments(fired).items()
+        }
         task = self._engine.registry.get(definition.task_id)
         return _Call(taken, Binding(task.task_id, task.signature).bind(**arguments))
 
