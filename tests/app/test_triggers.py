@@ -24,12 +24,14 @@ def tasks_module() -> ModuleType:
 
 
 @pytest.fixture(autouse=True)
-def _calm(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No ticks but where they are asked for, and no long pauses."""
-    others = {i: d for i, d in app._triggers._known.items() if d.task_id != tasks.on_tick.task_id}
-    monkeypatch.setattr(app._triggers, "_known", others)
+def _calm(app: Pynenc, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ticks but where the test is about them, and no long pauses."""
     monkeypatch.setattr(reactor, "AGAIN_AFTER", 0.01)
     tasks.moods.clear()
+    if "ticks" in request.node.name:
+        return
+    others = {i: d for i, d in app._triggers._known.items() if d.task_id != tasks.on_tick.task_id}
+    monkeypatch.setattr(app._triggers, "_known", others)
 
 
 def settled(app: Pynenc) -> bool:
@@ -68,7 +70,7 @@ def test_results_and_arguments(any_runner: Runner, app: Pynenc) -> None:
             *["notified"] * 4,
             ("Processed 3", 3),
             ("five", 0),
-            ("SUCCESS", {"x": 8, "loud": 0}),
+            ("SUCCESS", {"loud": 0, "x": 8}),
         )
         wait_for(lambda: settled(app))
 
@@ -149,9 +151,8 @@ def test_a_trigger_rests(any_runner: Runner, app: Pynenc) -> None:
         app.trigger.pause("nobody's")
 
 
-def test_ticks(any_runner: Runner, app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ticks(any_runner: Runner, app: Pynenc) -> None:
     """Each second once, within the second, with the time of the tick."""
-    monkeypatch.undo()
     with any_runner():
         wait_for(lambda: tasks.seen.count("tick") >= 3)
     fired = [f for f in app.trigger.fired() if f.task_id == tasks.on_tick.task_id]
@@ -165,18 +166,15 @@ def test_ticks(any_runner: Runner, app: Pynenc, monkeypatch: pytest.MonkeyPatch)
 def test_added_in_code(any_runner: Runner, app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
     """By app.trigger, beside the decorator; an equal one is there once."""
     monkeypatch.setattr(app._triggers, "_added", {})
+    for _ in range(2):
+        app.trigger.on_event("added").run(tasks.notification_task)
+    added = app.trigger.on_event("added", {"x": 1}).run(tasks.notification_task)
+    assert added.trigger_id.startswith(tasks.notification_task.task_id)
     with any_runner():
-        for _ in range(2):
-            app.trigger.on_event("added").run(tasks.notification_task)
-        added = app.trigger.on_event("added", {"x": 1}).run(tasks.notification_task)
-        [name] = [tasks.notification_task.task_id]
-        assert added.trigger_id.startswith(name)
-        app.runner._service._home._tell_triggers()
+        wait_for(lambda: added.trigger_id in {t.trigger_id for t in app.trigger.all()})
         app.trigger.emit_event("added", {"x": 1})
         app.trigger.emit_event("added", {"x": 2})
         seen_are(*["notified"] * 3)
-    monkeypatch.undo()
-    app._triggers._settle()
 
 
 @pytest.mark.parametrize(
