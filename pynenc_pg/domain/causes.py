@@ -133,7 +133,7 @@ class Firing:
 
     cause_id: int
     attempt: int
-    arguments: str  # JSON, for people
+    arguments: str | None  # JSON, for people; None: too long
 
 
 @dataclass(frozen=True, slots=True)

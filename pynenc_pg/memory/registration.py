@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
 from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
+from pynenc_pg.memory.causes import check_firings, fire
 from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
@@ -22,6 +23,7 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         PayloadError: something that it refers to is not there.
         InvocationConcurrencyWithDifferentArgumentsError: a call would become one that has other
             arguments, and the batch refuses that.
+        CausesLostError: a cause of it is not the caller's any more.
     """
     now = database.clock()
     check_batch(batch, now)
@@ -34,11 +36,15 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     if batch.refs:
         check_payloads(database, batch)
     database.queues.setdefault(batch.queue, Queue())
+    if batch.firings:
+        check_firings(database, batch.firings)
     registered = [_accept(database, batch, new, now) for new in batch.invocations]
     if batch.key is not None:
         database.call_keys[batch.task_id, batch.key] = registered[0].invocation_id
     if batch.refs:
         refer(database, batch, registered)
+    if batch.firings:
+        fire(database, batch.firings, registered)
     return registered
 
 
