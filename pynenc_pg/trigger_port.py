@@ -59,7 +59,7 @@ class Trigger(Protocol):
         ...
 
     def waiting_causes(self, trigger_id: str, limit: int = 1000) -> list[WaitingCause]:
-        """Return what waits for others, the oldest first."""
+        """Return what waits for others, the oldest first; of each condition so many."""
         ...
 
     def pair_causes(
@@ -68,8 +68,12 @@ class Trigger(Protocol):
         """Have sets of causes fire as one, drop others; nothing if one does not wait any more."""
         ...
 
-    def next_cause(self) -> float | None:
-        """Return the seconds until a cause is to be looked at; None: there is none."""
+    def next_cause(self, versions: Mapping[str, str] | None = None) -> float | None:
+        """Return the seconds until a cause is to be looked at; None: there is none.
+
+        Of these triggers, if any are named, and never of one that is paused: what nobody may
+        take is nothing to look for.
+        """
         ...
 
     def schedules(self) -> list[ScheduleState]:

@@ -338,6 +338,8 @@ class HistoryEntry:
 class Wakeup:
     """A hint that something happened; never the only way to find out."""
 
-    kind: str  # work | due | runner | cancel | result | session: this session is a new one
+    # work | due | runner | cancel | result | cause: of a trigger, to be looked at |
+    # session: this session is a new one
+    kind: str
     ids: tuple[InvocationId, ...] = ()  # of kind result: what ended; none named means "look at all"
     due_in: float | None = field(default=None)  # of kind due: seconds until it is

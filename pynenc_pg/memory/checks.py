@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from pynenc_pg.domain.causes import NewEvent
 from pynenc_pg.domain.ids import InvocationId, id_time
 from pynenc_pg.domain.records import Batch
 from pynenc_pg.exceptions import (
@@ -21,6 +22,7 @@ from pynenc_pg.memory.rows import Row
 
 _DAY: Final = 86_400.0
 _CANONICAL: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CODE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 _QUEUE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -41,6 +43,29 @@ def check_batch(batch: Batch, now: datetime) -> None:
         if text not in _SEEN_EVERY_DAY and not is_json(text):
             msg = f"{text[:80]!r} is not JSON"
             raise DataRejectedError(msg)
+
+
+def check_event(event: NewEvent) -> None:
+    """Refuse an event that is not to be kept.
+
+    Raises:
+        DataRejectedError: a code, an id or a payload that cannot be.
+    """
+    code = event.code
+    if not _CODE.fullmatch(code) or code.strip(" ") != code:
+        msg = (
+            f"event code {code!r}: it must be 1 to 255 printable characters without spaces "
+            "around it. As in order.paid"
+        )
+        raise DataRejectedError(msg)
+    if not is_json(event.payload):
+        msg = f"{event.payload[:80]!r} is not JSON"
+        raise DataRejectedError(msg)
+    try:
+        UUID(event.event_id)
+    except ValueError as error:
+        msg = f"the id {event.event_id!r} is no UUID"
+        raise DataRejectedError(msg) from error
 
 
 def check_queue(name: str) -> None:

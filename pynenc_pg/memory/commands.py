@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import CancelAnswer, Wakeup
 from pynenc_pg.invocation.status import InvocationStatus, Reason
+from pynenc_pg.memory.causes import clean
 from pynenc_pg.memory.checks import check_queue
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.rows import Queue
@@ -53,13 +54,14 @@ class MemCommands(NoTransactions):
                 self._database.tell("work")
 
     def maintain(self) -> Sequence[str]:
-        """Remove idle lanes."""
+        """Remove idle lanes, and what was kept of triggers for long enough."""
         database = self._database
         with database.lock:
             now = database.clock()
             idle = [k for k, lane in database.lanes.items() if not (lane.live or lane.counted(now))]
             for key in idle:
                 del database.lanes[key]
+            clean(database)
             return [f"removed {len(idle)} idle lanes"] if idle else []
 
     def purge(self) -> int:

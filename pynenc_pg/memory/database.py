@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import HistoryEntry, Outcome, Wakeup
 from pynenc_pg.invocation.status import InvocationStatus
+from pynenc_pg.memory.causes import Causes, note_status
 from pynenc_pg.memory.checks import check_step
 from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Refused, Row, Runner
 
@@ -38,6 +39,7 @@ class MemDatabase:
         self.queues: dict[str, Queue] = {}
         self.leases = 0
         self.serials = 0
+        self.causes = Causes()
         self.forget()
 
     def forget(self) -> None:
@@ -57,6 +59,7 @@ class MemDatabase:
         self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time
         self.edges: dict[InvocationId, dict[tuple[str, InvocationId | None], int]] = {}
         self.waits: dict[InvocationId, set[InvocationId]] = {}  # waiter -> what it waits for
+        self.causes.forget()
         for queue in self.queues.values():
             queue.ready = Queue().ready
             queue.awaited = Queue().awaited
@@ -184,9 +187,9 @@ class MemDatabase:
         row.status, row.reason = to, reason
         row.rev += 1
         error = value if to is S.FAILED else None
-        self._note(row, before, changed_by, finished_at, error)
         outcome = Outcome(which, to, value, reason, by_runner, finished_at)
         self.ended[which] = Ended(outcome, row.lease, row.retries, row.recoveries)
+        self._note(row, before, changed_by, finished_at, error)
         told = self.edges.pop(which, {})
         for _, waiter in told:
             if waiter is not None:
@@ -242,3 +245,5 @@ class MemDatabase:
             row.rev, before, row.status, row.reason, row.runner_id, changed_by, at, error
         )
         self.history.setdefault(row.invocation_id, []).append(entry)
+        if self.causes.watches:
+            note_status(self, row, at)

@@ -9,6 +9,7 @@ from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
 from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
 from pynenc_pg.memory.call_results import recall, remember
+from pynenc_pg.memory.causes import check_firings, fire
 from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
@@ -25,6 +26,7 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         PayloadError: something that it refers to is not there.
         InvocationConcurrencyWithDifferentArgumentsError: a call would become one that has other
             arguments, and the batch refuses that.
+        CausesLostError: a cause of it is not the caller's any more.
     """
     now = database.clock()
     check_batch(batch, now)
@@ -37,6 +39,8 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         _check_same_arguments(batch, database, found)
     if batch.refs:
         check_payloads(database, batch)
+    if batch.firings:
+        check_firings(database, batch.firings)
     if any(new.invocation_id not in found for new in batch.invocations):
         database.queues.setdefault(batch.queue, Queue())
     registered = [
@@ -51,6 +55,8 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         database.call_keys[batch.task_id, batch.key] = registered[0].invocation_id
     if batch.refs:
         refer(database, batch, registered)
+    if batch.firings:
+        fire(database, batch.firings, registered)
     return registered
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pynenc_pg.exceptions import StoreError
 
@@ -17,15 +17,20 @@ class NoTransactions:
     def register_within(self, session: object, batch: Batch) -> list[Registered]:
         """Refuse it."""
         del session, batch
-        message = (
-            "the store in memory has no transactions, so nothing can be part of yours: call the "
-            "task itself, or set PYNENC__POSTGRES__DSN (to 'embedded', for a private server)"
-        )
-        raise StoreError(message)
+        refuse_transaction()
 
     async def register_within_async(self, session: object, batch: Batch) -> list[Registered]:
         """Refuse it."""
         return self.register_within(session, batch)
+
+
+def refuse_transaction() -> NoReturn:
+    """Say that nothing can be part of a transaction of the caller's."""
+    message = (
+        "the store in memory has no transactions, so nothing can be part of yours: call the "
+        "task itself, or set PYNENC__POSTGRES__DSN (to 'embedded', for a private server)"
+    )
+    raise StoreError(message)
 
 
 def no_transaction() -> OwnTransaction:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOK_AT_ALL = Wakeup("result")
+#: What a runner may not have heard while its connection was lost.
+_MISSED = (Wakeup("session"), Wakeup("work"), Wakeup("cause"))
 #: Seconds between the looks that stand for the hints which a pooler keeps from us.
 _LOOK = 1.0
 #: Ends what a lost connection has left on the server, waiting for it (milliseconds): the new
@@ -186,7 +188,7 @@ class PgSubscription:
         if not self._shared or now < self._look_at:
             return []
         self._look_at = now + _LOOK
-        return [Wakeup("due", due_in=0.0)] if self._work else [_LOOK_AT_ALL]
+        return [Wakeup("due", due_in=0.0), Wakeup("cause")] if self._work else [_LOOK_AT_ALL]
 
     def _reconnect(self, timeout: float) -> list[Wakeup]:
         delay = min(timeout, max(0.0, self._retry_at - time.monotonic()))
@@ -202,7 +204,7 @@ class PgSubscription:
             self._retry_at = time.monotonic() + 0.05 * 2**self._failures * chance.uniform(0.5, 1)
             return []
         kinds = [_LOOK_AT_ALL]
-        return [*kinds, Wakeup("session"), Wakeup("work")] if self._work else kinds
+        return [*kinds, *_MISSED] if self._work else kinds
 
     def _lose(self) -> None:
         with self._using:

@@ -69,8 +69,8 @@ class PgTrigger:
             seconds,
         )
         return [
-            Taken(head[0], head[1], head[2], tuple(_source(row) for row in group))
-            for head, group in groupby(rows, key=lambda row: row[:3])
+            Taken(cause_id, which, attempt, tuple(_source(row) for row in group))
+            for (cause_id, which, attempt), group in groupby(rows, key=lambda row: row[:3])
         ]
 
     def settle_causes(self, looks: Sequence[Look]) -> int:
@@ -87,7 +87,7 @@ class PgTrigger:
         return int(done)
 
     def waiting_causes(self, trigger_id: str, limit: int = 1000) -> list[WaitingCause]:
-        """Return what waits for others, the oldest first."""
+        """Return what waits for others, the oldest first; of each condition so many."""
         rows = self._call("select * from {schema}.waiting_causes(%s, %s, %s)", trigger_id, limit)
         return [WaitingCause(*row) for row in rows]
 
@@ -103,9 +103,13 @@ class PgTrigger:
         )
         return bool(done)
 
-    def next_cause(self) -> float | None:
+    def next_cause(self, versions: Mapping[str, str] | None = None) -> float | None:
         """Return the seconds until a cause is to be looked at."""
-        [[seconds]] = self._call("select {schema}.next_cause(%s)")
+        [[seconds]] = self._call(
+            "select {schema}.next_cause(%s, %s::text[], %s::text[])",
+            None if versions is None else list(versions),
+            None if versions is None else list(versions.values()),
+        )
         return None if seconds is None else max(0.0, seconds)
 
     def schedules(self) -> list[ScheduleState]:

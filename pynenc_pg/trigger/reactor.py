@@ -100,7 +100,7 @@ class TriggerReactor:
         for trigger_id in [i for i, drop in self._drops.items() if drop <= now]:
             self._pair(trigger_id)
         left = [(drop - now).total_seconds() for drop in self._drops.values()]
-        due = self._store.next_cause()
+        due = self._store.next_cause(self._triggers.versions())
         return min([*left, *([] if due is None else [due])], default=None)
 
     def tick(self) -> float | None:

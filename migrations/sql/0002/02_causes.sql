@@ -9,6 +9,7 @@ create table {schema}.trigger_definition (
     within     double precision not null,      -- seconds for which they do
     paused_at  timestamptz,                    -- nothing of it fires
     told_at    timestamptz      not null,
+    removed_at timestamptz,                    -- the code has it no more; causes may still be on their way
     primary key (app_id, trigger_id)
 );
 
@@ -40,18 +41,21 @@ create table {schema}.schedule (
 
 -- Kept for those who ask what has happened, and for the triggers that have not looked yet.
 create table {schema}.event (
-    event_id   uuid        primary key,
     app_id     text        not null,
+    event_id   uuid        not null,
     code       text        not null,
     payload    json        not null,
     emitted_at timestamptz not null,
-    emitted_by text        not null
+    emitted_by text        not null,
+    primary key (app_id, event_id)
 );
 -- maintain: those past their retention
 create index event_age_idx on {schema}.event (app_id, emitted_at);
 
 -- What has met a condition, as far as can be told here, and has not fired yet: written in the
--- transaction of what happened, gone in that of what it starts.
+-- transaction of what happened, gone in that of what it starts. There is no foreign key to the trigger:
+-- with it, whoever removes a trigger and whatever causes it would wait for each other, and an invocation
+-- could not end because of a deploy.
 create table {schema}.trigger_cause (
     cause_id     bigint      generated always as identity primary key,
     app_id       text        not null,
@@ -71,15 +75,18 @@ create table {schema}.trigger_cause (
     attempts     integer     not null default 0,     -- grows with each look, and proves it
     due_at       timestamptz not null default clock_timestamp(),
     error        text,
-    -- once for each cause, whoever notes it
-    unique nulls not distinct (app_id, trigger_id, condition_id, source_id, rev, at),
-    foreign key (app_id, trigger_id) references {schema}.trigger_definition on delete cascade
+    -- once for each cause, whoever notes it; drop_old_partitions, maintain: whether a source is needed
+    unique nulls not distinct (source_id, rev, at, app_id, trigger_id, condition_id)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
--- take_causes: what is to be looked at
-create index trigger_cause_due_idx on {schema}.trigger_cause (app_id, due_at) where state = 'new';
--- waiting_causes: what waits for others
-create index trigger_cause_waiting_idx on {schema}.trigger_cause (app_id, trigger_id, at)
+-- take_causes: what is to be looked at; by trigger, or those of one that is paused stand before all others
+create index trigger_cause_due_idx on {schema}.trigger_cause (app_id, trigger_id, due_at)
+    where state = 'new';
+-- waiting_causes: what waits for others, by condition, or many of one hide the few of another
+create index trigger_cause_waiting_idx on {schema}.trigger_cause (app_id, trigger_id, condition_id, at)
     where state = 'waiting';
+-- retry_causes, the view parked_causes: what nobody could look at
+create index trigger_cause_parked_idx on {schema}.trigger_cause (app_id, trigger_id)
+    where state = 'parked';
 
 -- What has fired, and what became of it. For people; nothing is decided by it but that a cause fires once.
 create table {schema}.trigger_run (

@@ -518,6 +518,26 @@ begin
     from unnest(give_back(p_app, p_runner, p_ids, p_leases, p_max_recoveries)) g (id);
 end $$;
 
+-- Drops what waits for triggers that are no more, and writes that down; answers how many fell.
+-- Internal to register_triggers and maintain. Locks: the causes by id.
+create or replace function {schema}.drop_causes(p_app text, p_triggers text[]) returns integer
+language plpgsql as $$
+declare
+    v_gone bigint[];
+begin
+    v_gone := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = any (p_triggers) order by c.cause_id for update);
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'removed', clock_timestamp()
+    from unnest(v_gone) g (id)
+    cross join lateral (select * from trigger_cause c where c.cause_id = g.id and c.state <> 'joined' offset 0) c
+    cross join lateral (select * from trigger_definition d
+                        where d.app_id = c.app_id and d.trigger_id = c.trigger_id offset 0) d;
+    delete from trigger_cause c where c.cause_id = any (v_gone);
+    return cardinality(v_gone);
+end $$;
+
 -- Drops one partition per table that is past its retention (finished 7 days, history 30), and
 -- only if no live row or wait points into it (such a one is passed over, the next may go). What
 -- invocations refer to stays as long as anything of them. Internal to maintain.
@@ -604,9 +624,10 @@ declare
 begin
     if app is null then
         v_apps := array(select distinct t.app_id from task t
-                        union select d.app_id from trigger_definition d);
+                        union select d.app_id from trigger_definition d where d.removed_at is null);
         if cardinality(v_apps) <> 1 then
-            raise exception 'there are % apps: %', cardinality(v_apps), array_to_string(v_apps, ', ')
+            raise exception '%', case when v_apps = '{}' then 'no runner has told of its app'
+                                      else 'there are several apps: ' || array_to_string(v_apps, ', ') end
                 using errcode = 'PN020', hint = 'Say which one is meant: emit_event(.., app => ..).';
         end if;
         app := v_apps[1];
@@ -909,11 +930,18 @@ end $$;
 create or replace function {schema}.fired(p_app text, p_trigger text, p_limit integer)
 returns table (trigger_id text, task_id text, causes text, arguments text, invocation_id uuid, reason text,
                fired_at timestamptz)
-language sql stable {definer} as $$
+language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
     select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and (p_trigger is null or r.trigger_id = p_trigger)
-    order by r.run_id desc limit p_limit
-$$;
+    from trigger_run r where r.app_id = p_app and p_trigger is null
+    order by r.fired_at desc, r.run_id desc limit p_limit;
+    return query
+    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+    order by r.fired_at desc, r.run_id desc limit p_limit;
+end $$;
 
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
 -- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
@@ -1176,7 +1204,7 @@ begin
 end $$;
 
 -- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone, what runners knew and what
--- was set aside. Answers what it did.
+-- was set aside, events and firings of more than a week ago. Answers what it did.
 create or replace function {schema}.maintain(p_app text) returns text[]
 language plpgsql {definer} as $$
 declare
@@ -1206,6 +1234,16 @@ begin
                 and n.told_at > t.told_at)
     and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
                     and k.fingerprint = t.fingerprint);
+    v_gone := drop_causes(p_app, array(  -- was on its way when they went
+        select d.trigger_id from trigger_definition d where d.app_id = p_app and d.removed_at is not null));
+    if v_gone > 0 then
+        v_did := v_did || format('dropped %s causes of triggers that are no more', v_gone);
+    end if;
+    delete from trigger_definition d
+    where d.app_id = p_app and d.removed_at < clock_timestamp() - interval '7 days';
+    delete from trigger_cause c where c.app_id = p_app
+    and not exists (select from trigger_definition d
+                    where d.app_id = c.app_id and d.trigger_id = c.trigger_id);
     delete from trigger_run r
     where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
     delete from event e
@@ -1219,10 +1257,15 @@ end $$;
 create or replace function {schema}.may_meet(p_wanted jsonb, p_found json) returns boolean
 language plpgsql immutable as $$
 begin
-    return p_wanted is null or p_found is null or strpos(p_found::text, '"$') > 0
-           or p_found::jsonb @> p_wanted;
-exception when data_exception then  -- a number or a text that jsonb cannot have
-    return true;
+    if p_wanted is null or p_found is null or strpos(p_found::text, '"$') > 0
+       or strpos(lower(p_found::text), '"\u0024') > 0 then
+        return true;
+    end if;
+    begin
+        return p_found::jsonb @> p_wanted;
+    exception when data_exception or program_limit_exceeded then  -- jsonb cannot have all that json can
+        return true;
+    end;
 end $$;
 
 -- How arguments of these names do not fit parameters: which are missing, which nobody takes. A signature
@@ -1255,12 +1298,23 @@ begin
         || lpad(to_hex(floor((v_ms - floor(v_ms)) * 4096)::integer), 3, '0') from 1)::uuid;
 end $$;
 
--- Seconds until a cause is to be looked at; null: there is none.
-create or replace function {schema}.next_cause(p_app text) returns double precision
-language sql stable {definer} as $$
-    select extract(epoch from min(c.due_at) - clock_timestamp())::double precision
-    from trigger_cause c where c.app_id = p_app and c.state = 'new'
-$$;
+-- Seconds until a cause is to be looked at, of the triggers that the caller has (null: of any) and that
+-- are not paused; null: there is none.
+create or replace function {schema}.next_cause(
+    p_app text, p_triggers text[] default null, p_versions text[] default null
+) returns double precision language plpgsql stable {definer} as $$
+begin
+    return (select extract(epoch from min(c.due_at) - clock_timestamp())::double precision
+    from unnest(triggers_with_causes(p_app)) n (id)
+    cross join lateral (
+        select d.trigger_id, d.version from trigger_definition d
+        where d.app_id = p_app and d.trigger_id = n.id and d.paused_at is null and d.removed_at is null
+        offset 0) d
+    cross join lateral (
+        select c.due_at from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = n.id and c.state = 'new' order by c.due_at limit 1) c
+    where p_triggers is null or d.version = p_versions[array_position(p_triggers, d.trigger_id)]);
+end $$;
 
 -- Counts what a claim takes for the rate limits of its lanes; a lane that has used its limit up is
 -- shut until the oldest start no longer counts. Internal to settle_slots: the lanes are locked.
@@ -1503,7 +1557,7 @@ returns boolean language plpgsql {definer} as $$
 begin
     update trigger_definition d
     set paused_at = case when p_paused then coalesce(d.paused_at, clock_timestamp()) end
-    where d.app_id = p_app and d.trigger_id = p_trigger;
+    where d.app_id = p_app and d.trigger_id = p_trigger and d.removed_at is null;
     if found and not p_paused then
         perform notify(p_app, 'cause');
     end if;
@@ -2240,23 +2294,28 @@ end $$;
 -- what waits for them. Rows are written where something has changed; schedules keep where they stand.
 -- p_triggers: [{"trigger_id", "task_id", "definition", "version", "pairs", "within", "watches": [{"what",
 -- "about", "condition_id", "filter"}], "schedules": [{"condition_id", "condition"}]}].
--- Locks: lock_tasks, so that two deployments do not mix.
+-- A trigger that has gone keeps its row for a while: what was on its way when it went is found by maintain.
+-- Locks: lock_tasks, so that two deployments do not mix; then the causes by id.
 create or replace function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers json)
 returns void language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
+    v_gone    text[];
     v_changed text[];
 begin
     perform check_isolation();
     perform lock_tasks(p_app);
-    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
-    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'removed', v_now
-    from trigger_definition d join trigger_cause c on c.app_id = d.app_id and c.trigger_id = d.trigger_id
-    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
-        select x->>'trigger_id' from json_array_elements(p_triggers) x);
-    delete from trigger_definition d
-    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
-        select x->>'trigger_id' from json_array_elements(p_triggers) x);
+    v_gone := array(
+        select d.trigger_id from trigger_definition d
+        where d.app_id = p_app and d.task_id = any (p_tasks) and d.removed_at is null
+          and d.trigger_id not in (select x->>'trigger_id' from json_array_elements(p_triggers) x));
+    if v_gone <> '{}' then
+        delete from trigger_watch w where w.app_id = p_app and w.trigger_id = any (v_gone);
+        delete from schedule s where s.app_id = p_app and s.trigger_id = any (v_gone);
+        perform drop_causes(p_app, v_gone);
+        update trigger_definition d set removed_at = v_now
+        where d.app_id = p_app and d.trigger_id = any (v_gone);
+    end if;
 
     with told as (
         insert into trigger_definition as d (
@@ -2266,9 +2325,9 @@ begin
             trigger_id text, task_id text, definition json, version text, pairs boolean,
             within double precision)
         on conflict (app_id, trigger_id) do update
-        set definition = excluded.definition, version = excluded.version, pairs = excluded.pairs,
-            within = excluded.within, told_at = excluded.told_at
-        where d.version <> excluded.version
+        set task_id = excluded.task_id, definition = excluded.definition, version = excluded.version,
+            pairs = excluded.pairs, within = excluded.within, told_at = excluded.told_at, removed_at = null
+        where d.version <> excluded.version or d.removed_at is not null
         returning d.trigger_id
     )
     select array_agg(t.trigger_id) into v_changed from told t;
@@ -2283,6 +2342,9 @@ begin
         what text, about text, condition_id text, filter jsonb)
     where x->>'trigger_id' = any (v_changed)
     on conflict do nothing;
+    delete from schedule s where s.app_id = p_app and s.trigger_id = any (v_changed) and not exists (
+        select from json_array_elements(p_triggers) x, json_array_elements(x->'schedules') c
+        where x->>'trigger_id' = s.trigger_id and c->>'condition_id' = s.condition_id);
     insert into schedule as s (app_id, trigger_id, condition_id, condition, settled)
     select p_app, x->>'trigger_id', c.condition_id, c.condition, v_now
     from json_array_elements(p_triggers) x
@@ -2622,6 +2684,7 @@ language sql stable {definer} as $$
     select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
     from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
     where s.app_id = p_app and d.paused_at is null
+    order by s.trigger_id, s.condition_id
 $$;
 
 -- Gives back what the runner's own code cannot take, and sets it aside until a runner comes that can.
@@ -2719,8 +2782,11 @@ begin
             select c.cause_id from trigger_cause c
             where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
             offset 0 for update) c);
-    delete from trigger_cause c using unnest(p_causes, p_verdicts) v (id, verdict)
-    where c.cause_id = any (array[v.id]) and v.verdict = 'no' and v.id = any (v_mine);
+    delete from trigger_cause c where c.cause_id = any (array(
+        select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
+        cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
+        cross join lateral unnest(x.partners || v.id) m (id)
+        where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
         due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
@@ -2914,18 +2980,26 @@ create or replace function {schema}.take_causes(
 ) language plpgsql {definer} as $$
 #variable_conflict use_column
 declare
-    v_now   timestamptz := clock_timestamp();
-    v_taken bigint[];
+    v_now     timestamptz := clock_timestamp();
+    v_taken   bigint[] := '{}';
+    v_trigger text;
 begin
     perform check_isolation();
-    v_taken := array(
-        select c.cause_id from trigger_cause c
-        where c.app_id = p_app and c.state = 'new' and c.due_at <= v_now
-          and exists (select from trigger_definition d
-                      join unnest(p_triggers, p_versions) t (id, version)
-                           on t.id = d.trigger_id and t.version = d.version
-                      where d.app_id = p_app and d.trigger_id = c.trigger_id and d.paused_at is null offset 0)
-        order by c.due_at limit p_limit for no key update skip locked);
+    for v_trigger in
+        select d.trigger_id from unnest(triggers_with_causes(p_app)) n (id)
+        cross join lateral (
+            select d.trigger_id, d.version from trigger_definition d
+            where d.app_id = p_app and d.trigger_id = n.id and d.paused_at is null and d.removed_at is null
+            offset 0) d
+        where d.version = p_versions[array_position(p_triggers, d.trigger_id)]
+        order by random()  -- the flood of one does not starve the others
+    loop
+        v_taken := v_taken || array(
+            select c.cause_id from trigger_cause c
+            where c.app_id = p_app and c.trigger_id = v_trigger and c.state = 'new' and c.due_at <= v_now
+            order by c.due_at limit p_limit - cardinality(v_taken) for no key update skip locked);
+        exit when cardinality(v_taken) >= p_limit;
+    end loop;
     if v_taken = '{}' then
         return;
     end if;
@@ -2945,7 +3019,7 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
     order by t.n, c.at, c.cause_id;
 end $$;
 
@@ -3036,29 +3110,68 @@ returns table (trigger_id text, task_id text, definition text, version text, pau
                next_at timestamptz, due bigint, waiting bigint, parked bigint, fired bigint,
                last_fired timestamptz)
 language sql stable {definer} as $$
+    with counted as materialized (
+        select c.trigger_id, count(*) filter (where c.state = 'new') as due,
+               count(*) filter (where c.state = 'waiting') as waiting,
+               count(*) filter (where c.state = 'parked') as parked
+        from trigger_cause c where c.app_id = p_app group by c.trigger_id
+    )
     select d.trigger_id, d.task_id, d.definition::text, d.version, d.paused_at is not null,
            (select min(s.next_at) from schedule s
             where s.app_id = d.app_id and s.trigger_id = d.trigger_id),
-           c.due, c.waiting, c.parked, r.fired, r.last_fired
+           coalesce(c.due, 0), coalesce(c.waiting, 0), coalesce(c.parked, 0), r.fired, r.last_fired
     from trigger_definition d
-    cross join lateral (
-        select count(*) filter (where c.state = 'new') as due,
-               count(*) filter (where c.state = 'waiting') as waiting,
-               count(*) filter (where c.state = 'parked') as parked
-        from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id) c
+    left join counted c on c.trigger_id = d.trigger_id
     cross join lateral (
         select count(*) as fired, max(r.fired_at) as last_fired from trigger_run r
         where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
-    where d.app_id = p_app order by d.trigger_id
+    where d.app_id = p_app and d.removed_at is null order by d.trigger_id
 $$;
 
--- Up to p_limit causes of a trigger, the oldest, which have met their conditions and wait for others.
+-- The triggers of an app that have causes to be looked at, now or later: a look into the index for each
+-- of them, however many causes it has. Internal to take_causes and next_cause.
+create or replace function {schema}.triggers_with_causes(p_app text) returns text[]
+language plpgsql stable as $$
+declare
+    v_found text[] := '{}';
+    v_next  text := '';
+begin
+    loop
+        select c.trigger_id into v_next from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.trigger_id > v_next
+        order by c.trigger_id limit 1;
+        if not found then
+            return v_found;
+        end if;
+        v_found := v_found || v_next;
+    end loop;
+end $$;
+
+-- Of each condition of a trigger up to p_limit causes, the oldest, which have met it and wait for others.
 create or replace function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer)
-returns table (cause_id bigint, condition_id text, at timestamptz) language sql stable {definer} as $$
-    select c.cause_id, c.condition_id, c.at from trigger_cause c
-    where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting'
-    order by c.at, c.cause_id limit p_limit
-$$;
+returns table (cause_id bigint, condition_id text, at timestamptz) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+declare
+    v_next  text := '';
+    v_found text[] := '{}';
+begin
+    loop
+        select c.condition_id into v_next from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting'
+          and c.condition_id > v_next
+        order by c.condition_id limit 1;
+        exit when not found;
+        v_found := v_found || v_next;
+    end loop;
+    return query
+    select c.cause_id, c.condition_id, c.at
+    from unnest(v_found) f (id)
+    cross join lateral (
+        select * from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting' and c.condition_id = f.id
+        order by c.at limit p_limit) c
+    order by c.at, c.cause_id;
+end $$;
 
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that
 -- are not live, so that the caller reads their outcomes now.

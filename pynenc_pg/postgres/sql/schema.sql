@@ -65,13 +65,13 @@ create table pynenc.call_result (
 );
 
 create table pynenc.event (
-    event_id uuid not null,
     app_id text not null,
+    event_id uuid not null,
     code text not null,
     payload json not null,
     emitted_at timestamp with time zone not null,
     emitted_by text not null,
-    constraint event_pkey PRIMARY KEY (event_id)
+    constraint event_pkey PRIMARY KEY (app_id, event_id)
 );
 
 create table pynenc.invocation (
@@ -334,9 +334,8 @@ create table pynenc.trigger_cause (
     attempts integer default 0 not null,
     due_at timestamp with time zone default clock_timestamp() not null,
     error text,
-    constraint trigger_cause_app_id_trigger_id_condition_id_source_id_rev__key UNIQUE NULLS NOT DISTINCT (app_id, trigger_id, condition_id, source_id, rev, at),
-    constraint trigger_cause_app_id_trigger_id_fkey FOREIGN KEY (app_id, trigger_id) REFERENCES pynenc.trigger_definition(app_id, trigger_id) ON DELETE CASCADE,
     constraint trigger_cause_pkey PRIMARY KEY (cause_id),
+    constraint trigger_cause_source_id_rev_at_app_id_trigger_id_condition__key UNIQUE NULLS NOT DISTINCT (source_id, rev, at, app_id, trigger_id, condition_id),
     constraint trigger_cause_state_check CHECK ((state = ANY (ARRAY['new'::text, 'waiting'::text, 'joined'::text, 'parked'::text])))
 ) with (
     autovacuum_vacuum_scale_factor=0,
@@ -354,6 +353,7 @@ create table pynenc.trigger_definition (
     within double precision not null,
     paused_at timestamp with time zone,
     told_at timestamp with time zone not null,
+    removed_at timestamp with time zone,
     constraint trigger_definition_pkey PRIMARY KEY (app_id, trigger_id)
 );
 
@@ -423,8 +423,9 @@ CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (n
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, task_id);
-CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, due_at) WHERE (state = 'new'::text);
-CREATE INDEX trigger_cause_waiting_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, at) WHERE (state = 'waiting'::text);
+CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, due_at) WHERE (state = 'new'::text);
+CREATE INDEX trigger_cause_parked_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id) WHERE (state = 'parked'::text);
+CREATE INDEX trigger_cause_waiting_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, condition_id, at) WHERE (state = 'waiting'::text);
 CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at);
 CREATE INDEX trigger_run_invocation_idx ON pynenc.trigger_run USING btree (invocation_id) WHERE (invocation_id IS NOT NULL);
 CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at);
@@ -1027,6 +1028,26 @@ begin
     from unnest(give_back(p_app, p_runner, p_ids, p_leases, p_max_recoveries)) g (id);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.drop_causes(p_app text, p_triggers text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_gone bigint[];
+begin
+    v_gone := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = any (p_triggers) order by c.cause_id for update);
+    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'removed', clock_timestamp()
+    from unnest(v_gone) g (id)
+    cross join lateral (select * from trigger_cause c where c.cause_id = g.id and c.state <> 'joined' offset 0) c
+    cross join lateral (select * from trigger_definition d
+                        where d.app_id = c.app_id and d.trigger_id = c.trigger_id offset 0) d;
+    delete from trigger_cause c where c.cause_id = any (v_gone);
+    return cardinality(v_gone);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.drop_old_partitions()
  RETURNS text[]
  LANGUAGE plpgsql
@@ -1127,9 +1148,10 @@ declare
 begin
     if app is null then
         v_apps := array(select distinct t.app_id from task t
-                        union select d.app_id from trigger_definition d);
+                        union select d.app_id from trigger_definition d where d.removed_at is null);
         if cardinality(v_apps) <> 1 then
-            raise exception 'there are % apps: %', cardinality(v_apps), array_to_string(v_apps, ', ')
+            raise exception '%', case when v_apps = '{}' then 'no runner has told of its app'
+                                      else 'there are several apps: ' || array_to_string(v_apps, ', ') end
                 using errcode = 'PN020', hint = 'Say which one is meant: emit_event(.., app => ..).';
         end if;
         app := v_apps[1];
@@ -1470,7 +1492,7 @@ end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.fired(p_app text, p_trigger text, p_limit integer)
  RETURNS TABLE(trigger_id text, task_id text, causes text, arguments text, invocation_id uuid, reason text, fired_at timestamp with time zone)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
@@ -1480,10 +1502,17 @@ CREATE OR REPLACE FUNCTION pynenc.fired(p_app text, p_trigger text, p_limit inte
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
+#variable_conflict use_column
+begin
+    return query
     select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and (p_trigger is null or r.trigger_id = p_trigger)
-    order by r.run_id desc limit p_limit
-$function$;
+    from trigger_run r where r.app_id = p_app and p_trigger is null
+    order by r.fired_at desc, r.run_id desc limit p_limit;
+    return query
+    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+    order by r.fired_at desc, r.run_id desc limit p_limit;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
  RETURNS uuid
@@ -2123,6 +2152,16 @@ begin
                 and n.told_at > t.told_at)
     and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
                     and k.fingerprint = t.fingerprint);
+    v_gone := drop_causes(p_app, array(  -- was on its way when they went
+        select d.trigger_id from trigger_definition d where d.app_id = p_app and d.removed_at is not null));
+    if v_gone > 0 then
+        v_did := v_did || format('dropped %s causes of triggers that are no more', v_gone);
+    end if;
+    delete from trigger_definition d
+    where d.app_id = p_app and d.removed_at < clock_timestamp() - interval '7 days';
+    delete from trigger_cause c where c.app_id = p_app
+    and not exists (select from trigger_definition d
+                    where d.app_id = c.app_id and d.trigger_id = c.trigger_id);
     delete from trigger_run r
     where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
     delete from event e
@@ -2200,10 +2239,15 @@ CREATE OR REPLACE FUNCTION pynenc.may_meet(p_wanted jsonb, p_found json)
  IMMUTABLE
 AS $function$
 begin
-    return p_wanted is null or p_found is null or strpos(p_found::text, '"$') > 0
-           or p_found::jsonb @> p_wanted;
-exception when data_exception then  -- a number or a text that jsonb cannot have
-    return true;
+    if p_wanted is null or p_found is null or strpos(p_found::text, '"$') > 0
+       or strpos(lower(p_found::text), '"\u0024') > 0 then
+        return true;
+    end if;
+    begin
+        return p_found::jsonb @> p_wanted;
+    exception when data_exception or program_limit_exceeded then  -- jsonb cannot have all that json can
+        return true;
+    end;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.misfit(p_parameters json, p_names text[], OUT missing text[], OUT unknown text[])
@@ -2237,9 +2281,9 @@ begin
         || lpad(to_hex(floor((v_ms - floor(v_ms)) * 4096)::integer), 3, '0') from 1)::uuid;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.next_cause(p_app text)
+CREATE OR REPLACE FUNCTION pynenc.next_cause(p_app text, p_triggers text[] DEFAULT NULL::text[], p_versions text[] DEFAULT NULL::text[])
  RETURNS double precision
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
@@ -2249,9 +2293,18 @@ CREATE OR REPLACE FUNCTION pynenc.next_cause(p_app text)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-    select extract(epoch from min(c.due_at) - clock_timestamp())::double precision
-    from trigger_cause c where c.app_id = p_app and c.state = 'new'
-$function$;
+begin
+    return (select extract(epoch from min(c.due_at) - clock_timestamp())::double precision
+    from unnest(triggers_with_causes(p_app)) n (id)
+    cross join lateral (
+        select d.trigger_id, d.version from trigger_definition d
+        where d.app_id = p_app and d.trigger_id = n.id and d.paused_at is null and d.removed_at is null
+        offset 0) d
+    cross join lateral (
+        select c.due_at from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = n.id and c.state = 'new' order by c.due_at limit 1) c
+    where p_triggers is null or d.version = p_versions[array_position(p_triggers, d.trigger_id)]);
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamp with time zone)
  RETURNS void
@@ -2558,7 +2611,7 @@ AS $function$
 begin
     update trigger_definition d
     set paused_at = case when p_paused then coalesce(d.paused_at, clock_timestamp()) end
-    where d.app_id = p_app and d.trigger_id = p_trigger;
+    where d.app_id = p_app and d.trigger_id = p_trigger and d.removed_at is null;
     if found and not p_paused then
         perform notify(p_app, 'cause');
     end if;
@@ -3432,18 +3485,22 @@ CREATE OR REPLACE FUNCTION pynenc.register_triggers(p_app text, p_tasks text[], 
 AS $function$
 declare
     v_now     timestamptz := clock_timestamp();
+    v_gone    text[];
     v_changed text[];
 begin
     perform check_isolation();
     perform lock_tasks(p_app);
-    insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
-    select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'removed', v_now
-    from trigger_definition d join trigger_cause c on c.app_id = d.app_id and c.trigger_id = d.trigger_id
-    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
-        select x->>'trigger_id' from json_array_elements(p_triggers) x);
-    delete from trigger_definition d
-    where d.app_id = p_app and d.task_id = any (p_tasks) and d.trigger_id not in (
-        select x->>'trigger_id' from json_array_elements(p_triggers) x);
+    v_gone := array(
+        select d.trigger_id from trigger_definition d
+        where d.app_id = p_app and d.task_id = any (p_tasks) and d.removed_at is null
+          and d.trigger_id not in (select x->>'trigger_id' from json_array_elements(p_triggers) x));
+    if v_gone <> '{}' then
+        delete from trigger_watch w where w.app_id = p_app and w.trigger_id = any (v_gone);
+        delete from schedule s where s.app_id = p_app and s.trigger_id = any (v_gone);
+        perform drop_causes(p_app, v_gone);
+        update trigger_definition d set removed_at = v_now
+        where d.app_id = p_app and d.trigger_id = any (v_gone);
+    end if;
 
     with told as (
         insert into trigger_definition as d (
@@ -3453,9 +3510,9 @@ begin
             trigger_id text, task_id text, definition json, version text, pairs boolean,
             within double precision)
         on conflict (app_id, trigger_id) do update
-        set definition = excluded.definition, version = excluded.version, pairs = excluded.pairs,
-            within = excluded.within, told_at = excluded.told_at
-        where d.version <> excluded.version
+        set task_id = excluded.task_id, definition = excluded.definition, version = excluded.version,
+            pairs = excluded.pairs, within = excluded.within, told_at = excluded.told_at, removed_at = null
+        where d.version <> excluded.version or d.removed_at is not null
         returning d.trigger_id
     )
     select array_agg(t.trigger_id) into v_changed from told t;
@@ -3470,6 +3527,9 @@ begin
         what text, about text, condition_id text, filter jsonb)
     where x->>'trigger_id' = any (v_changed)
     on conflict do nothing;
+    delete from schedule s where s.app_id = p_app and s.trigger_id = any (v_changed) and not exists (
+        select from json_array_elements(p_triggers) x, json_array_elements(x->'schedules') c
+        where x->>'trigger_id' = s.trigger_id and c->>'condition_id' = s.condition_id);
     insert into schedule as s (app_id, trigger_id, condition_id, condition, settled)
     select p_app, x->>'trigger_id', c.condition_id, c.condition, v_now
     from json_array_elements(p_triggers) x
@@ -3907,6 +3967,7 @@ AS $function$
     select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
     from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
     where s.app_id = p_app and d.paused_at is null
+    order by s.trigger_id, s.condition_id
 $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[])
@@ -4010,8 +4071,11 @@ begin
             select c.cause_id from trigger_cause c
             where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
             offset 0 for update) c);
-    delete from trigger_cause c using unnest(p_causes, p_verdicts) v (id, verdict)
-    where c.cause_id = any (array[v.id]) and v.verdict = 'no' and v.id = any (v_mine);
+    delete from trigger_cause c where c.cause_id = any (array(
+        select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
+        cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
+        cross join lateral unnest(x.partners || v.id) m (id)
+        where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
         due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
@@ -4217,18 +4281,26 @@ CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_triggers text[], p_v
 AS $function$
 #variable_conflict use_column
 declare
-    v_now   timestamptz := clock_timestamp();
-    v_taken bigint[];
+    v_now     timestamptz := clock_timestamp();
+    v_taken   bigint[] := '{}';
+    v_trigger text;
 begin
     perform check_isolation();
-    v_taken := array(
-        select c.cause_id from trigger_cause c
-        where c.app_id = p_app and c.state = 'new' and c.due_at <= v_now
-          and exists (select from trigger_definition d
-                      join unnest(p_triggers, p_versions) t (id, version)
-                           on t.id = d.trigger_id and t.version = d.version
-                      where d.app_id = p_app and d.trigger_id = c.trigger_id and d.paused_at is null offset 0)
-        order by c.due_at limit p_limit for no key update skip locked);
+    for v_trigger in
+        select d.trigger_id from unnest(triggers_with_causes(p_app)) n (id)
+        cross join lateral (
+            select d.trigger_id, d.version from trigger_definition d
+            where d.app_id = p_app and d.trigger_id = n.id and d.paused_at is null and d.removed_at is null
+            offset 0) d
+        where d.version = p_versions[array_position(p_triggers, d.trigger_id)]
+        order by random()  -- the flood of one does not starve the others
+    loop
+        v_taken := v_taken || array(
+            select c.cause_id from trigger_cause c
+            where c.app_id = p_app and c.trigger_id = v_trigger and c.state = 'new' and c.due_at <= v_now
+            order by c.due_at limit p_limit - cardinality(v_taken) for no key update skip locked);
+        exit when cardinality(v_taken) >= p_limit;
+    end loop;
     if v_taken = '{}' then
         return;
     end if;
@@ -4248,7 +4320,7 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
     order by t.n, c.at, c.cause_id;
 end $function$;
 
@@ -4348,21 +4420,43 @@ CREATE OR REPLACE FUNCTION pynenc.triggers_of(p_app text)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
+    with counted as materialized (
+        select c.trigger_id, count(*) filter (where c.state = 'new') as due,
+               count(*) filter (where c.state = 'waiting') as waiting,
+               count(*) filter (where c.state = 'parked') as parked
+        from trigger_cause c where c.app_id = p_app group by c.trigger_id
+    )
     select d.trigger_id, d.task_id, d.definition::text, d.version, d.paused_at is not null,
            (select min(s.next_at) from schedule s
             where s.app_id = d.app_id and s.trigger_id = d.trigger_id),
-           c.due, c.waiting, c.parked, r.fired, r.last_fired
+           coalesce(c.due, 0), coalesce(c.waiting, 0), coalesce(c.parked, 0), r.fired, r.last_fired
     from trigger_definition d
-    cross join lateral (
-        select count(*) filter (where c.state = 'new') as due,
-               count(*) filter (where c.state = 'waiting') as waiting,
-               count(*) filter (where c.state = 'parked') as parked
-        from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id) c
+    left join counted c on c.trigger_id = d.trigger_id
     cross join lateral (
         select count(*) as fired, max(r.fired_at) as last_fired from trigger_run r
         where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
-    where d.app_id = p_app order by d.trigger_id
+    where d.app_id = p_app and d.removed_at is null order by d.trigger_id
 $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.triggers_with_causes(p_app text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_found text[] := '{}';
+    v_next  text := '';
+begin
+    loop
+        select c.trigger_id into v_next from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.trigger_id > v_next
+        order by c.trigger_id limit 1;
+        if not found then
+            return v_found;
+        end if;
+        v_found := v_found || v_next;
+    end loop;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.unregister_runner(p_app text, p_runner text)
  RETURNS void
@@ -4401,7 +4495,7 @@ end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_limit integer)
  RETURNS TABLE(cause_id bigint, condition_id text, at timestamp with time zone)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
@@ -4411,10 +4505,28 @@ CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_l
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-    select c.cause_id, c.condition_id, c.at from trigger_cause c
-    where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting'
-    order by c.at, c.cause_id limit p_limit
-$function$;
+#variable_conflict use_column
+declare
+    v_next  text := '';
+    v_found text[] := '{}';
+begin
+    loop
+        select c.condition_id into v_next from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting'
+          and c.condition_id > v_next
+        order by c.condition_id limit 1;
+        exit when not found;
+        v_found := v_found || v_next;
+    end loop;
+    return query
+    select c.cause_id, c.condition_id, c.at
+    from unnest(v_found) f (id)
+    cross join lateral (
+        select * from trigger_cause c
+        where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting' and c.condition_id = f.id
+        order by c.at limit p_limit) c
+    order by c.at, c.cause_id;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.wake_waiters(p_ids uuid[])
  RETURNS void

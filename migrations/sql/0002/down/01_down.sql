@@ -6,6 +6,8 @@ drop view {schema}.set_aside;
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
 
+drop function {schema}.triggers_with_causes(p_app text);
+
 drop function {schema}.triggers_of(p_app text);
 
 drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_settled timestamptz, p_ticks timestamptz[], p_now_settled timestamptz, p_next_at timestamptz);
@@ -80,7 +82,7 @@ drop function {schema}.offer_lanes(p_app text, p_queues text[], p_limit integer,
 
 drop function {schema}.note_starts(p_app text, p_lanes bigint[], p_taken uuid[], p_now timestamptz);
 
-drop function {schema}.next_cause(p_app text);
+drop function {schema}.next_cause(p_app text, p_triggers text[], p_versions text[]);
 
 drop function {schema}.new_id();
 
@@ -121,6 +123,8 @@ drop function {schema}.enqueue(task text, arguments json, app text, queue text, 
 drop function {schema}.emit_event(code text, payload json, app text);
 
 drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text);
+
+drop function {schema}.drop_causes(p_app text, p_triggers text[]);
 
 drop function {schema}.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 

@@ -11,9 +11,10 @@ declare
 begin
     if app is null then
         v_apps := array(select distinct t.app_id from task t
-                        union select d.app_id from trigger_definition d);
+                        union select d.app_id from trigger_definition d where d.removed_at is null);
         if cardinality(v_apps) <> 1 then
-            raise exception 'there are % apps: %', cardinality(v_apps), array_to_string(v_apps, ', ')
+            raise exception '%', case when v_apps = '{}' then 'no runner has told of its app'
+                                      else 'there are several apps: ' || array_to_string(v_apps, ', ') end
                 using errcode = 'PN020', hint = 'Say which one is meant: emit_event(.., app => ..).';
         end if;
         app := v_apps[1];

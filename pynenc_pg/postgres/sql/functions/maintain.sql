@@ -1,5 +1,5 @@
 -- House-keeping, hourly, by any one runner: partitions ahead, idle lanes gone, what runners knew and what
--- was set aside. Answers what it did.
+-- was set aside, events and firings of more than a week ago. Answers what it did.
 create or replace function {schema}.maintain(p_app text) returns text[]
 language plpgsql {definer} as $$
 declare
@@ -29,6 +29,16 @@ begin
                 and n.told_at > t.told_at)
     and not exists (select from runner_task k where k.app_id = t.app_id and k.task_id = t.task_id
                     and k.fingerprint = t.fingerprint);
+    v_gone := drop_causes(p_app, array(  -- was on its way when they went
+        select d.trigger_id from trigger_definition d where d.app_id = p_app and d.removed_at is not null));
+    if v_gone > 0 then
+        v_did := v_did || format('dropped %s causes of triggers that are no more', v_gone);
+    end if;
+    delete from trigger_definition d
+    where d.app_id = p_app and d.removed_at < clock_timestamp() - interval '7 days';
+    delete from trigger_cause c where c.app_id = p_app
+    and not exists (select from trigger_definition d
+                    where d.app_id = c.app_id and d.trigger_id = c.trigger_id);
     delete from trigger_run r
     where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
     delete from event e

@@ -5,7 +5,7 @@ returns boolean language plpgsql {definer} as $$
 begin
     update trigger_definition d
     set paused_at = case when p_paused then coalesce(d.paused_at, clock_timestamp()) end
-    where d.app_id = p_app and d.trigger_id = p_trigger;
+    where d.app_id = p_app and d.trigger_id = p_trigger and d.removed_at is null;
     if found and not p_paused then
         perform notify(p_app, 'cause');
     end if;

@@ -6,4 +6,5 @@ language sql stable {definer} as $$
     select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
     from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
     where s.app_id = p_app and d.paused_at is null
+    order by s.trigger_id, s.condition_id
 $$;

@@ -18,8 +18,11 @@ begin
             select c.cause_id from trigger_cause c
             where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
             offset 0 for update) c);
-    delete from trigger_cause c using unnest(p_causes, p_verdicts) v (id, verdict)
-    where c.cause_id = any (array[v.id]) and v.verdict = 'no' and v.id = any (v_mine);
+    delete from trigger_cause c where c.cause_id = any (array(
+        select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
+        cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
+        cross join lateral unnest(x.partners || v.id) m (id)
+        where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
         due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error

@@ -10,18 +10,26 @@ create or replace function {schema}.take_causes(
 ) language plpgsql {definer} as $$
 #variable_conflict use_column
 declare
-    v_now   timestamptz := clock_timestamp();
-    v_taken bigint[];
+    v_now     timestamptz := clock_timestamp();
+    v_taken   bigint[] := '{}';
+    v_trigger text;
 begin
     perform check_isolation();
-    v_taken := array(
-        select c.cause_id from trigger_cause c
-        where c.app_id = p_app and c.state = 'new' and c.due_at <= v_now
-          and exists (select from trigger_definition d
-                      join unnest(p_triggers, p_versions) t (id, version)
-                           on t.id = d.trigger_id and t.version = d.version
-                      where d.app_id = p_app and d.trigger_id = c.trigger_id and d.paused_at is null offset 0)
-        order by c.due_at limit p_limit for no key update skip locked);
+    for v_trigger in
+        select d.trigger_id from unnest(triggers_with_causes(p_app)) n (id)
+        cross join lateral (
+            select d.trigger_id, d.version from trigger_definition d
+            where d.app_id = p_app and d.trigger_id = n.id and d.paused_at is null and d.removed_at is null
+            offset 0) d
+        where d.version = p_versions[array_position(p_triggers, d.trigger_id)]
+        order by random()  -- the flood of one does not starve the others
+    loop
+        v_taken := v_taken || array(
+            select c.cause_id from trigger_cause c
+            where c.app_id = p_app and c.trigger_id = v_trigger and c.state = 'new' and c.due_at <= v_now
+            order by c.due_at limit p_limit - cardinality(v_taken) for no key update skip locked);
+        exit when cardinality(v_taken) >= p_limit;
+    end loop;
     if v_taken = '{}' then
         return;
     end if;
@@ -41,6 +49,6 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
     order by t.n, c.at, c.cause_id;
 end $$;
