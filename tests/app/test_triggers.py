@@ -209,4 +209,4 @@ def test_events_that_cannot_be(app: Pynenc) -> None:
     with pytest.raises(TriggerDefinitionError, match="event code ''"):
         app.trigger.emit_event("")
     with pytest.raises(TypeError, match="generator"):
-        app.trigger.emit_event("fine", (n for n in ()))
+        app.trigger.emit_event("fine", (n for n in "ab"))
