@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pynenc_pg.domain.ids import RunnerId
+
 
 class Reactor(Protocol):
     """Evaluates triggers, which are above the engine."""
@@ -22,8 +24,8 @@ class Reactor(Protocol):
         """Tell the store which triggers the code has."""
         ...
 
-    def react(self) -> float | None:
-        """Look at what is due; return the seconds until there is more, None if that is not known.
+    def react(self, runner_id: RunnerId) -> float | None:
+        """Look at what is due, for a runner; return the seconds until there is more, if known.
 
         Raises:
             StoreError: the store cannot be asked; what was taken comes again.

@@ -181,9 +181,13 @@ class _SealedTrigger(_Sealed):
         await self._inside.emit_within_async(session, self._event(event))
 
     def take_causes(
-        self, versions: Mapping[str, str], limit: int = 100, seconds: float = 60.0
+        self,
+        runner_id: RunnerId,
+        versions: Mapping[str, str],
+        limit: int = 100,
+        seconds: float = 60.0,
     ) -> list[Taken]:
-        taken: list[Taken] = self._inside.take_causes(versions, limit, seconds)
+        taken: list[Taken] = self._inside.take_causes(runner_id, versions, limit, seconds)
         return [replace(one, sources=tuple(map(self._source, one.sources))) for one in taken]
 
     def _event(self, event: NewEvent) -> NewEvent:

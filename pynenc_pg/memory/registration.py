@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
 
 from pynenc_pg.domain.ids import InvocationId
@@ -41,14 +41,7 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         check_payloads(database, batch)
     if batch.firings:
         check_firings(database, batch.firings)
-    if any(new.invocation_id not in found for new in batch.invocations):
-        database.queues.setdefault(batch.queue, Queue())
-    registered = [
-        Registered(found[new.invocation_id], reused=True)
-        if new.invocation_id in found
-        else _accept(database, batch, new, now)
-        for new in batch.invocations
-    ]
+    registered = _accept_all(database, batch, found, now)
     if batch.cached:
         remember(database, batch, registered)
     if batch.key is not None:
@@ -64,6 +57,20 @@ def due(batch: Batch, now: datetime) -> datetime | None:
     """Return when these may be begun, if not at once."""
     at = now + timedelta(seconds=batch.delay) if batch.at is None else batch.at
     return at if at > now else None
+
+
+def _accept_all(
+    database: MemDatabase, batch: Batch, found: Mapping[InvocationId, InvocationId], now: datetime
+) -> list[Registered]:
+    """Accept those that have not ``found`` an equal one that has succeeded."""
+    if any(new.invocation_id not in found for new in batch.invocations):
+        database.queues.setdefault(batch.queue, Queue())
+    return [
+        Registered(found[new.invocation_id], reused=True)
+        if new.invocation_id in found
+        else _accept(database, batch, new, now)
+        for new in batch.invocations
+    ]
 
 
 def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: datetime) -> Registered:

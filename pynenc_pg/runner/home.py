@@ -64,7 +64,7 @@ class Home:
         )
         self._reactor = reactor
         self._told_triggers = -1
-        self._reactions = Reactions(reactor, conf) if reactor is not None else None
+        self._reactions = Reactions(reactor, conf, spec.runner_id) if reactor is not None else None
         self.subscription: Subscription = store.broker.subscribe(work=True)
         self._thread = threading.Thread(target=self._run, name="pynenc-home", daemon=True)
         self._watch = threading.Thread(target=self._watch_lease, name="pynenc-lease", daemon=True)

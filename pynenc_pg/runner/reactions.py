@@ -17,6 +17,7 @@ from pynenc_pg.runner.noise import Noise
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
+    from pynenc_pg.domain.ids import RunnerId
     from pynenc_pg.domain.records import Heartbeat
     from pynenc_pg.engine.reactor import Reactor
 
@@ -35,8 +36,9 @@ _AGAIN = 0.5
 class Reactions:
     """Looks when there is something to look at."""
 
-    def __init__(self, reactor: Reactor, conf: RunnerConf) -> None:
+    def __init__(self, reactor: Reactor, conf: RunnerConf, runner_id: RunnerId) -> None:
         """Nothing is done before ``start``."""
+        self._runner_id = runner_id
         self._reactor = reactor
         self._conf = conf
         self._beat: Heartbeat | None = None
@@ -97,7 +99,7 @@ class Reactions:
             return self._conf.heartbeat
         try:
             tick = self._reactor.tick() if self._position < SWEEPERS else None
-            due = self._reactor.react()
+            due = self._reactor.react(self._runner_id)
         except PynencError as error:
             self._noise.warn("trigger.delayed", error)
             return _AGAIN

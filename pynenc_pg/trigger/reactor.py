@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pynenc_pg.domain.arguments import short_repr
 from pynenc_pg.domain.causes import Firing, Look, Taken, Verdict
+from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.engine.binding import Binding
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.exceptions import CausesLostError, ConfigError, StoreUnavailableError
@@ -92,15 +93,16 @@ class TriggerReactor:
         # What waits may have been alone for long enough by now: the first look tells.
         self._drops = {one.trigger_id: self._now() for one in definitions if one.pairs}
 
-    def react(self) -> float | None:
+    def react(self, runner_id: RunnerId) -> float | None:
         """Look at what is due, till nothing is; return the seconds until there is more."""
-        while taken := self._store.take_causes(self._triggers.versions(), AT_ONCE, LOOK_WITHIN):
+        versions = self._triggers.versions()
+        while taken := self._store.take_causes(runner_id, versions, AT_ONCE, LOOK_WITHIN):
             self._look_at(taken)
         now = self._now()
         for trigger_id in [i for i, drop in self._drops.items() if drop <= now]:
             self._pair(trigger_id)
         left = [(drop - now).total_seconds() for drop in self._drops.values()]
-        due = self._store.next_cause(self._triggers.versions())
+        due = self._store.next_cause(versions)
         return min([*left, *([] if due is None else [due])], default=None)
 
     def tick(self) -> float | None:

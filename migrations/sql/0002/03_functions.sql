@@ -1924,6 +1924,9 @@ begin
         perform notify(p_app, 'work');
     end if;
 
+    if dead <> '{}' then
+        perform return_causes(p_app, dead);
+    end if;
     -- Locked first, looked at in a new statement: a claim that began before its runner was declared
     -- dead may have ended in between, and what it took is found by the runner's row alone.
     v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
@@ -2676,6 +2679,23 @@ begin
     return v_count;
 end $$;
 
+-- Has others look at the causes that runners looked at which are no more. Internal to recover and
+-- unregister_runner. Locks: the causes by id, after all else.
+create or replace function {schema}.return_causes(p_app text, p_runners text[]) returns void
+language plpgsql as $$
+declare
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
+        order by c.cause_id for no key update);
+    if v_ids <> '{}' then
+        update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
+        perform notify(p_app, 'cause');
+    end if;
+end $$;
+
 -- Where the schedules of an app stand that are not paused, with the database's time.
 create or replace function {schema}.schedules(p_app text)
 returns table (trigger_id text, condition_id text, condition text, settled timestamptz, next_at timestamptz,
@@ -2789,7 +2809,7 @@ begin
         where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
-        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error, taken_by = null
     from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
     where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
     return cardinality(v_mine);
@@ -2969,10 +2989,11 @@ begin
 end $$;
 
 -- Gives out up to p_limit causes to be looked at, of the triggers that the caller has, for p_seconds:
--- whoever has not answered by then has died of it, or somebody else will. Answers them with all that is
+-- whoever has not answered by then will not, and when the runner dies or leaves they come back at once. Answers them with all that is
 -- known of what happened, those that go together as one. Locks: the causes (skip locked).
 create or replace function {schema}.take_causes(
-    p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision
+    p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer,
+    p_seconds double precision
 ) returns table (
     cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamptz,
     source_id uuid, status text, task_id text, arguments text, value text, reason text,
@@ -3004,7 +3025,7 @@ begin
         return;
     end if;
     update trigger_cause c
-    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds), taken_by = p_runner
     where c.cause_id = any (v_taken);
     return query
     select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,
@@ -3145,6 +3166,33 @@ begin
         end if;
         v_found := v_found || v_next;
     end loop;
+end $$;
+
+-- A runner says goodbye: what it still holds is released, its row and lock go.
+create or replace function {schema}.unregister_runner(p_app text, p_runner text)
+returns void language plpgsql {definer} as $$
+declare
+    v_serial integer;
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
+    if v_ids is not null then
+        perform release(p_app, p_runner, v_ids, v_leases);
+    end if;
+    perform return_causes(p_app, array[p_runner]);
+    delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
+    if found and exists (
+        select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+        and l.classid = lock_space()::oid and l.objid = v_serial::oid and l.objsubid = 2
+    ) then
+        perform pg_advisory_unlock(lock_space(), v_serial);
+    end if;
+    perform notify(p_app, 'runner');
 end $$;
 
 -- Of each condition of a trigger up to p_limit causes, the oldest, which have met it and wait for others.

@@ -333,6 +333,7 @@ create table pynenc.trigger_cause (
     partners bigint[] default '{}'::bigint[] not null,
     attempts integer default 0 not null,
     due_at timestamp with time zone default clock_timestamp() not null,
+    taken_by text,
     error text,
     constraint trigger_cause_pkey PRIMARY KEY (cause_id),
     constraint trigger_cause_source_id_rev_at_app_id_trigger_id_condition__key UNIQUE NULLS NOT DISTINCT (source_id, rev, at, app_id, trigger_id, condition_id),
@@ -3048,6 +3049,9 @@ begin
         perform notify(p_app, 'work');
     end if;
 
+    if dead <> '{}' then
+        perform return_causes(p_app, dead);
+    end if;
     -- Locked first, looked at in a new statement: a claim that began before its runner was declared
     -- dead may have ended in between, and what it took is found by the runner's row alone.
     v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
@@ -3952,6 +3956,23 @@ begin
     return v_count;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.return_causes(p_app text, p_runners text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
+        order by c.cause_id for no key update);
+    if v_ids <> '{}' then
+        update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
+        perform notify(p_app, 'cause');
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.schedules(p_app text)
  RETURNS TABLE(trigger_id text, condition_id text, condition text, settled timestamp with time zone, next_at timestamp with time zone, now timestamp with time zone)
  LANGUAGE sql
@@ -4078,7 +4099,7 @@ begin
         where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
-        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error, taken_by = null
     from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
     where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
     return cardinality(v_mine);
@@ -4267,7 +4288,7 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
+CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
  RETURNS TABLE(cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamp with time zone, source_id uuid, status text, task_id text, arguments text, value text, reason text, code text, payload text, last_at timestamp with time zone)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4305,7 +4326,7 @@ begin
         return;
     end if;
     update trigger_cause c
-    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds), taken_by = p_runner
     where c.cause_id = any (v_taken);
     return query
     select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,
@@ -4483,6 +4504,7 @@ begin
     if v_ids is not null then
         perform release(p_app, p_runner, v_ids, v_leases);
     end if;
+    perform return_causes(p_app, array[p_runner]);
     delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
     if found and exists (
         select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()

@@ -14,7 +14,7 @@ drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_sett
 
 drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
 
-drop function {schema}.take_causes(p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
+drop function {schema}.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
 
@@ -27,6 +27,8 @@ drop function {schema}.settle_causes(p_app text, p_causes bigint[], p_attempts i
 drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[]);
 
 drop function {schema}.schedules(p_app text);
+
+drop function {schema}.return_causes(p_app text, p_runners text[]);
 
 drop function {schema}.retry_causes(p_app text, p_trigger text);
 
@@ -1035,6 +1037,32 @@ begin
     )
     select array(select f.invocation_id from filled f) into candidates;
     update lane l set served = p_now where l.lane_id = any (lanes);
+end $$;
+
+-- A runner says goodbye: what it still holds is released, its row and lock go.
+create or replace function {schema}.unregister_runner(p_app text, p_runner text)
+returns void language plpgsql {definer} as $$
+declare
+    v_serial integer;
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
+    if v_ids is not null then
+        perform release(p_app, p_runner, v_ids, v_leases);
+    end if;
+    delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
+    if found and exists (
+        select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+        and l.classid = lock_space()::oid and l.objid = v_serial::oid and l.objsubid = 2
+    ) then
+        perform pg_advisory_unlock(lock_space(), v_serial);
+    end if;
+    perform notify(p_app, 'runner');
 end $$;
 
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that
