@@ -62,6 +62,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/schedule.md",
         "docs/howto/time-limits.md",
         "docs/howto/large-arguments.md",
+        "docs/reference/triggers.md",
     ],
 )
 def test_examples_of_a_page_run(
