@@ -69,7 +69,8 @@ StatusLike = InvocationStatus | str
 ExceptionLike = type[BaseException] | str
 #: A dict that must be contained, or a function of a module that returns a bool.
 ArgumentFilter = Mapping[str, Any] | Callable[[dict[str, Any]], bool]
-Given = dict[str, Any]
+#: What a provider returns.
+Given = Mapping[str, object]
 
 #: Seconds.
 _LONGEST: Final = 10 * 366 * 86_400.0
