@@ -143,7 +143,9 @@ class TriggerDefinition:
                 within=float(stored["within"]),
                 arguments=tuple(source_from_json(one) for one in stored["arguments"]),
             )
-        except (KeyError, TypeError) as error:
+        except TriggerDefinitionError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             message = f"the stored trigger {stored.get('trigger_id')!r} is not whole: {error!r}"
             raise TriggerDefinitionError(message) from error
 

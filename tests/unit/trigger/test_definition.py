@@ -119,6 +119,10 @@ def test_two_triggers_with_the_same_conditions() -> None:
     [
         ({"format": 2}, "has format 2, and this version reads 1"),
         ({"conditions": None}, "is not whole"),
+        ({"conditions": ["event"]}, "is not whole"),
+        ({"conditions": [{"kind": "cron", "expression": "x"}]}, "is not whole"),
+        ({"logic": "xor"}, "is not whole"),
+        ({"within": "soon"}, "is not whole"),
         ({"arguments": [{"kind": "magic"}]}, "arguments of kind 'magic'"),
         ({"arguments": [{"kind": "trigger_context"}]}, "'trigger_context'"),
     ],
