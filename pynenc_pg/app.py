@@ -134,6 +134,8 @@ class Pynenc(Components):
             )
             task.definition.check_types(self.conf.serializer_cls)
             definitions = build_all(task.task_id, triggers)
+            for one in definitions:
+                one.check_call(task.definition.signature)
             self._registry.add(task.definition)
             self._triggers.decorate(task.task_id, definitions)
             self._tasks[task.task_id] = task

@@ -38,7 +38,14 @@ class Triggers:
             self._settle()
 
     def add(self, definition: TriggerDefinition) -> None:
-        """Add one to those of its task; an equal one is there once."""
+        """Add one to those of its task; an equal one is there once.
+
+        Raises:
+            TriggerDefinitionError: the call of it is known to fail.
+        """
+        task = self._registry.find(definition.task_id)
+        if task is not None:
+            definition.check_call(task.signature)
         before = self._added.get(definition.task_id, ())
         self._added[definition.task_id] = distinct([*before, definition])
         self._settle()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, date, datetime
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from pynenc_pg import Pynenc
 from pynenc_pg.exceptions import TriggerDefinitionError
+from pynenc_pg.testing import in_memory
 from pynenc_pg.trigger import reactor
+from pynenc_pg.trigger.due import CatchUp
 from pynenc_pg.trigger.trigger_builder import TriggerBuilder
 from tests.app import trigger_tasks as tasks
 from tests.app.conftest import Runner
@@ -23,7 +26,7 @@ def tasks_module() -> ModuleType:
     return tasks
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _calm(app: Pynenc, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No ticks but where the test is about them, and no long pauses."""
     monkeypatch.setattr(reactor, "AGAIN_AFTER", 0.01)
@@ -47,6 +50,7 @@ def seen_are(*expected: object) -> None:
     assert Counter(map(repr, tasks.seen)) == wanted
 
 
+@pytest.mark.usefixtures("_calm")
 def test_the_guides_example(any_runner: Runner, app: Pynenc) -> None:
     """A success starts the task that watches it, once for each."""
     with any_runner():
@@ -60,6 +64,7 @@ def test_the_guides_example(any_runner: Runner, app: Pynenc) -> None:
     assert all(f.causes[0]["status"] == "success" for f in fired)
 
 
+@pytest.mark.usefixtures("_calm")
 def test_results_and_arguments(any_runner: Runner, app: Pynenc) -> None:
     """Filters are functions, values and dicts; what is left out of a call counts as its default."""
     with any_runner():
@@ -75,6 +80,7 @@ def test_results_and_arguments(any_runner: Runner, app: Pynenc) -> None:
         wait_for(lambda: settled(app))
 
 
+@pytest.mark.usefixtures("_calm")
 def test_exceptions(any_runner: Runner, app: Pynenc) -> None:
     """A class stands for its subclasses; an attempt that is followed by another one is none."""
     with any_runner():
@@ -89,6 +95,7 @@ def test_exceptions(any_runner: Runner, app: Pynenc) -> None:
         wait_for(lambda: settled(app))
 
 
+@pytest.mark.usefixtures("_calm")
 def test_events(any_runner: Runner, app: Pynenc) -> None:
     """Either of two, if its payload passes."""
     with any_runner():
@@ -101,6 +108,7 @@ def test_events(any_runner: Runner, app: Pynenc) -> None:
         wait_for(lambda: settled(app))
 
 
+@pytest.mark.usefixtures("_calm")
 def test_causes_are_paired_in_their_order(any_runner: Runner, app: Pynenc) -> None:
     """The k-th of the one with the k-th of the other; what is over waits."""
     with any_runner():
@@ -115,6 +123,7 @@ def test_causes_are_paired_in_their_order(any_runner: Runner, app: Pynenc) -> No
         assert (pair.waiting, pair.fired) == (1, 2)
 
 
+@pytest.mark.usefixtures("_calm")
 def test_functions_that_fail(any_runner: Runner, app: Pynenc) -> None:
     """They are asked again, and others do not wait for that; in the end a cause is parked."""
     tasks.moods += ["bad"] * 2
@@ -136,6 +145,7 @@ def test_functions_that_fail(any_runner: Runner, app: Pynenc) -> None:
         assert parked() == 0
 
 
+@pytest.mark.usefixtures("_calm")
 def test_a_trigger_rests(any_runner: Runner, app: Pynenc) -> None:
     """What happens meanwhile is noted, and fires when it goes on."""
     with any_runner():
@@ -151,6 +161,7 @@ def test_a_trigger_rests(any_runner: Runner, app: Pynenc) -> None:
         app.trigger.pause("nobody's")
 
 
+@pytest.mark.usefixtures("_calm")
 def test_ticks(any_runner: Runner, app: Pynenc) -> None:
     """Each second once, within the second, with the time of the tick."""
     with any_runner():
@@ -163,6 +174,7 @@ def test_ticks(any_runner: Runner, app: Pynenc) -> None:
         assert 0 <= (one.fired_at - tick).total_seconds() < 1
 
 
+@pytest.mark.usefixtures("_calm")
 def test_added_in_code(any_runner: Runner, app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
     """By app.trigger, beside the decorator; an equal one is there once."""
     monkeypatch.setattr(app._triggers, "_added", {})
@@ -210,3 +222,55 @@ def test_events_that_cannot_be(app: Pynenc) -> None:
         app.trigger.emit_event("")
     with pytest.raises(TypeError, match="generator"):
         app.trigger.emit_event("fine", (n for n in "ab"))
+
+
+def test_a_schedule_over_a_change_of_the_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three weeks of a runner that looks every ten minutes: each night once, also that one."""
+    app = tasks.app
+    for name in ("_added", "_known"):
+        monkeypatch.setattr(app._triggers, name, {})
+    monkeypatch.setattr(app._triggers, "_decorated", {})
+    app.trigger.on_cron("30 2 * * *", timezone="Europe/Berlin").run(tasks.notification_task)
+    for start in (datetime(2027, 3, 20, tzinfo=UTC), datetime(2027, 10, 20, tzinfo=UTC)):
+        with in_memory(app, now=start) as world:
+            for _ in range(21 * 24 * 6):
+                world.advance(600)
+                world.run_until_idle()
+            fired = [f.causes[0]["at"] for f in app.trigger.fired(limit=100)]
+        nights = [datetime.fromisoformat(at).astimezone(ZoneInfo("Europe/Berlin")) for at in fired]
+        assert len({night.date() for night in nights}) == len(nights) == 21
+        gap = date(2027, 3, 28)
+        assert {(n.hour, n.minute) for n in nights if n.date() != gap} == {(2, 30)}
+        assert {(n.hour, n.minute) for n in nights if n.date() == gap} <= {(3, 0)}
+
+
+@pytest.mark.parametrize(("catch_up", "ticks"), [("latest", 1), ("all", 72), ("none", 0)])
+def test_after_an_outage(catch_up: CatchUp, ticks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three days without a runner fires what the policy says, and then each hour again."""
+    app = tasks.app
+    for name in ("_added", "_known", "_decorated"):
+        monkeypatch.setattr(app._triggers, name, {})
+    trigger = app.trigger.on_cron("30 * * * *", catch_up=catch_up).run(tasks.notification_task)
+    with in_memory(app, now=datetime(2027, 5, 1, tzinfo=UTC)) as world:
+        world.run_until_idle()
+        world.advance(3 * 86_400)
+        world.run_until_idle()
+        assert len(app.trigger.fired(trigger.trigger_id)) == ticks
+        for _ in range(60):
+            world.advance(60)
+            world.run_until_idle()
+        assert len(app.trigger.fired(trigger.trigger_id)) == ticks + 1
+
+
+def test_a_test_that_owns_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fires what its calls cause, one after the other."""
+    app = tasks.app
+    others = {i: d for i, d in app._triggers._known.items() if d.task_id != tasks.on_tick.task_id}
+    monkeypatch.setattr(app._triggers, "_known", others)
+    tasks.seen.clear()
+    with in_memory(app) as world:
+        tasks.source_task(3)
+        app.trigger.emit_event("left", 1)
+        app.trigger.emit_event("right", 2)
+        assert world.run_until_idle() == 4
+    assert sorted(map(repr, tasks.seen)) == ["'notified'", "('Processed 3', 3)", "[1, 2]"]
