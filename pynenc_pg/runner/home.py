@@ -19,9 +19,8 @@ from pynenc_pg.runner.reactions import Reactions
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.engine.known import Known
-    from pynenc_pg.engine.reactor import Reactor
-    from pynenc_pg.ports import Store, Subscription
+    from pynenc_pg.engine.core import Engine
+    from pynenc_pg.ports import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +31,9 @@ class Home:
     def __init__(
         self,
         *,
-        store: Store,
+        engine: Engine,
         conf: RunnerConf,
         spec: RunnerSpec,
-        known: Known,
-        reactor: Reactor | None,
         wake: Callable[[], None],
         fenced: threading.Event,
         cancel: Callable[[Collection[InvocationId]], None],
@@ -46,10 +43,10 @@ class Home:
 
         When the runner must stop, ``fenced`` is set and ``abandon`` called, by whichever thread.
         """
-        self._store = store
+        self._store = engine.store
         self._conf = conf
         self._spec = spec
-        self._known = known
+        self._known = engine.known
         self._told = -1  # the version of what we have told
         self._wake = wake
         self._cancel = cancel
@@ -60,12 +57,16 @@ class Home:
         self.others = False  # other runners are registered
         self._noise = Noise(logger)
         self._duties = Duties(
-            orchestrator=store.orchestrator, holds=store.client_data_store, conf=conf
+            orchestrator=self._store.orchestrator,
+            holds=self._store.client_data_store,
+            conf=conf,
         )
-        self._reactor = reactor
+        self._reactor = engine.reactor
         self._told_triggers = -1
-        self._reactions = Reactions(reactor, conf, spec.runner_id) if reactor is not None else None
-        self.subscription: Subscription = store.broker.subscribe(work=True)
+        self._reactions: Reactions | None = None
+        if self._reactor is not None:
+            self._reactions = Reactions(self._reactor, conf, spec.runner_id)
+        self.subscription: Subscription = self._store.broker.subscribe(work=True)
         self._thread = threading.Thread(target=self._run, name="pynenc-home", daemon=True)
         self._watch = threading.Thread(target=self._watch_lease, name="pynenc-lease", daemon=True)
 

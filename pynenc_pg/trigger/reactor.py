@@ -203,15 +203,13 @@ class TriggerReactor:
 
     def _failed(self, taken: Taken, error: BaseException) -> Look:
         said = f"{type(error).__qualname__}: {error}"[:_ERROR]
-        parks = taken.attempt >= ATTEMPTS
-        (logger.error if parks else logger.warning)(
-            "trigger.%s: %s, cause %d: %s",
-            "parked" if parks else "failed",
-            taken.trigger_id,
-            taken.cause_id,
-            short_repr(said, 500),
-        )
-        verdict = Verdict.PARK if parks else Verdict.LATER
+        about = (taken.trigger_id, taken.cause_id, short_repr(said, 500))
+        if taken.attempt >= ATTEMPTS:
+            logger.error("trigger.parked: %s, cause %d: %s", *about)
+            verdict = Verdict.PARK
+        else:
+            logger.warning("trigger.failed: %s, cause %d: %s", *about)
+            verdict = Verdict.LATER
         delay = AGAIN_AFTER * 2.0 ** (taken.attempt - 1)
         return Look(taken.cause_id, taken.attempt, verdict, delay, said)
 
