@@ -14,13 +14,14 @@ from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.memory.trigger import MemTrigger
-from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend, Trigger
+from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend
 from pynenc_pg.postgres.client_data_store import PgClientDataStore
 from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.listener import PgBroker
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.postgres.state_backend import PgStateBackend
 from pynenc_pg.postgres.trigger import PgTrigger
+from pynenc_pg.trigger_port import Trigger
 
 # The database's clock is nobody's to move, so the rows move the other way. What stands in history
 # and the time of a status stay (the guard refuses them): "not begun in time" needs a limit of 0.
