@@ -641,9 +641,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     if cardinality(v_mine) < cardinality(p_causes) then
         raise exception 'causes are not the caller''s any more: others have looked at them'
             using errcode = 'PN026', hint = 'Go on with the rest.',
@@ -672,14 +671,17 @@ returns table (trigger_id text, task_id text, causes text, arguments text, invoc
 language plpgsql stable {definer} as $$
 #variable_conflict use_column
 begin
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and p_trigger is null
-    order by r.fired_at desc, r.run_id desc limit p_limit;
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
-    order by r.fired_at desc, r.run_id desc limit p_limit;
+    if p_trigger is null then
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    else
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    end if;
 end $$;
 
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
@@ -1183,8 +1185,8 @@ begin
     v_all := p_dropped || array(
         select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
     perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
-    select count(*) into v_locked from trigger_cause c
-    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    select count(*) filter (where c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger)
+    into v_locked from trigger_cause c where c.cause_id = any (v_all);
     if v_locked <> cardinality(v_all) then
         return false;
     end if;
@@ -2312,9 +2314,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     delete from trigger_cause c where c.cause_id = any (array(
         select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
         cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
@@ -2552,7 +2553,7 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.event_id = c.source_id and c.status is null offset 0) e on e.app_id = p_app
     order by t.n, c.at, c.cause_id;
 end $$;
 

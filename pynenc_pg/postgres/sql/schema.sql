@@ -63,7 +63,7 @@ create table pynenc.event (
     payload json not null,
     emitted_at timestamp with time zone not null,
     emitted_by text not null,
-    constraint event_pkey PRIMARY KEY (app_id, event_id)
+    constraint event_pkey PRIMARY KEY (event_id, app_id)
 );
 
 create table pynenc.invocation (
@@ -361,7 +361,7 @@ create table pynenc.trigger_run (
     invocation_id uuid,
     reason text,
     fired_at timestamp with time zone not null,
-    constraint trigger_run_app_id_cause_id_key UNIQUE (app_id, cause_id),
+    constraint trigger_run_cause_id_key UNIQUE (cause_id),
     constraint trigger_run_pkey PRIMARY KEY (run_id),
     constraint trigger_run_reason_check CHECK ((reason = ANY (ARRAY['alone'::text, 'removed'::text])))
 );
@@ -417,9 +417,9 @@ CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, tas
 CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, due_at) WHERE (state = 'new'::text);
 CREATE INDEX trigger_cause_parked_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id) WHERE (state = 'parked'::text);
 CREATE INDEX trigger_cause_waiting_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, condition_id, at) WHERE (state = 'waiting'::text);
-CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at);
+CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at, run_id);
 CREATE INDEX trigger_run_invocation_idx ON pynenc.trigger_run USING btree (invocation_id) WHERE (invocation_id IS NOT NULL);
-CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at);
+CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at, run_id);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
 
@@ -1199,9 +1199,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     if cardinality(v_mine) < cardinality(p_causes) then
         raise exception 'causes are not the caller''s any more: others have looked at them'
             using errcode = 'PN026', hint = 'Go on with the rest.',
@@ -1237,14 +1236,17 @@ CREATE OR REPLACE FUNCTION pynenc.fired(p_app text, p_trigger text, p_limit inte
 AS $function$
 #variable_conflict use_column
 begin
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and p_trigger is null
-    order by r.fired_at desc, r.run_id desc limit p_limit;
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
-    order by r.fired_at desc, r.run_id desc limit p_limit;
+    if p_trigger is null then
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    else
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
@@ -1670,6 +1672,7 @@ end $function$;
 CREATE OR REPLACE FUNCTION pynenc.history_of_update()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
     v_ids uuid[];
@@ -2189,8 +2192,8 @@ begin
     v_all := p_dropped || array(
         select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
     perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
-    select count(*) into v_locked from trigger_cause c
-    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    select count(*) filter (where c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger)
+    into v_locked from trigger_cause c where c.cause_id = any (v_all);
     if v_locked <> cardinality(v_all) then
         return false;
     end if;
@@ -3596,9 +3599,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     delete from trigger_cause c where c.cause_id = any (array(
         select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
         cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
@@ -3848,7 +3850,7 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.event_id = c.source_id and c.status is null offset 0) e on e.app_id = p_app
     order by t.n, c.at, c.cause_id;
 end $function$;
 
