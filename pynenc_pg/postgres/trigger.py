@@ -87,7 +87,7 @@ class PgTrigger:
             [look.cause_id for look in looks],
             [look.attempt for look in looks],
             [str(look.verdict) for look in looks],
-            [look.delay for look in looks],
+            [float(look.delay) for look in looks],
             [None if look.error is None else look.error.replace("\0", "") for look in looks],
         )
         return int(done)

@@ -47,7 +47,7 @@ class Ear:
 
 
 class Driver:
-    """The four ports of one app, with one runner (``worker``) registered.
+    """The five ports of one app, with one runner (``worker``) registered.
 
     Verbs take what a claim gave, or its ids; answers are those of the port.
     """
@@ -60,6 +60,7 @@ class Driver:
         self.state_backend = store.state_backend
         self.broker = store.broker
         self.client_data_store = store.client_data_store
+        self.trigger = store.trigger
         self._subscriptions: list[Subscription] = []
         self._others: list[Driver] = []
         self.worker = self.runner("worker")

@@ -235,6 +235,15 @@ def test_jit(many: Places) -> None:
         place.connection.execute("set jit = off")
 
 
+@pytest.mark.parametrize("name", ["claim", "start", "finish", "register_bulk", "emit", "cancel"])
+def test_watches(many: Places, name: str) -> None:
+    """Five hundred triggers on something else: each change of a status looks for its own alone."""
+    for statistics, place in many.items():
+        looks = [s for plan in place.plans(name).plans for s in plan.scans]
+        read = sum(look.rows for look in looks if look.table == "trigger_watch")
+        assert read <= 4 * FEW, f"{statistics}: {read} rows"
+
+
 def test_maintain(few: Places) -> None:
     """Idle lanes are removed without reading all that is live, once a lane."""
     connection = few["none"].connection

@@ -32,6 +32,7 @@ from tests.support.sql import (
     temporary_database,
     watch,
 )
+from tests.support.trigger_sql import STARTED, emit, fire, pair, settle, take, tell, watched
 
 _READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch"}
 _PRODUCE = _READ | {
@@ -46,6 +47,8 @@ _PRODUCE = _READ | {
     "enqueue",
     "cancel(uuid)",
     "retry(uuid)",
+    "emit",
+    "emit_event",
 }
 _RUN = {
     "count_ready",
@@ -69,12 +72,21 @@ _RUN = {
     "expire",
     "maintain",
     "collect",
+    "register_triggers",
+    "take_causes",
+    "settle_causes",
+    "waiting_causes",
+    "pair_causes",
+    "fire",
+    "next_cause",
+    "schedules",
+    "tick",
 }
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,
     "worker": _PRODUCE | _RUN,
-    "observer": _READ | {"count_ready", "queued_misfits"},
+    "observer": _READ | {"count_ready", "queued_misfits", "triggers_of", "fired"},
     "operator": _READ
     | {
         "count_ready",
@@ -89,6 +101,12 @@ VERBS = {
         "maintain",
         "pause_queue",
         "purge",
+        "emit",
+        "emit_event",
+        "triggers_of",
+        "fired",
+        "pause_trigger",
+        "retry_causes",
     },
 }
 #: Of two functions of one name, the one for people says what it takes.
@@ -209,7 +227,7 @@ def test_tables_are_not_read_and_views_by_observers_alone(dsn: str, role: str) -
     with connect(dsn) as connection:
         tables, views = relations(connection, "rpS"), relations(connection, "v")
         assert {"invocations", "queue_depth", "runner_health", "task_stats"} <= set(views)
-        assert {"set_aside", "tasks"} <= set(views)
+        assert {"set_aside", "tasks", "triggers", "trigger_runs", "events"} <= set(views)
         with acting_as(connection, role):
             for table in tables:
                 allowed = watches and table in READABLE
@@ -326,6 +344,40 @@ def test_every_verb_works_for_a_worker_without_table_rights(database_dsn: str) -
         c.execute("select unregister_runner(%s, %s)", (app, RUNNER))
     with connect(database_dsn) as owner:
         assert gaps(owner) == []
+
+
+def test_triggers_work_for_roles_without_table_rights(database_dsn: str) -> None:
+    """A producer emits, a worker does all that a trigger needs, an operator looks after it."""
+    app = "reacting"
+    with logged_in(database_dsn, "worker") as worker:
+        tell(worker, watched(), watched("ends", what="registered", about=STARTED), app=app)
+        with logged_in(database_dsn, "producer") as producer:
+            emit(producer, app=app)
+            producer.execute("select emit_event('paid', '{}', %s)", (app,))
+            assert code(producer, "select take_causes('a', 'r', '{}', '{}', 1, 1)") == DENIED
+            assert code(producer, f"select pause_trigger('{app}', 't', true)") == DENIED
+        causes = take(worker, app=app)
+        assert one(worker, "select next_cause(%s)", (app,)) > 0
+        assert settle(worker, causes[:1], "park", app=app) == 1
+        assert len(fire(worker, causes[1:], app=app)) == 1
+        assert settle(worker, take(worker, "ends", app=app), "yes", app=app) == 1
+        waiting = one(worker, "select cause_id from waiting_causes(%s, 'ends', 10)", (app,))
+        assert pair(worker, [[waiting]], "ends", app=app)
+        assert worker.execute("select * from schedules(%s)", (app,)).fetchall() == []
+        assert not one(worker, "select tick(%s, 't', 'c', now(), '{}', now(), now())", (app,))
+    with logged_in(database_dsn, "operator") as operator:
+        assert one(operator, "select error is null from parked_causes where app_id = %s", (app,))
+        assert one(operator, "select retry_causes(%s, 't')", (app,)) == 1
+        assert one(operator, "select pause_trigger(%s, 't', true)", (app,))
+    with logged_in(database_dsn, "observer") as observer:
+        assert one(observer, "select paused from triggers_of(%s) where trigger_id = 't'", (app,))
+        assert one(observer, "select trigger_id from fired(%s, null, 10)", (app,)) == "t"
+        assert (
+            one(observer, "select status from trigger_runs where app_id = %s", (app,))
+            == "registered"
+        )
+        assert one(observer, "select count(*) from events where app_id = %s", (app,)) == 2
+        assert code(observer, "select emit_event('paid')") == DENIED
 
 
 def test_producer_and_operator_can_do_their_work(database_dsn: str) -> None:

@@ -29,12 +29,15 @@ from tests.support.sql import (
     start,
     watch,
 )
+from tests.support.trigger_sql import tell, watched
 
 Held = list[tuple[str, int]]
 
 BUSY: Final = "busy"
 #: How many invocations a verb of a test is about, whatever stands around them.
 FEW: Final = 5
+#: Triggers whose causes are due, for nobody (paused), for those who have them, or rest.
+CAUSED: Final = ("a-paused", "fires", "waits", "parks")
 #: What is not the main thing is a tenth of it, but not less than this.
 _LEAST: Final = 10
 _BATCH: Final = 10_000
@@ -119,7 +122,9 @@ def empty_out(dsn: str) -> None:
         for (table,) in connection.execute(
             """select oid::regclass::text from pg_class
                where relnamespace = 'pynenc'::regnamespace and relkind = 'r' and relname ~ %s""",
-            ("^(invocation|lane|slot|wait_|payload|call_|aside|watch)",),
+            (
+                "^(invocation|lane|slot|wait_|payload|call_|aside|watch|trigger_cause|trigger_run|event)",
+            ),
         ).fetchall():
             connection.execute(f"delete from {table}".encode())
 
@@ -131,6 +136,7 @@ def fill(dsn: str, n: int) -> None:
         _end(connection, n)
         _keep(connection)
         _hold(connection, n)
+        _cause(connection, some)
         for size in _batches(n):
             register(connection, size)
         register(connection, FEW, queue="ended")
@@ -176,6 +182,36 @@ def _keep(connection: Connection) -> None:
         """insert into call_result (app_id, task_id, call_id, invocation_id)
            select app_id, 'tests.task', invocation_id::text, invocation_id from invocation_outcome
            on conflict do nothing"""
+    )
+
+
+def _cause(connection: Connection, n: int) -> None:
+    """Leave n events more, each a cause of several triggers, in all states, and n firings."""
+    tell(
+        connection,
+        *(watched(name, about="filled") for name in CAUSED),
+        *(watched(f"event-{i}", about=f"code-{i}") for i in range(500)),
+    )
+    connection.execute("select pause_trigger(%s, 'a-paused', true)", (APP,))
+    connection.execute(
+        """with made as (
+               insert into event (app_id, event_id, code, payload, emitted_at, emitted_by)
+               select %(app)s, overlay(first_id(now())::text placing
+                          substr(md5(g::text || clock_timestamp()::text), 1, 12) from 25)::uuid,
+                      'filled', '{}', now() - interval '1 hour', 'fill'
+               from generate_series(1, %(n)s) g returning event_id),
+                  caused as (
+               insert into trigger_cause (
+                   app_id, trigger_id, condition_id, source_id, at, state, due_at)
+               select %(app)s, t.name, 'c', m.event_id, now() - interval '1 hour',
+                      case t.name when 'waits' then 'waiting' when 'parks' then 'parked'
+                                  else 'new' end, clock_timestamp()
+               from made m, unnest(%(triggers)s::text[]) t (name) returning cause_id, trigger_id)
+           insert into trigger_run (
+               app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+           select %(app)s, trigger_id, '1', 'tests.started', -cause_id, '[]', 'alone', now()
+           from caused where trigger_id = 'fires'""",
+        {"app": APP, "n": n, "triggers": list(CAUSED)},
     )
 
 

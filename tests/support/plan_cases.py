@@ -30,6 +30,7 @@ from tests.support.sql import (
     start,
     watch,
 )
+from tests.support.trigger_sql import Cause, emit, fire, pair, settle, take, tell, watched
 
 Act = Callable[[Connection, Sample], object]
 Prepare = Callable[[Connection, Sample], Held]
@@ -92,6 +93,25 @@ def _set_aside(connection: Connection, sample: Sample) -> Held:
 def _told(connection: Connection, _sample: Sample) -> Held:
     register_tasks(connection, "tests.task", kind="var_keyword")
     return []
+
+
+def _taken(connection: Connection, _sample: Sample) -> Held:
+    return [(str(cause), attempt) for cause, attempt in take(connection, "fires", limit=FEW)]
+
+
+def _waiting(connection: Connection, _sample: Sample) -> Held:
+    query = "select cause_id from waiting_causes(%s, 'waits', 1)"
+    return [(str(one(connection, query, (APP,))), 0)]
+
+
+def _watched(connection: Connection, _sample: Sample) -> Held:
+    wanted = {"arguments": {}, "result": 1}
+    tell(connection, watched(what="success", about="tests.task", wanted=wanted))
+    return []
+
+
+def _causes(held: Held) -> list[Cause]:
+    return [(int(cause), attempt) for cause, attempt in held]
 
 
 def _claims(*queues: str) -> Act:
@@ -325,6 +345,54 @@ CASES: Final[dict[str, Case]] = {
     "collect": _case(
         _call("select * from collect(%s, %s, 86400, %s)", "", FEW),
         collect="payload_pkey payload_ref_pkey",
+    ),
+    "emit": _case(lambda c, _: emit(c, "code-7")),
+    "take_causes": _case(
+        lambda c, _: take(c, "fires", limit=FEW),
+        triggers_with_causes="trigger_cause_due_idx",
+        take_causes="trigger_cause_due_idx trigger_cause_pkey event_pkey invocation_pkey"
+        " invocation_outcome_pkey",
+    ),
+    "next_cause": _case(
+        _call("select next_cause(%s)"),
+        triggers_with_causes="trigger_cause_due_idx",
+        next_cause="trigger_cause_due_idx",
+    ),
+    "settle_causes": Case(
+        lambda c, _, held: [settle(c, _causes(held[:2])), settle(c, _causes(held[2:]), "later")],
+        {"settle_causes": "trigger_cause_pkey"},
+        prepare=_taken,
+    ),
+    "waiting_causes": _case(
+        _call("select * from waiting_causes(%s, %s, %s)", "waits", FEW),
+        waiting_causes="trigger_cause_waiting_idx",
+    ),
+    "pair_causes": Case(
+        lambda c, _, held: pair(c, [[int(held[0][0])]], "waits"),
+        {"pair_causes": "trigger_cause_pkey"},
+        prepare=_waiting,
+    ),
+    "fire": Case(
+        lambda c, _, held: fire(c, _causes(held)),
+        {
+            **_REGISTER,
+            "fire": "trigger_cause_pkey",
+            "cause_as_json": "trigger_cause_pkey",
+        },
+        prepare=_taken,
+    ),
+    "finish_watched": Case(
+        lambda c, s, _: finish(c, s.owned, BUSY),
+        {
+            **_GUARDS,
+            "lock_lanes": _STATE,
+            "finish": _STATE,
+            "record_causes": "invocation_pkey invocation_outcome_pkey",
+        },
+        prepare=_watched,
+    ),
+    "retry_causes": _case(
+        _call("select retry_causes(%s, %s)", "nobody"), retry_causes="trigger_cause_parked_idx"
     ),
     "heartbeat": _case(lambda c, _: heartbeat(c)),
     "asked_to_stop": _case(

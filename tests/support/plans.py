@@ -19,7 +19,7 @@ from psycopg.errors import Diagnostic
 from tests.support.sql import Connection
 
 #: Tables that stay small, so that reading them whole is no mistake.
-SMALL: Final = frozenset({"queue", "runner"})
+SMALL: Final = frozenset({"queue", "runner", "trigger_definition", "trigger_watch", "schedule"})
 
 _SETTINGS: Final = {
     "log_min_duration": "0",

@@ -13,6 +13,7 @@ from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
+from pynenc_pg.memory.trigger import MemTrigger
 from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend
 from pynenc_pg.postgres.client_data_store import PgClientDataStore
 from pynenc_pg.postgres.database import PgDatabase
@@ -20,6 +21,8 @@ from pynenc_pg.postgres.listener import PgBroker
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.postgres.state_backend import PgStateBackend
 from pynenc_pg.postgres.templates import render
+from pynenc_pg.postgres.trigger import PgTrigger
+from pynenc_pg.trigger_port import Trigger
 
 # The database's clock is nobody's to move, so the rows move the other way. What stands in history
 # and the time of a status stay (the guard refuses them): "not begun in time" needs a limit of 0.
@@ -40,6 +43,21 @@ work as (
 ), large as (
     update {schema}.payload y set created_at = y.created_at - make_interval(secs => p.seconds)
     from passed p where y.app_id = p.app
+), causes as (
+    update {schema}.trigger_cause c
+    set due_at = c.due_at - make_interval(secs => p.seconds),
+        at = c.at - make_interval(secs => p.seconds)
+    from passed p where c.app_id = p.app
+), events as (
+    update {schema}.event e set emitted_at = e.emitted_at - make_interval(secs => p.seconds)
+    from passed p where e.app_id = p.app
+), fired as (
+    update {schema}.trigger_run f set fired_at = f.fired_at - make_interval(secs => p.seconds)
+    from passed p where f.app_id = p.app
+), told as (
+    update {schema}.trigger_definition t
+    set removed_at = t.removed_at - make_interval(secs => p.seconds)
+    from passed p where t.app_id = p.app
 ), runners as (
     update {schema}.runner r set lease_until = r.lease_until - make_interval(secs => p.seconds)
     from passed p where r.app_id = p.app
@@ -57,7 +75,7 @@ select count(*) from lost"""
 
 
 class OpenStore(Protocol):
-    """What both kinds have: the four ports, and time as a thing that tests own."""
+    """What both kinds have: the five ports, and time as a thing that tests own."""
 
     @property
     def app_id(self) -> str:
@@ -84,6 +102,11 @@ class OpenStore(Protocol):
         """Holds."""
         ...
 
+    @property
+    def trigger(self) -> Trigger:
+        """Reacts."""
+        ...
+
     def let_pass(self, seconds: float) -> None:
         """Make everything as if so much time had passed at once."""
         ...
@@ -107,13 +130,14 @@ class OpenStore(Protocol):
 
 @dataclass
 class PostgresStore:
-    """The four parts over one database."""
+    """The five parts over one database."""
 
     database: PgDatabase
     orchestrator: PgOrchestrator
     state_backend: PgStateBackend
     broker: PgBroker
     client_data_store: PgClientDataStore
+    trigger: PgTrigger
 
     @property
     def app_id(self) -> str:
@@ -162,13 +186,14 @@ class Clock:
 
 @dataclass
 class MemoryStore:
-    """The four parts over one app's dicts."""
+    """The five parts over one app's dicts."""
 
     database: MemDatabase
     orchestrator: MemOrchestrator
     state_backend: MemStateBackend
     broker: MemBroker
     client_data_store: MemClientDataStore
+    trigger: MemTrigger
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -200,7 +225,7 @@ class MemoryStore:
 
 
 def over_postgres(database: PgDatabase) -> PostgresStore:
-    """Put the four parts over a database."""
+    """Put the five parts over a database."""
     holds = PgClientDataStore(database)
     return PostgresStore(
         database,
@@ -208,6 +233,7 @@ def over_postgres(database: PgDatabase) -> PostgresStore:
         PgStateBackend(database),
         PgBroker(database),
         holds,
+        PgTrigger(database),
     )
 
 
@@ -226,5 +252,6 @@ def open_memory_store(app_id: str) -> MemoryStore:
         MemStateBackend(database),
         MemBroker(database),
         MemClientDataStore(database),
+        MemTrigger(database),
         clock,
     )

@@ -14,6 +14,7 @@ import pytest
 
 from pynenc_pg import Pynenc, RetryError, exceptions
 from pynenc_pg.conf.config_runner import RunnerConf
+from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Hold, NewInvocation, RecoveryPolicy, RunnerSpec
 from pynenc_pg.domain.runner_context import RunnerContext
@@ -185,6 +186,10 @@ def _reach_nobody(_: World) -> object:
         return away.purge()
 
 
+def _fire_what_is_lost(_: World) -> object:
+    return _register(firings=[Firing(cause_id=7, attempt=1, arguments=None)])
+
+
 def _let_too_many_wait(_: World) -> object:
     executor = Threads(
         engine=app.engine,
@@ -223,6 +228,7 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "StoreUnavailableError": _reach_nobody,
     "DataRejectedError": lambda _: _register(queue="a b"),
     "PayloadError": lambda _: app.engine.payloads.texts(["5e" * 32]),
+    "CausesLostError": _fire_what_is_lost,
     "EmbeddedServerError": lambda _: from_dsn("embedded://shop"),
     "RunnerFencedError": lambda _: app.orchestrator.claim(RunnerId("you"), (), 1),
 }

@@ -47,7 +47,7 @@ create table {schema}.event (
     payload    json        not null,
     emitted_at timestamptz not null,
     emitted_by text        not null,
-    primary key (app_id, event_id)
+    primary key (event_id, app_id)
 );
 -- maintain: those past their retention
 create index event_age_idx on {schema}.event (app_id, emitted_at);
@@ -102,10 +102,10 @@ create table {schema}.trigger_run (
     invocation_id uuid,                        -- started; null: dropped, see reason
     reason        text        check (reason in ('alone', 'removed')),
     fired_at      timestamptz not null,
-    unique (app_id, cause_id)
+    unique (cause_id)
 );
 -- "what has this trigger started"; maintain: those past their retention
-create index trigger_run_trigger_idx on {schema}.trigger_run (app_id, trigger_id, fired_at);
-create index trigger_run_age_idx on {schema}.trigger_run (app_id, fired_at);
+create index trigger_run_trigger_idx on {schema}.trigger_run (app_id, trigger_id, fired_at, run_id);
+create index trigger_run_age_idx on {schema}.trigger_run (app_id, fired_at, run_id);
 -- "what has started this invocation"
 create index trigger_run_invocation_idx on {schema}.trigger_run (invocation_id) where invocation_id is not null;

@@ -106,7 +106,8 @@ begin
     return null;
 end $$;
 
-create or replace function {schema}.history_of_update() returns trigger language plpgsql as $$
+create or replace function {schema}.history_of_update() returns trigger language plpgsql
+set enable_seqscan = off as $$
 declare
     v_ids uuid[];
 begin

@@ -624,7 +624,8 @@ declare
 begin
     if app is null then
         v_apps := array(select distinct t.app_id from task t
-                        union select d.app_id from trigger_definition d where d.removed_at is null);
+                        union select d.app_id from trigger_definition d where d.removed_at is null
+                        order by 1);
         if cardinality(v_apps) <> 1 then
             raise exception '%', case when v_apps = '{}' then 'no runner has told of its app'
                                       else 'there are several apps: ' || array_to_string(v_apps, ', ') end
@@ -902,9 +903,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     if cardinality(v_mine) < cardinality(p_causes) then
         raise exception 'causes are not the caller''s any more: others have looked at them'
             using errcode = 'PN026', hint = 'Go on with the rest.',
@@ -933,14 +933,17 @@ returns table (trigger_id text, task_id text, causes text, arguments text, invoc
 language plpgsql stable {definer} as $$
 #variable_conflict use_column
 begin
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and p_trigger is null
-    order by r.fired_at desc, r.run_id desc limit p_limit;
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
-    order by r.fired_at desc, r.run_id desc limit p_limit;
+    if p_trigger is null then
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    else
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    end if;
 end $$;
 
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
@@ -1454,8 +1457,8 @@ begin
     v_all := p_dropped || array(
         select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
     perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
-    select count(*) into v_locked from trigger_cause c
-    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    select count(*) filter (where c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger)
+    into v_locked from trigger_cause c where c.cause_id = any (v_all);
     if v_locked <> cardinality(v_all) then
         return false;
     end if;
@@ -2799,9 +2802,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     delete from trigger_cause c where c.cause_id = any (array(
         select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
         cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
@@ -3040,7 +3042,7 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.event_id = c.source_id and c.status is null offset 0) e on e.app_id = p_app
     order by t.n, c.at, c.cause_id;
 end $$;
 
@@ -3130,24 +3132,14 @@ create or replace function {schema}.triggers_of(p_app text)
 returns table (trigger_id text, task_id text, definition text, version text, paused boolean,
                next_at timestamptz, due bigint, waiting bigint, parked bigint, fired bigint,
                last_fired timestamptz)
-language sql stable {definer} as $$
-    with counted as materialized (
-        select c.trigger_id, count(*) filter (where c.state = 'new') as due,
-               count(*) filter (where c.state = 'waiting') as waiting,
-               count(*) filter (where c.state = 'parked') as parked
-        from trigger_cause c where c.app_id = p_app group by c.trigger_id
-    )
-    select d.trigger_id, d.task_id, d.definition::text, d.version, d.paused_at is not null,
-           (select min(s.next_at) from schedule s
-            where s.app_id = d.app_id and s.trigger_id = d.trigger_id),
-           coalesce(c.due, 0), coalesce(c.waiting, 0), coalesce(c.parked, 0), r.fired, r.last_fired
-    from trigger_definition d
-    left join counted c on c.trigger_id = d.trigger_id
-    cross join lateral (
-        select count(*) as fired, max(r.fired_at) as last_fired from trigger_run r
-        where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
-    where d.app_id = p_app and d.removed_at is null order by d.trigger_id
-$$;
+language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    select v.trigger_id, v.task_id, v.definition::text, v.version, v.paused, v.next_at, v.due, v.waiting,
+           v.parked, v.fired, v.last_fired
+    from triggers v where v.app_id = p_app order by v.trigger_id;
+end $$;
 
 -- The triggers of an app that have causes to be looked at, now or later: a look into the index for each
 -- of them, however many causes it has. Internal to take_causes and next_cause.

@@ -1,3 +1,18 @@
+-- What has been emitted, as long as it is kept.
+create or replace view {schema}.events as
+select e.app_id, e.event_id, e.code, e.payload, e.emitted_at, e.emitted_by
+from {schema}.event e;
+
+-- Causes that could not be looked at, time and again, because a function of the user failed: they wait for
+-- somebody to have them looked at once more.
+create or replace view {schema}.parked_causes as
+select c.app_id, c.cause_id, c.trigger_id, d.task_id, c.condition_id, c.at, c.source_id, c.status,
+       e.code, c.attempts, c.error
+from {schema}.trigger_cause c
+join {schema}.trigger_definition d on d.app_id = c.app_id and d.trigger_id = c.trigger_id
+left join {schema}.event e on e.app_id = c.app_id and e.event_id = c.source_id and c.status is null
+where c.state = 'parked';
+
 -- What no runner could take, and why: due in a hundred years, or sooner, when one comes that can.
 create or replace view {schema}.set_aside as
 select a.app_id, a.invocation_id, a.task_id, a.queue, a.cause,
@@ -28,3 +43,31 @@ select distinct on (t.app_id, t.task_id) t.app_id, t.task_id,
        t.told_at
 from {schema}.task t
 order by t.app_id, t.task_id, t.told_at desc;
+
+-- What triggers have fired, and where that stands; and what they dropped, with a reason: nothing came for
+-- it in time (alone), or the code has the trigger no more (removed).
+create or replace view {schema}.trigger_runs as
+select r.app_id, r.run_id, r.fired_at, r.trigger_id, r.version, r.causes, r.task_id, r.arguments,
+       r.invocation_id, coalesce(s.status, o.status) as status, r.reason
+from {schema}.trigger_run r
+left join {schema}.invocation_state s on s.invocation_id = r.invocation_id
+left join {schema}.invocation_outcome o on o.invocation_id = r.invocation_id;
+
+-- The triggers that the code has told of, with what stands behind each.
+create or replace view {schema}.triggers as
+select d.app_id, d.trigger_id, d.task_id, d.paused_at is not null as paused,
+       d.definition->'conditions' as conditions,
+       (select min(s.next_at) from {schema}.schedule s
+        where s.app_id = d.app_id and s.trigger_id = d.trigger_id) as next_at,
+       (select count(*) from {schema}.trigger_cause c
+        where c.app_id = d.app_id and c.trigger_id = d.trigger_id and c.state = 'new') as due,
+       (select count(*) from {schema}.trigger_cause c
+        where c.app_id = d.app_id and c.trigger_id = d.trigger_id and c.state = 'waiting') as waiting,
+       (select count(*) from {schema}.trigger_cause c
+        where c.app_id = d.app_id and c.trigger_id = d.trigger_id and c.state = 'parked') as parked,
+       r.fired, r.last_fired, d.version, d.definition, d.told_at, d.paused_at
+from {schema}.trigger_definition d
+cross join lateral (
+    select count(*) as fired, max(r.fired_at) as last_fired from {schema}.trigger_run r
+    where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
+where d.removed_at is null;

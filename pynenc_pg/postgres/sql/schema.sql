@@ -71,7 +71,7 @@ create table pynenc.event (
     payload json not null,
     emitted_at timestamp with time zone not null,
     emitted_by text not null,
-    constraint event_pkey PRIMARY KEY (app_id, event_id)
+    constraint event_pkey PRIMARY KEY (event_id, app_id)
 );
 
 create table pynenc.invocation (
@@ -370,7 +370,7 @@ create table pynenc.trigger_run (
     invocation_id uuid,
     reason text,
     fired_at timestamp with time zone not null,
-    constraint trigger_run_app_id_cause_id_key UNIQUE (app_id, cause_id),
+    constraint trigger_run_cause_id_key UNIQUE (cause_id),
     constraint trigger_run_pkey PRIMARY KEY (run_id),
     constraint trigger_run_reason_check CHECK ((reason = ANY (ARRAY['alone'::text, 'removed'::text])))
 );
@@ -427,9 +427,9 @@ CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, tas
 CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, due_at) WHERE (state = 'new'::text);
 CREATE INDEX trigger_cause_parked_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id) WHERE (state = 'parked'::text);
 CREATE INDEX trigger_cause_waiting_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, condition_id, at) WHERE (state = 'waiting'::text);
-CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at);
+CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at, run_id);
 CREATE INDEX trigger_run_invocation_idx ON pynenc.trigger_run USING btree (invocation_id) WHERE (invocation_id IS NOT NULL);
-CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at);
+CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at, run_id);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
 
@@ -1149,7 +1149,8 @@ declare
 begin
     if app is null then
         v_apps := array(select distinct t.app_id from task t
-                        union select d.app_id from trigger_definition d where d.removed_at is null);
+                        union select d.app_id from trigger_definition d where d.removed_at is null
+                        order by 1);
         if cardinality(v_apps) <> 1 then
             raise exception '%', case when v_apps = '{}' then 'no runner has told of its app'
                                       else 'there are several apps: ' || array_to_string(v_apps, ', ') end
@@ -1467,9 +1468,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     if cardinality(v_mine) < cardinality(p_causes) then
         raise exception 'causes are not the caller''s any more: others have looked at them'
             using errcode = 'PN026', hint = 'Go on with the rest.',
@@ -1505,14 +1505,17 @@ CREATE OR REPLACE FUNCTION pynenc.fired(p_app text, p_trigger text, p_limit inte
 AS $function$
 #variable_conflict use_column
 begin
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and p_trigger is null
-    order by r.fired_at desc, r.run_id desc limit p_limit;
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
-    order by r.fired_at desc, r.run_id desc limit p_limit;
+    if p_trigger is null then
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    else
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
@@ -1956,6 +1959,7 @@ end $function$;
 CREATE OR REPLACE FUNCTION pynenc.history_of_update()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
     v_ids uuid[];
@@ -2475,8 +2479,8 @@ begin
     v_all := p_dropped || array(
         select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
     perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
-    select count(*) into v_locked from trigger_cause c
-    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    select count(*) filter (where c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger)
+    into v_locked from trigger_cause c where c.cause_id = any (v_all);
     if v_locked <> cardinality(v_all) then
         return false;
     end if;
@@ -4089,9 +4093,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     delete from trigger_cause c where c.cause_id = any (array(
         select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
         cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x
@@ -4341,7 +4344,7 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.event_id = c.source_id and c.status is null offset 0) e on e.app_id = p_app
     order by t.n, c.at, c.cause_id;
 end $function$;
 
@@ -4431,7 +4434,7 @@ end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.triggers_of(p_app text)
  RETURNS TABLE(trigger_id text, task_id text, definition text, version text, paused boolean, next_at timestamp with time zone, due bigint, waiting bigint, parked bigint, fired bigint, last_fired timestamp with time zone)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
@@ -4441,23 +4444,13 @@ CREATE OR REPLACE FUNCTION pynenc.triggers_of(p_app text)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-    with counted as materialized (
-        select c.trigger_id, count(*) filter (where c.state = 'new') as due,
-               count(*) filter (where c.state = 'waiting') as waiting,
-               count(*) filter (where c.state = 'parked') as parked
-        from trigger_cause c where c.app_id = p_app group by c.trigger_id
-    )
-    select d.trigger_id, d.task_id, d.definition::text, d.version, d.paused_at is not null,
-           (select min(s.next_at) from schedule s
-            where s.app_id = d.app_id and s.trigger_id = d.trigger_id),
-           coalesce(c.due, 0), coalesce(c.waiting, 0), coalesce(c.parked, 0), r.fired, r.last_fired
-    from trigger_definition d
-    left join counted c on c.trigger_id = d.trigger_id
-    cross join lateral (
-        select count(*) as fired, max(r.fired_at) as last_fired from trigger_run r
-        where r.app_id = d.app_id and r.trigger_id = d.trigger_id and r.reason is null) r
-    where d.app_id = p_app and d.removed_at is null order by d.trigger_id
-$function$;
+#variable_conflict use_column
+begin
+    return query
+    select v.trigger_id, v.task_id, v.definition::text, v.version, v.paused, v.next_at, v.due, v.waiting,
+           v.parked, v.fired, v.last_fired
+    from triggers v where v.app_id = p_app order by v.trigger_id;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.triggers_with_causes(p_app text)
  RETURNS text[]
@@ -4622,6 +4615,15 @@ CREATE TRIGGER open_lanes_taken AFTER INSERT ON pynenc.slot REFERENCING NEW TABL
 
 -- views
 
+create view pynenc.events as
+ SELECT e.app_id,
+     e.event_id,
+     e.code,
+     e.payload,
+     e.emitted_at,
+     e.emitted_by
+    FROM pynenc.event e;
+
 create view pynenc.invocations as
  SELECT i.invocation_id,
      i.app_id,
@@ -4646,6 +4648,23 @@ create view pynenc.invocations as
     FROM ((pynenc.invocation i
       LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = i.invocation_id)))
       LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = i.invocation_id)));
+
+create view pynenc.parked_causes as
+ SELECT c.app_id,
+     c.cause_id,
+     c.trigger_id,
+     d.task_id,
+     c.condition_id,
+     c.at,
+     c.source_id,
+     c.status,
+     e.code,
+     c.attempts,
+     c.error
+    FROM ((pynenc.trigger_cause c
+      JOIN pynenc.trigger_definition d ON (((d.app_id = c.app_id) AND (d.trigger_id = c.trigger_id))))
+      LEFT JOIN pynenc.event e ON (((e.app_id = c.app_id) AND (e.event_id = c.source_id) AND (c.status IS NULL))))
+   WHERE (c.state = 'parked'::text);
 
 create view pynenc.queue_depth as
  SELECT q.app_id,
@@ -4743,11 +4762,60 @@ create view pynenc.tasks as
     FROM pynenc.task t
    ORDER BY t.app_id, t.task_id, t.told_at DESC;
 
+create view pynenc.trigger_runs as
+ SELECT r.app_id,
+     r.run_id,
+     r.fired_at,
+     r.trigger_id,
+     r.version,
+     r.causes,
+     r.task_id,
+     r.arguments,
+     r.invocation_id,
+     COALESCE(s.status, o.status) AS status,
+     r.reason
+    FROM ((pynenc.trigger_run r
+      LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = r.invocation_id)))
+      LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = r.invocation_id)));
+
+create view pynenc.triggers as
+ SELECT d.app_id,
+     d.trigger_id,
+     d.task_id,
+     (d.paused_at IS NOT NULL) AS paused,
+     (d.definition -> 'conditions'::text) AS conditions,
+     ( SELECT min(s.next_at) AS min
+            FROM pynenc.schedule s
+           WHERE ((s.app_id = d.app_id) AND (s.trigger_id = d.trigger_id))) AS next_at,
+     ( SELECT count(*) AS count
+            FROM pynenc.trigger_cause c
+           WHERE ((c.app_id = d.app_id) AND (c.trigger_id = d.trigger_id) AND (c.state = 'new'::text))) AS due,
+     ( SELECT count(*) AS count
+            FROM pynenc.trigger_cause c
+           WHERE ((c.app_id = d.app_id) AND (c.trigger_id = d.trigger_id) AND (c.state = 'waiting'::text))) AS waiting,
+     ( SELECT count(*) AS count
+            FROM pynenc.trigger_cause c
+           WHERE ((c.app_id = d.app_id) AND (c.trigger_id = d.trigger_id) AND (c.state = 'parked'::text))) AS parked,
+     r.fired,
+     r.last_fired,
+     d.version,
+     d.definition,
+     d.told_at,
+     d.paused_at
+    FROM (pynenc.trigger_definition d
+      CROSS JOIN LATERAL ( SELECT count(*) AS fired,
+             max(r_1.fired_at) AS last_fired
+            FROM pynenc.trigger_run r_1
+           WHERE ((r_1.app_id = d.app_id) AND (r_1.trigger_id = d.trigger_id) AND (r_1.reason IS NULL))) r)
+   WHERE (d.removed_at IS NULL);
+
 -- grants
 
 grant usage on type pynenc.invocation_status to public;
 grant usage on schema pynenc to pynenc_observer;
+grant select on table pynenc.events to pynenc_observer;
 grant select on table pynenc.invocations to pynenc_observer;
+grant select on table pynenc.parked_causes to pynenc_observer;
 grant select on table pynenc.queue_depth to pynenc_observer;
 grant select on table pynenc.runner_health to pynenc_observer;
 grant select on table pynenc.set_aside to pynenc_observer;
@@ -4755,16 +4823,22 @@ grant select on table pynenc.status to pynenc_observer;
 grant select on table pynenc.status_transition to pynenc_observer;
 grant select on table pynenc.task_stats to pynenc_observer;
 grant select on table pynenc.tasks to pynenc_observer;
+grant select on table pynenc.trigger_runs to pynenc_observer;
+grant select on table pynenc.triggers to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
+grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
+grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
+grant select on table pynenc.events to pynenc_operator;
 grant select on table pynenc.invocations to pynenc_operator;
+grant select on table pynenc.parked_causes to pynenc_operator;
 grant select on table pynenc.queue_depth to pynenc_operator;
 grant select on table pynenc.runner_health to pynenc_operator;
 grant select on table pynenc.set_aside to pynenc_operator;
@@ -4772,12 +4846,17 @@ grant select on table pynenc.status to pynenc_operator;
 grant select on table pynenc.status_transition to pynenc_operator;
 grant select on table pynenc.task_stats to pynenc_operator;
 grant select on table pynenc.tasks to pynenc_operator;
+grant select on table pynenc.trigger_runs to pynenc_operator;
+grant select on table pynenc.triggers to pynenc_operator;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
 grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
+grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_operator;
+grant execute on function pynenc.emit_event(text,json,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
+grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
@@ -4785,15 +4864,20 @@ grant execute on function pynenc.is_served(text,text) to pynenc_operator;
 grant execute on function pynenc.maintain(text) to pynenc_operator;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
+grant execute on function pynenc.pause_trigger(text,text,boolean) to pynenc_operator;
 grant execute on function pynenc.promote(text,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
 grant execute on function pynenc.queued_misfits(text) to pynenc_operator;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
 grant execute on function pynenc.retry(uuid) to pynenc_operator;
+grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
+grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
+grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_producer;
+grant execute on function pynenc.emit_event(text,json,text) to pynenc_producer;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
@@ -4817,9 +4901,12 @@ grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],d
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
+grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_worker;
+grant execute on function pynenc.emit_event(text,json,text) to pynenc_worker;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
+grant execute on function pynenc.fire(text,bigint[],integer[],uuid[],text[]) to pynenc_worker;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
 grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
@@ -4827,7 +4914,9 @@ grant execute on function pynenc.history(text,uuid) to pynenc_worker;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_worker;
 grant execute on function pynenc.is_served(text,text) to pynenc_worker;
 grant execute on function pynenc.maintain(text) to pynenc_worker;
+grant execute on function pynenc.next_cause(text,text[],text[]) to pynenc_worker;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
+grant execute on function pynenc.pair_causes(text,text,json,bigint[]) to pynenc_worker;
 grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text) to pynenc_worker;
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
@@ -4838,12 +4927,18 @@ grant execute on function pynenc.register_cached(text,double precision,text,text
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.register_tasks(text,text,json) to pynenc_worker;
+grant execute on function pynenc.register_triggers(text,text[],json) to pynenc_worker;
 grant execute on function pynenc.release(text,text,uuid[],bigint[]) to pynenc_worker;
 grant execute on function pynenc.release_strays(text,text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.resume(text,text,uuid[],bigint[],uuid[]) to pynenc_worker;
 grant execute on function pynenc.retry(text,text,uuid[],bigint[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.retry(uuid) to pynenc_worker;
+grant execute on function pynenc.schedules(text) to pynenc_worker;
 grant execute on function pynenc.set_aside(text,text,uuid[],bigint[],text[]) to pynenc_worker;
+grant execute on function pynenc.settle_causes(text,bigint[],integer[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;
+grant execute on function pynenc.take_causes(text,text,text[],text[],integer,double precision) to pynenc_worker;
+grant execute on function pynenc.tick(text,text,text,timestamp with time zone,timestamp with time zone[],timestamp with time zone,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
+grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;

@@ -1,8 +1,16 @@
 -- Brings back what the revision replaced, and removes what it made.
 -- Written by tests/tools/freeze.py.
+drop view {schema}.triggers;
+
+drop view {schema}.trigger_runs;
+
 drop view {schema}.tasks;
 
 drop view {schema}.set_aside;
+
+drop view {schema}.parked_causes;
+
+drop view {schema}.events;
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
 

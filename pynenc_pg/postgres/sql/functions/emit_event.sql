@@ -11,7 +11,8 @@ declare
 begin
     if app is null then
         v_apps := array(select distinct t.app_id from task t
-                        union select d.app_id from trigger_definition d where d.removed_at is null);
+                        union select d.app_id from trigger_definition d where d.removed_at is null
+                        order by 1);
         if cardinality(v_apps) <> 1 then
             raise exception '%', case when v_apps = '{}' then 'no runner has told of its app'
                                       else 'there are several apps: ' || array_to_string(v_apps, ', ') end

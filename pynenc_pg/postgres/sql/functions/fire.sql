@@ -12,9 +12,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     if cardinality(v_mine) < cardinality(p_causes) then
         raise exception 'causes are not the caller''s any more: others have looked at them'
             using errcode = 'PN026', hint = 'Go on with the rest.',

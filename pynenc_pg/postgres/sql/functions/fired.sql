@@ -5,12 +5,15 @@ returns table (trigger_id text, task_id text, causes text, arguments text, invoc
 language plpgsql stable {definer} as $$
 #variable_conflict use_column
 begin
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and p_trigger is null
-    order by r.fired_at desc, r.run_id desc limit p_limit;
-    return query
-    select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
-    from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
-    order by r.fired_at desc, r.run_id desc limit p_limit;
+    if p_trigger is null then
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    else
+        return query
+        select r.trigger_id, r.task_id, r.causes::text, r.arguments::text, r.invocation_id, r.reason, r.fired_at
+        from trigger_run r where r.app_id = p_app and r.trigger_id = p_trigger
+        order by r.fired_at desc, r.run_id desc limit p_limit;
+    end if;
 end $$;

@@ -13,8 +13,8 @@ begin
     v_all := p_dropped || array(
         select m::bigint from json_array_elements(p_sets) s, json_array_elements_text(s) m);
     perform from trigger_cause c where c.cause_id = any (v_all) order by c.cause_id for update;
-    select count(*) into v_locked from trigger_cause c
-    where c.cause_id = any (v_all) and c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger;
+    select count(*) filter (where c.state = 'waiting' and c.app_id = p_app and c.trigger_id = p_trigger)
+    into v_locked from trigger_cause c where c.cause_id = any (v_all);
     if v_locked <> cardinality(v_all) then
         return false;
     end if;

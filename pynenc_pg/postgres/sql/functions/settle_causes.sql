@@ -15,9 +15,8 @@ begin
         select c.cause_id from (
             select * from unnest(p_causes, p_attempts) a (id, attempts) order by id) a
         cross join lateral (
-            select c.cause_id from trigger_cause c
-            where c.cause_id = a.id and c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app
-            offset 0 for update) c);
+            select * from trigger_cause c where c.cause_id = a.id offset 0 for update) c
+        where c.attempts = a.attempts and c.state = 'new' and c.app_id = p_app);
     delete from trigger_cause c where c.cause_id = any (array(
         select m.id from unnest(p_causes, p_verdicts) v (id, verdict)
         cross join lateral (select x.partners from trigger_cause x where x.cause_id = v.id offset 0) x

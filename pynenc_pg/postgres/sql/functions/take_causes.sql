@@ -50,6 +50,6 @@ begin
     left join lateral (select * from invocation_outcome o
                        where o.invocation_id = c.source_id and o.status = c.status offset 0) o on true
     left join lateral (select * from event e
-                       where e.app_id = c.app_id and e.event_id = c.source_id and c.status is null offset 0) e on true
+                       where e.event_id = c.source_id and c.status is null offset 0) e on e.app_id = p_app
     order by t.n, c.at, c.cause_id;
 end $$;
