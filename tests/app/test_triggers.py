@@ -33,8 +33,11 @@ def _calm(app: Pynenc, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     tasks.moods.clear()
     if "ticks" in request.node.name:
         return
-    others = {i: d for i, d in app._triggers._known.items() if d.task_id != tasks.on_tick.task_id}
-    monkeypatch.setattr(app._triggers, "_known", others)
+    which = tasks.on_tick.task_id
+    others = {task: d for task, d in app._triggers._decorated.items() if task != which}
+    monkeypatch.setattr(app._triggers, "_decorated", others)
+    monkeypatch.setattr(app._triggers, "_known", {})
+    app._triggers._settle()
 
 
 def settled(app: Pynenc) -> bool:

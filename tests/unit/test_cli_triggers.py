@@ -71,48 +71,46 @@ def working() -> Iterator[Pynenc]:
         app.close()
 
 
-@pytest.mark.usefixtures("dsn")
-def test_look_emit_and_rest(run: Run) -> None:
+def test_look_emit_and_rest(run: Run, dsn: str) -> None:
     """An event that is emitted fires; one of a trigger that is paused waits."""
-    assert run().output == "no triggers: a runner tells of them at its start\n"
-    assert run("fired").output == "nothing has fired within a week\n"
+    assert run().stdout == "no triggers: a runner tells of them at its start\n"
+    assert run("fired").stdout == "nothing has fired within a week\n"
     with working() as app:
         done = run("emit", "paid", '{"order": 7}')
         assert done.exit_code == 0
         wait_for(lambda: len(app.trigger.fired()) == 1)
-        [fired] = json.loads(run("fired", "--json").output)
-        assert fired["causes"][0]["source_id"] == done.output.strip()
+        [fired] = json.loads(run("fired", "--json").stdout)
+        assert fired["causes"][0]["source_id"] == done.stdout.strip()
         which = fired["trigger_id"]
-        assert done.output.strip() in run("fired", which).output
-        assert run("pause", which).output == f"trigger {which} is paused\n"
+        assert done.stdout.strip() in run("fired", which).stdout
+        assert run("pause", which).stdout == f"trigger {which} is paused\n"
         run("emit", "paid", '{"order": 8}')
-        [shown] = [t for t in json.loads(run("list", "--json").output) if t["paused"]]
+        [shown] = [t for t in json.loads(run("list", "--json").stdout) if t["paused"]]
         assert (shown["trigger_id"], shown["due"], shown["fired"]) == (which, 1, 1)
-        header, *lines = run("list").output.splitlines()
+        header, *lines = run("list").stdout.splitlines()
         assert header.split()[:4] == ["trigger", "paused", "due", "waiting"]
         assert [line.split()[1] for line in lines] == ["yes", "no"]
-        assert run("resume", which).output == f"trigger {which} goes on\n"
+        assert run("resume", which).stdout == f"trigger {which} goes on\n"
         wait_for(lambda: len(app.trigger.fired()) == 2)
-        assert run("retry", which).output == f"0 causes of {which} are looked at again\n"
+        assert run("retry", which).stdout == f"0 causes of {which} are looked at again\n"
 
 
-@pytest.mark.usefixtures("dsn")
-def test_other_times(run: Run) -> None:
+def test_other_times(run: Run, dsn: str) -> None:
     """A schedule is shown, gets other times, and its own again."""
-    assert run("schedules").output == "no schedules\n"
+    assert run("schedules").stdout == "no schedules\n"
     with working():
-        header, line = run("schedules").output.splitlines()
+        header, line = run("schedules").stdout.splitlines()
         assert header.split() == [
             *("trigger", "expression", "timezone", "edited", "next", "condition")
         ]
         which = line.split()[0]
         done = run("reschedule", which, "0 7 * * *", "--timezone", "Asia/Tokyo")
-        assert done.output == f"trigger {which}: 0 7 * * *\n"
-        [shown] = json.loads(run("schedules", "--json").output)
+        assert done.stdout == f"trigger {which}: 0 7 * * *\n"
+        [shown] = json.loads(run("schedules", "--json").stdout)
         assert shown["condition"]["expression"] == "0 7 * * *"
         assert (shown["condition"]["timezone"], shown["edited"]) == ("Asia/Tokyo", True)
-        assert run("reschedule", which).output == f"trigger {which}: as its code has it\n"
-        [shown] = json.loads(run("schedules", "--json").output)
+        assert run("reschedule", which).stdout == f"trigger {which}: as its code has it\n"
+        [shown] = json.loads(run("schedules", "--json").stdout)
         assert shown["edited"] is False
         assert isinstance(run("reschedule", which, "x").exception, TriggerDefinitionError)
 
