@@ -6,6 +6,7 @@ from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 from pynenc_pg.exceptions import RetryError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.serializer import JsonSerializable
+from pynenc_pg.trigger.trigger_builder import TriggerBuilder
 
 __version__ = "0.1.0"
 
@@ -17,5 +18,6 @@ __all__ = [
     "PynencBuilder",
     "RateLimit",
     "RetryError",
+    "TriggerBuilder",
     "__version__",
 ]

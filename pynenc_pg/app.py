@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.task import DirectTask, Split, Task, TaskDecorator, direct, task_id_of
+from pynenc_pg.trigger.trigger_builder import TriggerBuilder, build_all
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,6 +91,8 @@ class Pynenc(Components):
         on_retry: Callable[[Invocation[Any], BaseException, float], object] | None = ...,
         serializer_cls: str | type[BaseSerializer] = ...,
         disable_cache_args: str | Sequence[str] = ...,
+        call_result_cache: bool = ...,
+        call_result_cache_ttl: float | timedelta | None = ...,
         parallel_batch_size: int = ...,
         queue: str = ...,
         priority: float = ...,
@@ -100,6 +103,7 @@ class Pynenc(Components):
         rate_limit: str | RateLimit | None = ...,
         on_diff_non_key_args_raise: bool = ...,
         reroute_on_concurrency_control: bool = ...,
+        triggers: TriggerBuilder | Iterable[TriggerBuilder] = ...,
     ) -> TaskDecorator: ...
     def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a task of a function, with or without parentheses.
@@ -109,10 +113,14 @@ class Pynenc(Components):
         >>> @app.task(max_retries=3, retry_for=ConnectionError)  # doctest: +SKIP
         ... def fetch(url: str) -> bytes: ...
 
+        ``triggers`` say when it is started by itself.
+
         Raises:
             InvalidTaskOptionsError: an option that does not exist, a value it cannot have, or
                 options that do not fit each other or the function.
+            TriggerDefinitionError: a trigger that cannot be.
         """
+        triggers = options.pop("triggers", ())
         check_options(options)
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:
@@ -125,7 +133,11 @@ class Pynenc(Components):
                 sync_engine=self._sync_engine_now,
             )
             task.definition.check_types(self.conf.serializer_cls)
+            definitions = build_all(task.task_id, triggers)
+            for one in definitions:
+                one.check_call(task.definition.signature)
             self._registry.add(task.definition)
+            self._triggers.decorate(task.task_id, definitions)
             self._tasks[task.task_id] = task
             return task
 

@@ -188,6 +188,20 @@ class PynencBuilder:
             )
         )
 
+    # --- triggers -----------------------------------------------------------------------------
+
+    def mem_trigger(self) -> Self:
+        """Keep triggers and events in memory, like all else then."""
+        return self.custom_config(trigger_cls="MemTrigger")
+
+    def trigger(self) -> Self:
+        """Keep triggers and events in PostgreSQL, like all else then."""
+        return self.custom_config(trigger_cls="PgTrigger")
+
+    def trigger_task_modules(self, *modules: str) -> Self:
+        """Name modules that runners import at their start, so that the triggers there are known."""
+        return self.custom_config(trigger_task_modules=modules)
+
     # --- how values travel --------------------------------------------------------------------
 
     def serializer(self, serializer: str | type[Any]) -> Self:

@@ -22,6 +22,9 @@ from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
 from pynenc_pg.serializer.signing import Seal
+from pynenc_pg.trigger.facade import AppTrigger
+from pynenc_pg.trigger.reactor import TriggerReactor
+from pynenc_pg.trigger.triggers import Triggers
 
 
 class Components:
@@ -33,6 +36,7 @@ class Components:
         """Begin with no tasks and nothing put together."""
         self.conf = conf
         self._registry = Registry()
+        self._triggers = Triggers(self._registry)
         self._lock = threading.RLock()
         self._engine: tuple[object, Engine] | None = None
         self._sync_engine: tuple[object, SyncEngine] | None = None
@@ -79,6 +83,9 @@ class Components:
                     ageing=lambda: self.conf.ageing,
                     address=self._address,
                     large=lambda: self.conf.client_data_store,
+                )
+                made.reactor = TriggerReactor(
+                    made, self._triggers, lambda: self.conf.trigger_task_modules
                 )
                 self._engine = (wanted, made)
             return self._engine[1]
@@ -154,6 +161,11 @@ class Components:
     def client_data_store(self) -> ClientDataStore:
         """Holds large values."""
         return self.engine.store.client_data_store
+
+    @property
+    def trigger(self) -> AppTrigger:
+        """Triggers beside the decorator, events, and what has become of them."""
+        return AppTrigger(self._triggers, lambda: self.engine)
 
     @property
     def serializer(self) -> BaseSerializer:

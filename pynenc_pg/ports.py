@@ -19,6 +19,7 @@ from pynenc_pg.domain.records import (
     Answer,
     Aside,
     Batch,
+    CallRecord,
     CancelAnswer,
     Claimed,
     Collected,
@@ -54,8 +55,11 @@ class Orchestrator(Protocol):
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch.
 
         A call whose ``registration_key`` belongs to a not-yet-started invocation becomes that
-        one. The same id again is the same call: nothing is written twice. What the batch has of
-        payloads is stored with it, and stays as long as what refers to it.
+        one. A call of a ``cached`` batch becomes the one of its ``call_id``, cached as well, that
+        succeeded last, if that was within ``cache_ttl`` before this one may begin. ``key`` comes
+        first, then that, then ``registration_key``. The same id again is the same call: nothing is
+        written twice. What the batch has of payloads is stored with it, and stays as long as what
+        refers to it.
 
         Raises:
             InvocationConcurrencyWithDifferentArgumentsError: the batch refuses what has the key
@@ -236,6 +240,10 @@ class StateBackend(Protocol):
         """Everything about one invocation but its value."""
         ...
 
+    def get_call(self, invocation_id: InvocationId) -> CallRecord:
+        """Return what it was called with beside its arguments."""
+        ...
+
     def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
         """Return the outcomes of those that have ended; unknown and live ones are left out."""
         ...
@@ -379,3 +387,4 @@ class Store:
     trigger: Trigger
     close: Callable[[], None]
     processes: bool  # other processes see the same work
+    signed: bool = False  # nobody believes what stands there unless it is signed

@@ -148,6 +148,8 @@ class Task(Generic[P, R_co]):
         timeout: float | timedelta | None = None,
         key: str | None = None,
         max_retries: int | None = None,
+        call_result_cache: bool | None = None,
+        call_result_cache_ttl: float | timedelta | None = None,
     ) -> TunedTask[P, R_co]:
         """Give calls options of their own, where they differ from the task's.
 
@@ -156,6 +158,8 @@ class Task(Generic[P, R_co]):
         ``expires`` is the seconds from then in which it must begin, or else it ends unrun.
         ``key`` makes it safe to call again: the first call of the task with it counts, and later
         ones return that one, whatever has become of it, as long as it is kept.
+        ``call_result_cache_ttl=0`` has it run although the task keeps results, for later calls to
+        get; ``call_result_cache=False`` has it run for itself alone.
         ``timeout``, ``priority``, ``queue`` and ``max_retries`` are as in ``app.task``.
 
         >>> remind.options(delay=3600, queue="mail")("ann")  # doctest: +SKIP
@@ -173,9 +177,11 @@ class Task(Generic[P, R_co]):
             "timeout": timeout,
             "key": key,
             "max_retries": max_retries,
+            "call_result_cache": call_result_cache,
+            "call_result_cache_ttl": call_result_cache_ttl,
         }
         said = {name: value for name, value in given.items() if value is not None}
-        return TunedTask(self._calls.tuned(check_call_options(said)))
+        return TunedTask(self._calls.tuned(check_call_options(said, self.conf)))
 
     @property
     def invocation(self) -> Invocation[R_co]:

@@ -14,15 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from pynenc_pg import wiring
 from pynenc_pg.app import Pynenc
-from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
 from pynenc_pg.engine.results import Outcomes
 from pynenc_pg.exceptions import ResultTimeoutError
+from pynenc_pg.trigger.reactor import TriggerReactor
+
+_WORLD: Final = RunnerId("World")
 
 __all__ = ["World", "eager", "in_memory"]
 
@@ -70,7 +74,10 @@ class World:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock; what became due is executed by the next ``run_until_idle``."""
+        """Move the clock; what became due is executed by the next ``run_until_idle``.
+
+        Ticks of a schedule in between were missed then, and are caught up as it says.
+        """
         if seconds < 0:
             message = f"advance({seconds}): time goes forward, give seconds, 0 or more"
             raise ValueError(message)
@@ -103,6 +110,9 @@ class _DrivenEngine(Engine):
             ageing=lambda: app.conf.ageing,
         )
         self._world = world
+        self._triggers = TriggerReactor(self, app._triggers, lambda: app.conf.trigger_task_modules)  # noqa: SLF001
+        self._told = -1
+        self._tell()
         self._inline = InlineRunner(
             store=self.store,
             registry=self.registry,
@@ -117,14 +127,23 @@ class _DrivenEngine(Engine):
     def run(self, *, until: InvocationId | None = None, limit: int = 100_000) -> int:
         """Execute until nothing is ready, or ``until`` has ended."""
         executed = 0
+        self._tell()
         while executed <= limit:
             self.store.orchestrator.promote()
             self.store.orchestrator.expire()
+            self._triggers.tick()
+            self._triggers.react(_WORLD)
             more = self._inline.run(until=until, limit=limit - executed)
             executed += more
             if not more or (until is not None and self._has_ended(until)):
                 break
         return executed
+
+    def _tell(self) -> None:
+        """Have causes noted for the triggers that the code has by now."""
+        if self._told != self._triggers.version:
+            self._triggers.tell()
+            self._told = self._triggers.version
 
     def wait(
         self,
@@ -181,5 +200,6 @@ class _DrivenEngine(Engine):
     def _has_ended(self, invocation_id: InvocationId) -> bool:
         return bool(self.store.state_backend.get_outcomes([invocation_id]))
 
-    def _clock_offset(self) -> float:
+    def clock_offset(self) -> float:
+        """The seconds to the clock that the test owns."""
         return self._world.offset

@@ -16,6 +16,7 @@ from pynenc_pg.domain.causes import (
     TriggerSpec,
     WaitingCause,
 )
+from pynenc_pg.domain.ids import RunnerId
 
 
 class Trigger(Protocol):
@@ -46,11 +47,16 @@ class Trigger(Protocol):
         ...
 
     def take_causes(
-        self, versions: Mapping[str, str], limit: int = 100, seconds: float = 60.0
+        self,
+        runner_id: RunnerId,
+        versions: Mapping[str, str],
+        limit: int = 100,
+        seconds: float = 60.0,
     ) -> list[Taken]:
         """Take causes of these triggers, by id with their versions, to be looked at in that time.
 
-        Nothing of a trigger that is paused, or that is told with another version.
+        Nothing of a trigger that is paused, or that is told with another version. When the runner
+        is declared dead, or says goodbye, they come back at once.
         """
         ...
 

@@ -19,6 +19,7 @@ from pynenc_pg.cli.doctor import doctor
 from pynenc_pg.cli.find import find_app
 from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.runner import runner
+from pynenc_pg.cli.triggers import triggers
 from pynenc_pg.conf.values import LogFormat, LogLevel
 from pynenc_pg.engine.logs import configure_logging, is_configured
 from pynenc_pg.exceptions import PynencError
@@ -80,6 +81,7 @@ cli.add_command(demo)
 cli.add_command(doctor)
 cli.add_command(queues)
 cli.add_command(runner)
+cli.add_command(triggers)
 
 
 def main() -> None:

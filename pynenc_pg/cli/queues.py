@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pynenc_pg import Pynenc
+from pynenc_pg.cli.reach import reached
+from pynenc_pg.cli.tables import table
 from pynenc_pg.domain.records import QueueInfo
-from pynenc_pg.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from pynenc_pg.cli.main import Context
@@ -61,19 +62,8 @@ def resume(context: Context, name: str) -> None:
 
 @contextmanager
 def _shared(context: Context) -> Iterator[Pynenc]:
-    """Find the app, if its queues can be reached from another process; close it at the end.
-
-    Raises:
-        ConfigError: they are in the memory of each process.
-    """
-    with context.app() as app:
-        if not app.engine.store.processes:
-            message = (
-                f"app {app.conf.app_id!r} keeps its queues in memory, each process its own: call "
-                "app.queues(), app.pause_queue(name) and app.resume_queue(name) in the process "
-                "that runs the tasks, or configure a database (PYNENC__POSTGRES__DSN)"
-            )
-            raise ConfigError(message)
+    instead = "app.queues(), app.pause_queue(name) and app.resume_queue(name)"
+    with reached(context, "queues", instead) as app:
         yield app
 
 
@@ -84,15 +74,5 @@ def _tell(app: Pynenc, name: str) -> None:
 
 
 def _table(queues: Sequence[QueueInfo]) -> str:
-    rows = [[field.name for field in fields(QueueInfo)]]
-    rows += [[_text(value) for value in asdict(one).values()] for one in queues]
-    name_width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([f"{name:{name_width}}", *map(str.rjust, cells, widths)]) for name, *cells in rows
-    )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+    header = [field.name for field in fields(QueueInfo)]
+    return table(header, [list(asdict(one).values()) for one in queues])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.conf.options import checked
 from pynenc_pg.conf.values import QueueName, Seconds
 from pynenc_pg.exceptions import InvalidTaskOptionsError
@@ -37,6 +38,10 @@ class CallOptions(BaseModel):
     timeout: Annotated[Seconds, Field(gt=0)] | None = None
     #: The first call of the task with this key counts, and later ones become that one.
     key: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_text)] | None = None
+    #: Whether it may become an equal call that has succeeded.
+    call_result_cache: bool | None = None
+    #: Seconds, or a timedelta, before it may be begun, in which that must have been; 0: it runs.
+    call_result_cache_ttl: Annotated[Seconds, Field(ge=0)] | None = None
     #: Attempts after the first.
     max_retries: Annotated[int, Field(ge=0)] | None = None
 
@@ -45,14 +50,19 @@ class CallOptions(BaseModel):
 UNTUNED: Final = CallOptions()
 
 
-def check_call_options(options: Mapping[str, Any]) -> CallOptions:
-    """Return what ``task.options`` was given.
+def check_call_options(options: Mapping[str, Any], conf: TaskConf) -> CallOptions:
+    """Return what ``task.options`` was given, of a task with that configuration.
 
     Raises:
         InvalidTaskOptionsError: an option that does not exist, a value it cannot have, or two that
-            say the same.
+            say the same, or one that says nothing without another.
     """
     if options.get("delay") and options.get("at"):
         message = "delay and at both say when it may be begun: leave one of them out"
         raise InvalidTaskOptionsError(message)
-    return checked(CallOptions, options, "option of a call")
+    said = checked(CallOptions, options, "option of a call")
+    cached = conf.call_result_cache if said.call_result_cache is None else said.call_result_cache
+    if said.call_result_cache_ttl is not None and not cached:
+        message = "call_result_cache_ttl is for calls with call_result_cache: add that, or leave it"
+        raise InvalidTaskOptionsError(message)
+    return said

@@ -21,6 +21,7 @@ from pynenc_pg.conf.values import (
     ModuleNames,
     PrintMode,
     SigningKeys,
+    TaskModules,
 )
 from pynenc_pg.conf.wording import told
 from pynenc_pg.exceptions import ConfigError
@@ -58,6 +59,8 @@ class PynencConf(Section):
     #: The modules whose classes decoding may touch; none: all that are imported, and more where
     #: the serializer is one that runs code.
     serializer_allowed_modules: ModuleNames | None = None
+    #: Imported by runners at their start, so that the triggers in them are known.
+    trigger_task_modules: TaskModules = ()
     #: None: ``ThreadRunner`` on PostgreSQL, else ``DummyRunner``, which runs nothing.
     runner_cls: str | None = None
     #: Run tasks in the caller, at the call; no store is touched.

@@ -70,6 +70,10 @@ class TaskSection(Section):
     serializer_cls: ClassOrPath | None = None
     #: Parameters whose arguments stay in the rows of their calls, however large; ``*``: all.
     disable_cache_args: ArgumentNames = ()
+    #: A call becomes an equal one that has succeeded, if there is one.
+    call_result_cache: bool = False
+    #: Seconds for which it may, from its end; none: as long as it is kept.
+    call_result_cache_ttl: Limit = None
     #: Calls that ``parallelize`` registers in one round trip.
     parallel_batch_size: int = Field(default=1000, ge=1)
     queue: QueueName = "default"

@@ -135,6 +135,11 @@ def _module_name(value: str) -> str:
     return value
 
 
+#: Modules, by their dotted names.
+TaskModules = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")], ...],
+    BeforeValidator(split),
+]
 #: Modules with what is below them, and single functions as ``module:name``.
 ModuleNames = Annotated[
     tuple[Annotated[str, AfterValidator(_module_name)], ...],

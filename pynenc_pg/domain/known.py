@@ -27,6 +27,8 @@ class KnownParameter:
     name: str
     kind: Kind
     required: bool
+    #: What stands for it in concurrency keys where it is left out, if that can be told.
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

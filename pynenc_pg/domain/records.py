@@ -55,11 +55,14 @@ class Batch:
     parent_id: InvocationId | None = None
     depth: int = 0
     key: str | None = None  # of its one call: the first one with it counts
+    cached: bool = False  # calls may become equal ones that have succeeded
+    cache_ttl: float | None = None  # within so many seconds; None: however long ago
     options: str = "{}"  # JSON, kept for the runner that executes it
     changed_by: str = "client"
     payloads: Sequence[Payload] = ()  # each once
     refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
     firings: Sequence[Firing] = ()  # by which causes they are started, one each
+    retried_from: InvocationId | None = None  # its one call is that one again, and has no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,15 @@ class InvocationRecord:
     due_at: datetime | None
     registered_at: datetime
     status_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What an invocation was called with beside its arguments."""
+
+    priority: float
+    options: str  # JSON
+    retried_from: InvocationId | None
 
 
 @dataclass(frozen=True, slots=True)

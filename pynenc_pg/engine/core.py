@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
-from pynenc_pg.domain.arguments import Arguments
-from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Batch, Outcome, Registered
+from pynenc_pg.domain.causes import Firing, NewEvent
+from pynenc_pg.domain.ids import InvocationId, new_invocation_id
+from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.engine.address import Address
-from pynenc_pg.engine.attempts import Attempt, attempts
+from pynenc_pg.engine.again import call_again, check_ended, options_again
 from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
-from pynenc_pg.engine.failures import failure_of
 from pynenc_pg.engine.known import Known
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.printing import Printing
+from pynenc_pg.engine.reactor import Reactor
+from pynenc_pg.engine.reading import Reading
 from pynenc_pg.engine.registry import Registry, TaskDefinition
 from pynenc_pg.engine.results import Outcomes, ResultWaiter
+from pynenc_pg.engine.reused import check_reused
 from pynenc_pg.engine.submit import new_batch
 from pynenc_pg.exceptions import ConfigError, ResultTimeoutError, SerializationError, StoreError
-from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.ports import Store
 from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.serializer.failure import decode_exception
 from pynenc_pg.serializer.large import SharedArguments
-from pynenc_pg.serializer.typed import TaskTypes
-from pynenc_pg.serializer.wire import decode, decode_arguments
+from pynenc_pg.serializer.wire import decode_arguments, encode
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ START_A_THREAD = (
 _NOTHING = nullcontext()
 
 
-class Engine:
+class Engine(Reading):
     """Use cases in terms of the ports."""
 
     def __init__(
@@ -80,7 +81,8 @@ class Engine:
         self.results = ResultWaiter(store)
         self.payloads = Payloads(store.client_data_store, large)
         self.printing = printing
-        self.known = Known(registry, ageing)
+        self.known = Known(registry, ageing, serializer)
+        self.reactor: Reactor | None = None  # set by who knows of triggers
         self._runner_name = runner_name
         self._ageing = ageing
         self._address = address
@@ -107,18 +109,28 @@ class Engine:
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,
+        firings: Sequence[Firing] = (),
+        retried_from: InvocationId | None = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
-        ``session`` is a transaction of the caller's, with which they come to be or not.
+        ``session`` is a transaction of the caller's, with which they come to be or not;
+        ``firings`` are the causes by which they are started, one each; ``retried_from`` is the
+        invocation that the one call is again.
         """
         calls = self._lowered(task, calls, shared)
-        batch = self._new_batch(task, calls, options, shared)
+        batch = self._new_batch(task, calls, options, shared, retried_from)
+        if firings:
+            batch = replace(batch, firings=firings, cached=False, changed_by="trigger")
         with _shield(), self._explained(batch, calls, task):
             if session is None:
-                return self.store.orchestrator.register(batch)
-            return self.store.orchestrator.register_within(session, batch)
+                registered = self.store.orchestrator.register(batch)
+            else:
+                registered = self.store.orchestrator.register_within(session, batch)
+            if batch.cached and self.store.signed:
+                self._check_reused(batch, registered, task)
+            return registered
 
     async def submit_async(
         self,
@@ -133,7 +145,33 @@ class Engine:
         calls = self._lowered(task, calls, shared)
         batch = self._new_batch(task, calls, options, shared)
         with self._explained(batch, calls, task):
-            return await self.store.orchestrator.register_within_async(session, batch)
+            registered = await self.store.orchestrator.register_within_async(session, batch)
+        if batch.cached and self.store.signed:
+            await asyncio.to_thread(self._check_reused, batch, registered, task)
+        return registered
+
+    def retry(self, invocation_id: InvocationId) -> Registered:
+        """Call again what has ended, however it did, with the task as it is here.
+
+        Raises:
+            InvocationNotFoundError: there is none.
+            InvocationStatusError: it has not ended.
+            TaskNotFoundError: the task is not known here.
+            DataRejectedError: the task takes other arguments now.
+        """
+        backend = self.store.state_backend
+        record = backend.get_invocation(invocation_id)
+        check_ended(record)
+        task = self.registry.get(record.task_id)
+        serializer = self.registry.serializer(task, self.serializer)
+        arguments = decode_arguments(record.arguments, serializer, self.payloads)
+        [registered] = self.submit(
+            task,
+            [call_again(task, arguments)],
+            options=options_again(record, backend.get_call(invocation_id)),
+            retried_from=invocation_id,
+        )
+        return registered
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
@@ -203,33 +241,19 @@ class Engine:
             self.results, ids, any_of=any_of, timeout=timeout, impatient=impatient
         )
 
-    def value(self, outcome: Outcome, task_id: str = "") -> Any:
-        """Return what a task returned.
+    def new_event(self, code: str, payload: object) -> NewEvent:
+        """Return an event to be emitted.
 
         Raises:
-            BaseException: what it raised, or why it was never run to its end.
+            SerializationError: the payload cannot be carried.
         """
-        serializer = self._serializer_of(task_id)
-        if outcome.status is InvocationStatus.SUCCESS:
-            result = decode(outcome.value or "null", serializer, self.payloads)
-            types = self._types_of(task_id, serializer)
-            return result if types is None else types.lift_result(result)
-        raise failure_of(outcome, serializer, self.payloads)
-
-    def arguments(self, invocation_id: InvocationId) -> Arguments:
-        """Return the arguments of an invocation, by name."""
-        record = self.store.state_backend.get_invocation(invocation_id)
-        serializer = self._serializer_of(record.task_id)
-        arguments = decode_arguments(record.arguments, serializer, self.payloads)
-        types = self._types_of(record.task_id, serializer)
-        return self.printing.arguments(arguments if types is None else types.lift(arguments))
-
-    def attempts(self, invocation_id: InvocationId) -> list[Attempt]:
-        """Return its attempts, each with what it raised."""
-        backend = self.store.state_backend
-        serializer = self._serializer_of(backend.get_invocation(invocation_id).task_id)
-        history = backend.get_history(invocation_id)
-        return attempts(history, lambda text: decode_exception(text, serializer, self.payloads))
+        now = entered()
+        return NewEvent(
+            event_id=new_invocation_id(self.clock_offset()),
+            code=code,
+            payload=encode(payload, self.serializer),
+            emitted_by=now.task_id if now else "client",
+        )
 
     def close(self) -> None:
         """End the waiting thread and close the store."""
@@ -263,15 +287,17 @@ class Engine:
         calls: Sequence[Mapping[str, Any]],
         options: CallOptions,
         shared: SharedArguments | None,
+        retried_from: InvocationId | None = None,
     ) -> Batch:
         return new_batch(
             calls,
             task=task,
             outgoing=self.payloads.outgoing(task, self.registry.serializer(task, self.serializer)),
-            clock_offset=self._clock_offset(),
+            clock_offset=self.clock_offset(),
             ageing=self._ageing(),
             options=options,
             shared=shared,
+            retried_from=retried_from,
         )
 
     def _explained(
@@ -280,6 +306,18 @@ class Engine:
         return explained(
             batch,
             calls,
+            task,
+            backend=self.store.state_backend,
+            serializer=self.registry.serializer(task, self.serializer),
+            follow=self.payloads,
+        )
+
+    def _check_reused(
+        self, batch: Batch, registered: Sequence[Registered], task: TaskDefinition
+    ) -> None:
+        check_reused(
+            batch,
+            registered,
             task,
             backend=self.store.state_backend,
             serializer=self.registry.serializer(task, self.serializer),
@@ -302,14 +340,8 @@ class Engine:
             raise ResultTimeoutError(message)
         return self.value(outcome, task_id)
 
-    def _serializer_of(self, task_id: str) -> BaseSerializer:
-        return self.registry.serializer(self.registry.find(task_id), self.serializer)
-
-    def _types_of(self, task_id: str, serializer: BaseSerializer) -> TaskTypes | None:
-        task = self.registry.find(task_id) if serializer.typed else None
-        return None if task is None else task.types(serializer)
-
-    def _clock_offset(self) -> float:
+    def clock_offset(self) -> float:
+        """Seconds by which the store's clock is ahead, where ids have to heed it; else 0."""
         if self._offset is None:
             with self._lock:
                 measured = self.store.state_backend.clock_offset()

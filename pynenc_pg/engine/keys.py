@@ -48,10 +48,13 @@ class CallKeys:
 
     @cached_property
     def call_id(self) -> str | None:
-        """The same for equal calls, however they were written, if that matters."""
-        if self._task.conf.refuses_different:
-            return digest([self._task.task_id, *self._all().items()])
-        return None
+        """The same for equal calls, however they were written, if that matters to the task."""
+        return self.identity if self._task.conf.refuses_different else None
+
+    @cached_property
+    def identity(self) -> str:
+        """The same for equal calls, however they were written."""
+        return digest([self._task.task_id, *self._all().items()])
 
     def different(self, other: CallKeys) -> list[str]:
         """Return the names of the parameters in which two calls differ."""
@@ -82,7 +85,7 @@ class CallKeys:
 
     def _written(self, name: str) -> str:
         if name not in self._call:
-            return canonical_text(self._default(name), self._serializer)
+            return canonical_text(default_of(self._task, name, self._serializer), self._serializer)
         value = self._call[name]
         text = None if self._known is None else self._known.get(id(value))
         if text is None:
@@ -91,11 +94,13 @@ class CallKeys:
                 self._known[id(value)] = text
         return text
 
-    def _default(self, name: str) -> Any:
-        parameter = self._task.signature.parameters[name]
-        if parameter.kind is Parameter.VAR_POSITIONAL:
-            return []
-        if parameter.kind is Parameter.VAR_KEYWORD:
-            return {}
-        types = self._task.types(self._serializer)
-        return parameter.default if types is None else types.default(name, parameter.default)
+
+def default_of(task: TaskDefinition, name: str, serializer: BaseSerializer) -> Any:
+    """Return what counts for an argument that is left out."""
+    parameter = task.signature.parameters[name]
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return []
+    if parameter.kind is Parameter.VAR_KEYWORD:
+        return {}
+    types = task.types(serializer)
+    return parameter.default if types is None else types.default(name, parameter.default)

@@ -62,6 +62,15 @@ class TaskDefinition:
         object.__setattr__(self, "required", frozenset(required))
         object.__setattr__(self, "names", frozenset(self.signature.parameters))
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What parameters are where nothing is given."""
+        return {
+            name: parameter.default
+            for name, parameter in self.signature.parameters.items()
+            if parameter.default is not Parameter.empty
+        }
+
     def types(self, serializer: BaseSerializer) -> TaskTypes | None:
         """Return what carries the values by their annotations, if the serializer goes by them.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from pynenc_pg.domain.causes import NewEvent, Source, Taken
 from pynenc_pg.domain.records import (
     Again,
     Batch,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         StateBackend,
         Store,
     )
+    from pynenc_pg.trigger_port import Trigger
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,10 @@ def sealed(store: Store, seal: Seal) -> Store:
     """Put the seal between a store and its users."""
     return replace(
         store,
+        signed=True,
         orchestrator=cast("Orchestrator", _SealedOrchestrator(store.orchestrator, seal)),
         state_backend=cast("StateBackend", _SealedStateBackend(store.state_backend, seal)),
+        trigger=cast("Trigger", _SealedTrigger(store.trigger, seal)),
         transaction=lambda: cast("OwnTransaction", _SealedTransaction(store.transaction(), seal)),
     )
 
@@ -164,6 +168,45 @@ class _SealedStateBackend(_Sealed):
         last = entry.status is InvocationStatus.FAILED
         role = Role.FAILURE if last else Role.ERROR
         return replace(entry, error=self._open(role, entry.error, invocation_id))
+
+
+class _SealedTrigger(_Sealed):
+    def emit(self, event: NewEvent) -> None:
+        self._inside.emit(self._event(event))
+
+    def emit_within(self, session: object, event: NewEvent) -> None:
+        self._inside.emit_within(session, self._event(event))
+
+    async def emit_within_async(self, session: object, event: NewEvent) -> None:
+        await self._inside.emit_within_async(session, self._event(event))
+
+    def take_causes(
+        self,
+        runner_id: RunnerId,
+        versions: Mapping[str, str],
+        limit: int = 100,
+        seconds: float = 60.0,
+    ) -> list[Taken]:
+        taken: list[Taken] = self._inside.take_causes(runner_id, versions, limit, seconds)
+        return [replace(one, sources=tuple(map(self._source, one.sources))) for one in taken]
+
+    def _event(self, event: NewEvent) -> NewEvent:
+        signed = self._seal.sign(Role.EVENT, event.payload, event.event_id, event.code)
+        return replace(event, payload=signed)
+
+    def _source(self, source: Source) -> Source:
+        which, status = source.source_id or "", source.status
+        if source.payload is not None:
+            payload = self._open(Role.EVENT, source.payload, which, source.code or "")
+            return replace(source, payload=payload)
+        if source.arguments is None or status is None:
+            return source
+        arguments = self._open(Role.ARGUMENTS, source.arguments, which, source.task_id or "")
+        value = source.value
+        if value is not None:
+            ok = status is InvocationStatus.SUCCESS
+            value = self._open(Role.RESULT if ok else Role.FAILURE, value, which)
+        return replace(source, arguments=arguments, value=value)
 
 
 class _SealedTransaction(_Sealed):

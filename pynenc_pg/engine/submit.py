@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
+from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, NewInvocation, Payload
 from pynenc_pg.engine.context import entered
@@ -27,15 +28,20 @@ def new_batch(
     ageing: float,
     options: CallOptions = UNTUNED,
     shared: SharedArguments | None = None,
+    retried_from: InvocationId | None = None,
 ) -> Batch:
     """Encode calls of one task, given as arguments by name, with a fresh ``outgoing``.
 
     ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
-    the task's own; ``shared`` are arguments that all of them have.
+    the task's own; ``shared`` are arguments that all of them have; ``retried_from`` has ended, and
+    the one call is that one again.
     """
     parent, conf = entered(), task.conf
     refs: list[tuple[InvocationId, str]] = []
-    invocations = _all_new(task, calls, outgoing, offset=clock_offset, shared=shared, refs=refs)
+    cached, ttl = (False, None) if retried_from else _caching(conf, options)
+    invocations = _all_new(
+        task, calls, outgoing, offset=clock_offset, shared=shared, refs=refs, cached=cached
+    )
     return Batch(
         task_id=task.task_id,
         invocations=invocations,
@@ -46,6 +52,8 @@ def new_batch(
         at=options.at,
         expires_in=conf.expires if options.expires is None else options.expires,
         key=options.key,
+        cached=cached,
+        cache_ttl=ttl,
         options=for_runner(options),
         parent_id=parent.invocation_id if parent else None,
         depth=parent.depth + 1 if parent else 0,
@@ -56,6 +64,16 @@ def new_batch(
         refuse_different=conf.refuses_different,
         payloads=_payloads(outgoing, shared) if refs else (),
         refs=refs,
+        retried_from=retried_from,
+    )
+
+
+def _caching(conf: TaskConf, options: CallOptions) -> tuple[bool, float | None]:
+    """Whether the calls may become equal ones that have succeeded, in how many seconds."""
+    cached, ttl = options.call_result_cache, options.call_result_cache_ttl
+    return (
+        conf.call_result_cache if cached is None else cached,
+        conf.call_result_cache_ttl if ttl is None else ttl,
     )
 
 
@@ -80,6 +98,7 @@ def _all_new(
     offset: float,
     shared: SharedArguments | None,
     refs: list[tuple[InvocationId, str]],
+    cached: bool,
 ) -> list[NewInvocation]:
     known: dict[int, str] | None = None if shared is None else {}
     made = []
@@ -89,7 +108,10 @@ def _all_new(
                 arguments, large = outgoing.arguments(call)
             else:
                 arguments, large = shared.encode(call, outgoing)
-            new = _new(task, call, arguments, outgoing.serializer, offset=offset, known=known)
+            new = _new(
+                task, call, arguments, outgoing.serializer,
+                offset=offset, known=known, cached=cached,
+            )  # fmt: skip
         except SerializationError as error:
             if len(calls) > 1:
                 error.add_note(f"in call {number} of these {len(calls)}, counted from 0")
@@ -108,14 +130,15 @@ def _new(
     *,
     offset: float,
     known: dict[int, str] | None,
+    cached: bool,
 ) -> NewInvocation:
     which = InvocationId(new_invocation_id(offset))
-    if not task.conf.concurrency_controlled:
+    if not (cached or task.conf.concurrency_controlled):
         return NewInvocation(which, call_id(task.task_id, arguments), arguments)
     keys = CallKeys(task, call, serializer, known)
     return NewInvocation(
         invocation_id=which,
-        call_id=keys.call_id or call_id(task.task_id, arguments),
+        call_id=keys.identity if cached else keys.call_id or call_id(task.task_id, arguments),
         arguments=arguments,
         registration_key=keys.registration,
         lane_key=keys.running,

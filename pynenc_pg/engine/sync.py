@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
+from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
@@ -57,15 +59,24 @@ class SyncEngine(Engine):
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
+        firings: Sequence[Firing] = (),
+        retried_from: InvocationId | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
         if task.conf.concurrency_controlled:
             # It is executed before the call returns: it cannot wait for a slot that others have.
             task = replace(task, conf=task.conf.model_copy(update=_UNCONTROLLED))
-        # Nor does it wait for a time.
-        options = CallOptions(queue=queue, max_retries=options.max_retries)
-        registered = super().submit(task, calls, options=options, shared=shared)
+        # Nor does it wait for a time, nor is it spared.
+        options = CallOptions(queue=queue, max_retries=options.max_retries, call_result_cache=False)
+        registered = super().submit(
+            task,
+            calls,
+            options=options,
+            shared=shared,
+            firings=firings,
+            retried_from=retried_from,
+        )
         self._inline.run([queue])
         return registered
 

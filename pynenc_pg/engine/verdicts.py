@@ -184,9 +184,12 @@ def cancelled(claimed: Claimed) -> InvocationCancelledError:
 
 def said_of(claimed: Claimed) -> dict[str, Any]:
     """Return the options of this very call: who calls from SQL may write anything there."""
-    if claimed.options == "{}":
-        return {}
-    said = json.loads(claimed.options)
+    return {} if claimed.options == "{}" else said_in(claimed.options)
+
+
+def said_in(options: str) -> dict[str, Any]:
+    """Read the options of a call, if that is what they are."""
+    said = json.loads(options)
     return said if isinstance(said, dict) else {}
 
 

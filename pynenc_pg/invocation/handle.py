@@ -176,6 +176,28 @@ class Invocation(Generic[R_co]):
         """End it if nobody runs it; else ask its runner to."""
         return self._engine().store.orchestrator.cancel(self.invocation_id)
 
+    def retry(self) -> Invocation[R_co]:
+        """Run it again after its end, however it ended, as a new invocation; return that one.
+
+        It has the same arguments, queue, priority, ``timeout`` and ``max_retries``, and the other
+        options of the task as it is now; ``retried_from`` says what it was made from. With a
+        registration concurrency it may become one that is registered already.
+
+        Raises:
+            InvocationStatusError: it has not ended.
+            InvocationNotFoundError: it was purged, or is past its retention.
+            TaskNotFoundError: this process has not imported the module that defines the task.
+            DataRejectedError: the task takes other arguments now.
+        """
+        task = self._task()
+        registered = self._engine().retry(self.invocation_id)
+        return task.get_invocation(registered.invocation_id, reused=registered.reused)
+
+    @property
+    def retried_from(self) -> InvocationId | None:
+        """The id of the invocation that this one was made from by ``retry``, if it was."""
+        return self._engine().store.state_backend.get_call(self.invocation_id).retried_from
+
     def __eq__(self, other: object) -> bool:
         """Compare ids."""
         if not isinstance(other, Invocation):

@@ -6,7 +6,7 @@ Whoever calls a function holds the lock of the database.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -41,6 +41,7 @@ class Cause:
     state: str = "new"  # new | waiting | joined | parked
     partners: tuple[int, ...] = ()
     attempts: int = 0
+    taken_by: str | None = None
     error: str | None = None
 
 
@@ -103,6 +104,13 @@ class Causes:
         cause = Cause(self.serials, trigger_id, condition_id, at, due)
         self.causes[cause.cause_id] = cause
         return cause
+
+    def come_back(self, runner_ids: Collection[str], now: datetime) -> bool:
+        """Have others look at what these looked at; whether there was any."""
+        theirs = [c for c in self.causes.values() if c.state == "new" and c.taken_by in runner_ids]
+        for cause in theirs:
+            cause.due_at, cause.taken_by = now, None
+        return bool(theirs)
 
     def mine(self, cause_id: int, attempt: int) -> Cause | None:
         """Return what one has taken, and no one since."""

@@ -52,6 +52,8 @@ class MemDatabase:
         self.refused: dict[InvocationId, Refused] = {}
         self.keys: dict[str, InvocationId] = {}
         self.call_keys: dict[tuple[str, str], InvocationId] = {}
+        #: By task and call: what may serve later calls.
+        self.results: dict[tuple[str, str], dict[InvocationId, None]] = {}
         self.payloads: dict[str, Kept] = {}  # by the hash of the content
         self.lanes: dict[str, Lane] = {}
         self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time

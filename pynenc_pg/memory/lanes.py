@@ -57,7 +57,7 @@ def take_slots(
     lanes = lanes[:limit]
     listed = []
     for lane in lanes:
-        again = now.timestamp() - lane.ahead
+        again = max(lane.served, now.timestamp() - lane.ahead)
         found = lane.ready.first(
             min(limit, lane.room(now)), lambda row: row.queue in queues and not row.expired(now)
         )

@@ -342,6 +342,8 @@ class MemOrchestrator(MemCommands):
         with database.lock:
             rows = [r for r in database.live.values() if r.runner_id == runner_id]
             self.release(runner_id, [Hold(r.invocation_id, r.lease or 0) for r in rows])
+            if database.causes.come_back([runner_id], database.clock()):
+                database.tell("cause")
             database.runners.pop(runner_id, None)
             database.tell("runner")
 

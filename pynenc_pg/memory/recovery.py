@@ -24,6 +24,8 @@ def recover(database: MemDatabase, policy: RecoveryPolicy) -> Recovered:
     dead = [r for r in database.runners.values() if not r.dead and r.lease_until < now]
     for runner in dead:
         runner.dead = True
+    if database.causes.come_back([runner.spec.runner_id for runner in dead], now):
+        database.tell("cause")
     late = None if policy.max_pending is None else now - timedelta(seconds=policy.max_pending)
     rows = [row for row in database.live.values() if _orphan(database, row, late)][: policy.limit]
     for row in rows:

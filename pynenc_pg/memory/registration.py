@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
 
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
 from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
+from pynenc_pg.memory.call_results import recall, remember
 from pynenc_pg.memory.causes import check_firings, fire
 from pynenc_pg.memory.checks import check_batch
 from pynenc_pg.memory.database import MemDatabase
@@ -31,14 +34,16 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         first = database.call_keys.get((batch.task_id, batch.key))
         if first is not None:
             return [Registered(first, reused=first != batch.invocations[0].invocation_id)]
+    found = recall(database, batch, due(batch, now) or now) if batch.cached else {}
     if batch.refuse_different:
-        _check_same_arguments(batch, database)
+        _check_same_arguments(batch, database, found)
     if batch.refs:
         check_payloads(database, batch)
-    database.queues.setdefault(batch.queue, Queue())
     if batch.firings:
         check_firings(database, batch.firings)
-    registered = [_accept(database, batch, new, now) for new in batch.invocations]
+    registered = _accept_all(database, batch, found, now)
+    if batch.cached:
+        remember(database, batch, registered)
     if batch.key is not None:
         database.call_keys[batch.task_id, batch.key] = registered[0].invocation_id
     if batch.refs:
@@ -52,6 +57,20 @@ def due(batch: Batch, now: datetime) -> datetime | None:
     """Return when these may be begun, if not at once."""
     at = now + timedelta(seconds=batch.delay) if batch.at is None else batch.at
     return at if at > now else None
+
+
+def _accept_all(
+    database: MemDatabase, batch: Batch, found: Mapping[InvocationId, InvocationId], now: datetime
+) -> list[Registered]:
+    """Accept those that have not ``found`` an equal one that has succeeded."""
+    if any(new.invocation_id not in found for new in batch.invocations):
+        database.queues.setdefault(batch.queue, Queue())
+    return [
+        Registered(found[new.invocation_id], reused=True)
+        if new.invocation_id in found
+        else _accept(database, batch, new, now)
+        for new in batch.invocations
+    ]
 
 
 def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: datetime) -> Registered:
@@ -92,11 +111,13 @@ def _known(database: MemDatabase, new: NewInvocation) -> Registered | None:
     return None
 
 
-def _check_same_arguments(batch: Batch, database: MemDatabase) -> None:
+def _check_same_arguments(
+    batch: Batch, database: MemDatabase, found: Container[InvocationId]
+) -> None:
     first: dict[str, NewInvocation] = {}
     for new in batch.invocations:
         key = new.registration_key
-        if key is None or new.invocation_id in database.calls:
+        if key is None or new.invocation_id in database.calls or new.invocation_id in found:
             continue
         held = first.get(key)
         if held is None and key in database.keys:

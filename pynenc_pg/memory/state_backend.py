@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import (
+    CallRecord,
     HistoryEntry,
     InvocationRecord,
     Outcome,
@@ -62,6 +63,14 @@ class MemStateBackend:
                 registered_at=call.registered_at,
                 status_at=status_at,
             )
+
+    def get_call(self, invocation_id: InvocationId) -> CallRecord:
+        """Return what it was called with beside its arguments."""
+        with self._database.lock:
+            call = self._database.calls.get(invocation_id)
+            if call is None:
+                raise self._unknown(invocation_id)
+            return CallRecord(call.batch.priority, call.batch.options, call.batch.retried_from)
 
     def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
         """Return the outcomes of those that have ended."""

@@ -19,7 +19,7 @@ from pynenc_pg.domain.causes import (
     Verdict,
     WaitingCause,
 )
-from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.memory.causes import Cause, Schedule, Told, note_event
 from pynenc_pg.memory.checks import check_event
 from pynenc_pg.memory.database import MemDatabase
@@ -92,7 +92,11 @@ class MemTrigger:
     # --- causes -------------------------------------------------------------------------------
 
     def take_causes(
-        self, versions: Mapping[str, str], limit: int = 100, seconds: float = 60.0
+        self,
+        runner_id: RunnerId,
+        versions: Mapping[str, str],
+        limit: int = 100,
+        seconds: float = 60.0,
     ) -> list[Taken]:
         """Take causes of these triggers, to be looked at in that time."""
         with self._database.lock:
@@ -102,6 +106,7 @@ class MemTrigger:
             for cause in taken:
                 cause.attempts += 1
                 cause.due_at = now + timedelta(seconds=seconds)
+                cause.taken_by = runner_id
             return [self._taken(cause) for cause in taken]
 
     def _open(self, versions: Mapping[str, str] | None) -> list[Cause]:
@@ -163,6 +168,7 @@ class MemTrigger:
                     continue
                 cause.state, cause.error = _STATE[look.verdict], look.error
                 cause.due_at = now + timedelta(seconds=look.delay)
+                cause.taken_by = None
             return len(mine)
 
     def waiting_causes(self, trigger_id: str, limit: int = 1000) -> list[WaitingCause]:

@@ -18,6 +18,7 @@ def told(tasks: Sequence[KnownTask]) -> str:
                 "fingerprint": task.fingerprint,
                 "parameters": [
                     {"name": p.name, "kind": p.kind, "required": p.required}
+                    | ({} if p.default is None else {"default": p.default})
                     for p in task.parameters
                 ],
                 "options": json.loads(task.options),

@@ -25,6 +25,8 @@ _REGISTER_2 = """{schema}.register_2(
 _REGISTER_ONCE = _REGISTER_2.replace("register_2(", "register_once(%s, ")
 _FIRE = f"""{{schema}}.fire(
     %s, cast(%b as bigint[]), cast(%b as integer[]), {_REGISTER_2}, cast(%b as text[]))"""
+_REGISTER_CACHED = _REGISTER_2.replace("register_2(", "register_cached(%s, %s, ")
+_REGISTER_AGAIN = _REGISTER_2[:-1] + ", cast(%s as uuid))"
 
 
 class _Statements(NamedTuple):
@@ -39,15 +41,19 @@ def _statements(verb: str) -> _Statements:
     return _Statements(f"select cast({verb} as text[])", *holding.around(verb))
 
 
-_REGISTER = _statements(_REGISTER_2)
-_REGISTER_WITH_KEY = _statements(_REGISTER_ONCE)
-_REGISTER_AND_FIRE = _statements(_FIRE)
+_PLAIN, _ONCE, _CACHED, _FIRING, _AGAIN = map(
+    _statements, (_REGISTER_2, _REGISTER_ONCE, _REGISTER_CACHED, _FIRE, _REGISTER_AGAIN)
+)
 
 
-def _statements_for(batch: Batch) -> _Statements:
+def _verb(batch: Batch) -> _Statements:
     if batch.firings:
-        return _REGISTER_AND_FIRE
-    return _REGISTER if batch.key is None else _REGISTER_WITH_KEY
+        return _FIRING
+    if batch.cached:
+        return _CACHED
+    if batch.key is not None:
+        return _ONCE
+    return _PLAIN if batch.retried_from is None else _AGAIN
 
 
 class Registering:
@@ -61,7 +67,7 @@ class Registering:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
         if batch.refs:
             return self._register_holding(batch)
-        statement = _statements_for(batch).plain
+        statement = _verb(batch).plain
         rows = self._database.call(statement, self._registration(batch, own=True))
         return _registered(batch, rows)
 
@@ -72,7 +78,7 @@ class Registering:
             registration = self._registration(batch, own=True)
             packed = self._holds.packed(attached)
             parameters = holding.parameters(self._app, registration, batch, *packed)
-            statement = _statements_for(batch).holding
+            statement = _verb(batch).holding
             [[become, missing]] = self._database.call(statement, parameters)
             self._holds.note(attached, missing)
             if missing is None:
@@ -108,11 +114,11 @@ class Registering:
         return _registered(batch, await borrowed.run_async(session, *self._plain(batch)))
 
     def _plain(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
-        statement = render(_statements_for(batch).plain, self._database.schema)
+        statement = render(_verb(batch).plain, self._database.schema)
         return statement, self._registration(batch, own=False)
 
     def _held(self, batch: Batch) -> tuple[str, tuple[object, ...]]:
-        statement = render(_statements_for(batch).held, self._database.schema)
+        statement = render(_verb(batch).held, self._database.schema)
         registration = self._registration(batch, own=False)
         return statement, holding.parameters(self._app, registration, batch)
 
@@ -152,7 +158,11 @@ class Registering:
                 [f.attempt for f in batch.firings],
             )
             return (self._app, causes, attempts, *parameters, [f.arguments for f in batch.firings])
-        return parameters if batch.key is None else (batch.key, *parameters)
+        if batch.cached:
+            return (batch.key, batch.cache_ttl, *parameters)
+        if batch.key is not None:
+            return (batch.key, *parameters)
+        return parameters if batch.retried_from is None else (*parameters, batch.retried_from)
 
 
 def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import (
+    CallRecord,
     Cause,
     HistoryEntry,
     InvocationRecord,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 OUTCOMES: Final = "select * from {schema}.outcomes(%s, %b::text[]::uuid[])"
 _GET_INVOCATION: Final = "select * from {schema}.get_invocation(%s, %s::uuid)"
+_GET_CALL: Final = "select * from {schema}.get_call(%s, %s::uuid)"
 _HISTORY: Final = "select * from {schema}.history(%s, %s::uuid)"
 _COUNT_READY: Final = "select {schema}.count_ready(%s, %s::text)"
 _GET_QUEUES: Final = """
@@ -60,6 +62,17 @@ class PgStateBackend:
             raise self._unknown(invocation_id)
         row = rows[0]
         return InvocationRecord(*(*row[:5], InvocationStatus(row[5]), *row[6:]))
+
+    def get_call(self, invocation_id: InvocationId) -> CallRecord:
+        """Return what it was called with beside its arguments."""
+        try:
+            rows = self._database.call(_GET_CALL, (self._app, invocation_id))
+        except DataRejectedError:  # not an id at all
+            rows = []
+        if not rows:
+            raise self._unknown(invocation_id)
+        priority, options, before = rows[0]
+        return CallRecord(priority, options, before and InvocationId(str(before)))
 
     def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
         """Return the outcomes of those that have ended."""

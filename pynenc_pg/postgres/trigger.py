@@ -19,6 +19,7 @@ from pynenc_pg.domain.causes import (
     TriggerSpec,
     WaitingCause,
 )
+from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.postgres import borrowed
 from pynenc_pg.postgres.templates import render
@@ -56,13 +57,18 @@ class PgTrigger:
         await borrowed.run_async(session, statement, self._event(event))
 
     def take_causes(
-        self, versions: Mapping[str, str], limit: int = 100, seconds: float = 60.0
+        self,
+        runner_id: RunnerId,
+        versions: Mapping[str, str],
+        limit: int = 100,
+        seconds: float = 60.0,
     ) -> list[Taken]:
         """Take causes of these triggers, to be looked at in that time."""
         if not versions:
             return []
         rows = self._call(
-            "select * from {schema}.take_causes(%s, %b::text[], %b::text[], %s, %s)",
+            "select * from {schema}.take_causes(%s, %s, %b::text[], %b::text[], %s, %s)",
+            runner_id,
             list(versions),
             list(versions.values()),
             limit,

@@ -14,12 +14,13 @@ from pynenc_pg.domain.records import RunnerSpec, Wakeup
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.runner.duties import Duties
 from pynenc_pg.runner.noise import Noise
+from pynenc_pg.runner.reactions import Reactions
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.engine.known import Known
-    from pynenc_pg.ports import Store, Subscription
+    from pynenc_pg.engine.core import Engine
+    from pynenc_pg.ports import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +31,9 @@ class Home:
     def __init__(
         self,
         *,
-        store: Store,
+        engine: Engine,
         conf: RunnerConf,
         spec: RunnerSpec,
-        known: Known,
         wake: Callable[[], None],
         fenced: threading.Event,
         cancel: Callable[[Collection[InvocationId]], None],
@@ -43,10 +43,10 @@ class Home:
 
         When the runner must stop, ``fenced`` is set and ``abandon`` called, by whichever thread.
         """
-        self._store = store
+        self._store = engine.store
         self._conf = conf
         self._spec = spec
-        self._known = known
+        self._known = engine.known
         self._told = -1  # the version of what we have told
         self._wake = wake
         self._cancel = cancel
@@ -57,9 +57,16 @@ class Home:
         self.others = False  # other runners are registered
         self._noise = Noise(logger)
         self._duties = Duties(
-            orchestrator=store.orchestrator, holds=store.client_data_store, conf=conf
+            orchestrator=self._store.orchestrator,
+            holds=self._store.client_data_store,
+            conf=conf,
         )
-        self.subscription: Subscription = store.broker.subscribe(work=True)
+        self._reactor = engine.reactor
+        self._told_triggers = -1
+        self._reactions: Reactions | None = None
+        if self._reactor is not None:
+            self._reactions = Reactions(self._reactor, conf, spec.runner_id)
+        self.subscription: Subscription = self._store.broker.subscribe(work=True)
         self._thread = threading.Thread(target=self._run, name="pynenc-home", daemon=True)
         self._watch = threading.Thread(target=self._watch_lease, name="pynenc-lease", daemon=True)
 
@@ -84,11 +91,14 @@ class Home:
         began = time.monotonic()  # not later than the store counts from
         self._store.orchestrator.register_runner(self._spec)
         self._tell_tasks()
+        self._tell_triggers()
         # The first beat comes at once: it tells the runner its place and whether it has company.
         self._renewed = self._next_beat = began
         self._thread.start()
         self._watch.start()
         self._duties.start()
+        if self._reactions is not None:
+            self._reactions.start()
 
     def stop(self) -> None:
         """Say goodbye (what is still held is released) and close the home connection.
@@ -98,6 +108,8 @@ class Home:
         self._stopping.set()
         if self._thread.ident is not None:
             self._duties.stop()
+            if self._reactions is not None:
+                self._reactions.stop()
             self.subscription.interrupt()
             self._thread.join()
             self._watch.join()
@@ -116,6 +128,12 @@ class Home:
             self._next_beat = time.monotonic()
         if freed:
             logger.info("tasks.freed: %d that had been set aside", freed)
+
+    def _tell_triggers(self) -> None:
+        if self._reactor is not None and self._reactor.version != self._told_triggers:
+            version = self._reactor.version
+            self._reactor.tell()
+            self._told_triggers = max(version, self._reactor.version)
 
     def _say_goodbye(self) -> None:
         if not self._fenced.is_set():
@@ -159,6 +177,9 @@ class Home:
             self._duties.due(hint.due_in)
         elif hint.kind == "cancel":
             self._cancel(hint.ids)
+        elif hint.kind == "cause":
+            if self._reactions is not None:
+                self._reactions.hint()
         elif hint.kind == "session":
             self._next_beat = now
         elif hint.kind == "runner":
@@ -177,7 +198,10 @@ class Home:
         self._next_beat = now + self._conf.heartbeat
         self.others = beat.others
         self._duties.placed(beat)
+        if self._reactions is not None:
+            self._reactions.placed(beat)
         self._tell_tasks()
+        self._tell_triggers()
         self._cancel(self._store.orchestrator.asked_to_stop(self._spec.runner_id))
 
     def _lease_left(self) -> float:

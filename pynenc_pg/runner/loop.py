@@ -146,10 +146,9 @@ class _Service:
         )
         self._executor = self._new_executor()
         self._home = Home(
-            store=self._store,
+            engine=runner.engine,
             conf=self._conf,
             spec=spec,
-            known=runner.engine.known,
             wake=self._hint,
             fenced=self._fenced,
             cancel=self._cancel,

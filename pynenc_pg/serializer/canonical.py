@@ -32,13 +32,22 @@ def canonical_text(value: Any, serializer: BaseSerializer) -> str:
     """
     if serializer.skips_plain_json:
         try:
-            return _text(plain(value))
+            return plain_text(value)
         except (NotJsonError, RecursionError):
             pass
     try:
         return _text({"$": _Form(serializer).of(value)})
     except RecursionError:  # deeper than Python goes; how the serializer takes it, if it does
         return _text(serializer.to_wire(value))
+
+
+def plain_text(value: Any) -> str:
+    """Return the text of plain JSON; the SQL function ``canonical_json`` makes the same.
+
+    Raises:
+        NotJsonError: it is something else.
+    """
+    return _text(plain(value))
 
 
 def _text(form: Any) -> str:

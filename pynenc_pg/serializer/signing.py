@@ -27,6 +27,7 @@ class Role(StrEnum):
     ARGUMENTS = "arguments"
     RESULT = "result"
     FAILURE = "failure"  # what an invocation has failed with
+    EVENT = "event"  # the payload of an event; its code stands where a task would
     ERROR = "error"  # what an attempt has failed with that another one follows
 
 

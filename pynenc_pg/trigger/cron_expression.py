@@ -201,6 +201,7 @@ def _check_field(expression: str, place: int, field: str) -> None:
     alone = ["*"] * max(5, place + 1)
     alone[place] = field
     try:
+        field.encode("ascii")  # croniter knows digits of other scripts, too
         _expand(" ".join(alone))
     except ValueError:
         allowed = f"{_RANGES[place][0]} to {_RANGES[place][-1]}"

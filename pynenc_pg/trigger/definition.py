@@ -10,13 +10,20 @@ conditions and other arguments the second one has ``#2`` in its id.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final
 
 from pynenc_pg.exceptions import TriggerDefinitionError
-from pynenc_pg.trigger.arguments import ArgumentSource, build_arguments, source_from_json
+from pynenc_pg.trigger.arguments import (
+    ArgumentSource,
+    StaticArguments,
+    build_arguments,
+    source_from_json,
+)
 from pynenc_pg.trigger.conditions import Condition, condition_from_json
 from pynenc_pg.trigger.json_values import content_id
 from pynenc_pg.trigger.trigger_context import TriggerContext
@@ -68,6 +75,40 @@ class TriggerDefinition:
         """
         return build_arguments(self.arguments, context)
 
+    def check_call(self, signature: inspect.Signature) -> None:
+        """Check what is known already of the call, for a task of that signature.
+
+        Raises:
+            TriggerDefinitionError: a static argument is no parameter; or without any other source
+                a parameter that must be given is missing.
+        """
+        static = [one for one in self.arguments if isinstance(one, StaticArguments)]
+        given = {name for one in static for name in one.values}
+        kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
+        spare = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if inspect.Parameter.VAR_KEYWORD not in kinds.values():
+            for name in sorted(given - kinds.keys()):
+                near = get_close_matches(name, kinds, n=1)
+                way_out = (
+                    f"did you mean {near[0]!r}?" if near else f"it has {list(kinds) or 'none'}"
+                )
+                message = (
+                    f"a trigger gives {self.task_id} {name!r}, which is no parameter: {way_out}"
+                )
+                raise TriggerDefinitionError(message)
+        missing = [
+            name
+            for name, parameter in signature.parameters.items()
+            if parameter.default is parameter.empty and kinds[name] not in spare
+            if name not in given
+        ]
+        if missing and len(static) == len(self.arguments):
+            message = (
+                f"a trigger starts {self.task_id} without {', '.join(missing)}: add "
+                "with_args_static, or another source of arguments"
+            )
+            raise TriggerDefinitionError(message)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as it is stored."""
         return {
@@ -102,7 +143,9 @@ class TriggerDefinition:
                 within=float(stored["within"]),
                 arguments=tuple(source_from_json(one) for one in stored["arguments"]),
             )
-        except (KeyError, TypeError) as error:
+        except TriggerDefinitionError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             message = f"the stored trigger {stored.get('trigger_id')!r} is not whole: {error!r}"
             raise TriggerDefinitionError(message) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
@@ -29,6 +28,7 @@ from pynenc_pg.trigger.conditions import (
     StatusCondition,
     StatusContext,
 )
+from pynenc_pg.trigger.conditions.cron import catch_up_of, jitter_of
 from pynenc_pg.trigger.conditions.exception import parse_exception_types
 from pynenc_pg.trigger.conditions.status import parse_statuses, why_never
 from pynenc_pg.trigger.definition import (
@@ -69,8 +69,11 @@ StatusLike = InvocationStatus | str
 ExceptionLike = type[BaseException] | str
 #: A dict that must be contained, or a function of a module that returns a bool.
 ArgumentFilter = Mapping[str, Any] | Callable[[dict[str, Any]], bool]
-Given = dict[str, Any]
+#: What a provider returns.
+Given = Mapping[str, object]
 
+#: Seconds.
+_LONGEST: Final = 10 * 366 * 86_400.0
 #: Which method makes contexts of a kind.
 _MADE_BY: Final = {
     "event": "on_event",
@@ -110,10 +113,8 @@ class TriggerBuilder:
         ``catch_up`` says what becomes of ticks that passed while nothing ran: the ``latest`` of
         them fires, ``all``, or ``none``. Each tick is up to ``jitter`` seconds late, by chance.
         """
-        # The condition checks policy and jitter, and takes them as they are written.
-        return self.add_condition(
-            CronCondition(cron_expression, timezone, catch_up, jitter)  # type: ignore[arg-type]
-        )
+        policy, seconds = catch_up_of(catch_up), jitter_of(jitter)
+        return self.add_condition(CronCondition(cron_expression, timezone, policy, seconds))
 
     def on_event(
         self,
@@ -324,8 +325,8 @@ def _seconds(within: float | timedelta) -> float:
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int | float)
-        or not 0 < seconds < math.inf
+        or not 0 < seconds <= _LONGEST
     ):
-        message = f"within = {within!r}: it must be seconds, more than 0"
+        message = f"within = {within!r}: it must be seconds, more than 0 and up to ten years"
         raise TriggerDefinitionError(message)
     return float(seconds)

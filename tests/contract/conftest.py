@@ -5,6 +5,7 @@ The PostgreSQL tests share one database: each has an app of its own, and apps ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import count
 
@@ -20,6 +21,16 @@ from tests.support.stores import (
 )
 
 _numbers = count()
+
+
+@pytest.fixture(autouse=True)
+def no_floors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims look from the lowest rank on, however slow the machine is at the moment.
+
+    Else they may for some milliseconds pass over what has a lower rank than what was taken last, as
+    work has that a test moves into the past: ``tests/postgres/test_claim_floor.py`` is about that.
+    """
+    monkeypatch.setattr("pynenc_pg.postgres.floor._SLOW", math.inf)
 
 
 @pytest.fixture(scope="session")

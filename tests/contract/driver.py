@@ -77,6 +77,10 @@ class Driver:
         """Make everything as if so much time had passed."""
         self.store.let_pass(seconds)
 
+    def age_outcomes(self, seconds: float) -> None:
+        """Make everything that has ended as if it had ended so much earlier."""
+        self.store.age_outcomes(seconds)
+
     def lose(self, runner_id: RunnerId) -> None:
         """Let a runner's lease be over."""
         self.store.lose(runner_id)
@@ -103,23 +107,27 @@ class Driver:
         ids: Sequence[InvocationId] | None = None,
         keys: Sequence[str | None] | None = None,
         lanes: Sequence[str | None] | None = None,
+        calls: Sequence[str] | None = None,
         task_id: str = "tests.task",
         arguments: str = '{"n": 1}',
         **facts: Any,
     ) -> list[Registered]:
-        """Register n calls, one per id, with these registration keys and concurrency keys."""
+        """Register n calls, one per id, with these registration and concurrency keys.
+
+        Each is a call of its own, unless ``calls`` says which are equal.
+        """
         ids = [new_invocation_id() for _ in range(n)] if ids is None else ids
-        calls = [
+        made = [
             NewInvocation(
                 invocation_id=which,
-                call_id=f"call-{which}",
+                call_id=calls[i] if calls else f"call-{which}",
                 arguments=arguments,
                 registration_key=keys[i] if keys else None,
                 lane_key=lanes[i] if lanes else None,
             )
             for i, which in enumerate(ids)
         ]
-        return self.orchestrator.register(Batch(task_id, calls, **facts))
+        return self.orchestrator.register(Batch(task_id, made, **facts))
 
     def register(self, n: int = 1, **facts: Any) -> list[InvocationId]:
         """Register n calls and return what they became."""

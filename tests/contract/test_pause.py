@@ -259,6 +259,23 @@ def test_through_a_concurrency_key(store: Driver) -> None:
     assert store.take() == [child]
 
 
+def test_who_waits_for_those_in_a_circle(store: Driver) -> None:
+    """A key with fewer slots than before closes a circle that no wait has closed: it has an end."""
+    a, b = store.in_lane(2, slots=2)
+    [holder] = store.begin(1)
+    assert holder.invocation_id == a
+    store.pause(holder, b)
+    store.in_lane(1, slots=1)
+    store.register(queue="other")
+    [late] = store.begin(1, "other")
+    with pytest.raises(InvocationCycleError) as refused:
+        store.pause(late, b)
+    assert refused.value.path == (late.invocation_id, b, a, b)
+    assert store.status(late.invocation_id) is S.RUNNING
+    store.in_lane(1, slots=3)
+    assert store.pause(late, b) == {}
+
+
 def test_through_a_key_and_others(store: Driver) -> None:
     """A grandchild of the holder of a key needs it: whichever waits last is refused."""
     for last in ("holder", "child"):

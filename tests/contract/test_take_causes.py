@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from pynenc_pg.domain.causes import Verdict
+from pynenc_pg.domain.records import RecoveryPolicy
 from tests.contract.driver import Driver
-from tests.contract.triggers import counts, emit, fire, on_event, settle, take, tell, trigger
+from tests.contract.triggers import (
+    LOOKER,
+    counts,
+    emit,
+    fire,
+    on_event,
+    settle,
+    take,
+    tell,
+    trigger,
+)
 
 
 def test_each_is_taken_once(store: Driver) -> None:
@@ -39,9 +50,9 @@ def test_only_of_what_one_has(store: Driver) -> None:
     emit(store)
     assert take(store, version="2") == []
     assert take(store, "other") == []
-    assert store.trigger.take_causes({}) == []
+    assert store.trigger.take_causes(LOOKER, {}) == []
     assert [one.trigger_id for one in take(store, "u")] == ["u"]
-    both = store.trigger.take_causes({"t": "1", "u": "2"})
+    both = store.trigger.take_causes(LOOKER, {"t": "1", "u": "2"})
     assert [one.trigger_id for one in both] == ["t"]
 
 
@@ -85,3 +96,22 @@ def test_the_next_look(store: Driver) -> None:
     fire(store, take(store))
     assert store.trigger.next_cause() is None
     assert counts(store) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("end", ["declared dead", "says goodbye"])
+def test_of_a_runner_that_is_no_more(store: Driver, end: str) -> None:
+    """It comes back at once, to be looked at by others; what was looked at since does not."""
+    tell(store, trigger(on_event()))
+    emit(store)
+    looker = store.runner("looker")
+    [before] = store.trigger.take_causes(looker, {"t": "1"})
+    assert take(store) == []
+    if end == "declared dead":
+        store.lose(looker)
+        assert store.orchestrator.recover(RecoveryPolicy(grace=0)).dead_runners == (looker,)
+    else:
+        store.orchestrator.unregister_runner(looker)
+    [now] = take(store)
+    assert now.attempt == before.attempt + 1
+    store.orchestrator.recover(RecoveryPolicy(grace=0))
+    assert take(store) == []

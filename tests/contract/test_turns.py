@@ -79,3 +79,24 @@ def test_delayed_work_does_not_hold_up_its_key(store: Driver) -> None:
     now = store.in_lane(1, "k", slots=MANY)
     store.in_lane(5, "flood", slots=MANY)
     assert store.take(1) == now
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_the_first_of_a_key_is_first(store: Driver, limit: int) -> None:
+    """Also where its key was made by one of low priority, so that its turn comes late."""
+    [low] = store.in_lane(1, "k", priority=-20)
+    [usual] = store.in_lane(1, "k", slots=2)
+    [other] = store.in_lane(1, "other")
+    taken = [which for _ in range(3) for which in store.take(limit)]
+    assert taken == [other, usual, low]
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+def test_keys_whose_turn_comes_late_leave_it_to_others(store: Driver, limit: int) -> None:
+    """All of a key that is on time go before all of those that are late."""
+    late = [store.in_lane(1, key, slots=MANY, priority=-20)[0] for key in "abcdefghi"]
+    late += [store.in_lane(1, key, slots=MANY)[0] for key in "abcdefghi"]
+    flood = store.in_lane(20, "flood", slots=MANY)
+    taken = [which for _ in range(20 // limit) for which in store.take(limit)]
+    assert taken == flood
+    assert set(store.take(18)) == {*late}

@@ -18,11 +18,12 @@ from pynenc_pg.domain.causes import (
     Verdict,
     WatchSpec,
 )
-from pynenc_pg.domain.ids import InvocationId, new_invocation_id
+from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
 from tests.contract.driver import Driver
 
 TASK = "tests.task"  # which is watched
 STARTED = "tests.started"  # which is started
+LOOKER = RunnerId("looker")
 
 
 def on(
@@ -82,7 +83,7 @@ def take(
     store: Driver, *ids: str, version: str = "1", limit: int = 100, seconds: float = 60
 ) -> list[Taken]:
     """Take causes of triggers, of ``t`` if none are named."""
-    return store.trigger.take_causes(dict.fromkeys(ids or ("t",), version), limit, seconds)
+    return store.trigger.take_causes(LOOKER, dict.fromkeys(ids or ("t",), version), limit, seconds)
 
 
 def fire(store: Driver, taken: Sequence[Taken], **facts: Any) -> list[InvocationId]:

@@ -6,6 +6,7 @@ been done. Only then comes an heir, who serves all queues.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, get_args
 
 from pynenc_pg.domain.ids import RunnerId
-from pynenc_pg.domain.records import Hold, RunnerSpec
+from pynenc_pg.domain.records import Hold, Payload, RunnerSpec
 from tests.acceptance.workers import wait_for
 from tests.faults import proxy
 from tests.faults.fleet import Worker
@@ -30,12 +31,15 @@ ELDEST: Final = ("maintain", "recover")
 #: What the beginning, the work and the end of a worker consist of.
 VERBS: Final = (
     *ELDEST,
-    *("register_runner", "heartbeat", "claim", "finish", "retry", "register", "pause", "resume"),
-    *("promote", "expire", "release", "release_strays", "unregister_runner"),
+    *("register_runner", "register_tasks", "heartbeat", "claim", "hold", "finish", "retry"),
+    *("set_aside", "register", "pause", "resume", "promote", "expire"),
+    *("release", "release_strays", "unregister_runner"),
 )
 HARMS: Final = ("crash", "drop", "stall")
 #: Those that come when a worker is asked to stop.
 _AT_THE_END: Final = {"release", "unregister_runner"}
+#: Has tasks that the others do not know.
+_NEWER: Final = {"FAULTS_NEWER": "1"}
 #: Seconds a line is held up: more than a lease.
 _STALL: Final = LEASE + 0.5
 
@@ -127,11 +131,47 @@ def run(site: Site, when: When, harm: str) -> None:
         for case in cases:
             case.wait_until_met()
         site.open_gate("end")
-        site.fleet.start(**HASTY)
+        site.fleet.start(**HASTY, **_NEWER)
         for case in cases:
             _check(site, case)
         wait_for(lambda: site.statuses(site.adopt()).keys() == {"success"}, site.fleet.explain)
         site.check()
+
+
+def collecting(site: Site, when: When, harm: str) -> None:
+    """The only worker meets harm at removing what nobody refers to; another one goes on with it.
+
+    What is referred to, or too young, stays.
+    """
+    old = _leave_payloads(site, "old")
+    young = _leave_payloads(site, "young")
+    site.query(
+        "update pynenc.payload set created_at = created_at - interval '2 days' "
+        "where sha256 = any (%s::bytea[]) returning 1",
+        [bytes.fromhex(n) for n in old],
+    )
+    often = {"FAULTS_PATCH": '{"pynenc_pg.runner.duties.MAINTAIN_EVERY": 0.2}'}
+    with Proxy(site.dsn) as between:
+        case = Case("collect", when, harm, between)
+        case.calls += site.call("say_much", {"word": "kept"})
+        case.arm()
+        case.worker = site.fleet.launch(dsn=between.dsn, **HASTY, **often)
+        case.killer.aim(case.worker)
+        case.wait_until_met()
+        site.fleet.start(**HASTY, **often)
+        there = "select encode(sha256, 'hex') from pynenc.payload"
+        wait_for(lambda: not {n for (n,) in site.query(there)} & {*old}, site.fleet.explain)
+        _check(site, case)
+        assert {n for (n,) in site.query(there)} > {*young}
+        site.check()
+
+
+def _leave_payloads(site: Site, word: str) -> list[str]:
+    """Store large values that nobody refers to."""
+    contents = [f"{word} {n}".encode() * 300 for n in range(3)]
+    made = [Payload(hashlib.sha256(content).hexdigest(), content) for content in contents]
+    site.client.store.client_data_store.hold(made)
+    return [each.sha256 for each in made]
 
 
 def by_chance(site: Site, seed: int) -> None:
@@ -139,6 +179,7 @@ def by_chance(site: Site, seed: int) -> None:
     chance = random.Random(seed)
     site.open_gate()
     calls = site.work(12, 0.02) + site.work(6, 0.0, delay=0.3) + site.parents("parent", 6)
+    calls += site.call("say_much", *[{"word": f"word {n} "} for n in range(4)])
     for n in range(4):
         calls += site.call("fail_once", {"mark": str(site.folder / f"mark-{n}")})
     with ExitStack() as stack:
@@ -201,7 +242,10 @@ def _enqueue(site: Site, case: Case) -> None:
     if case.verb in _AT_THE_END:
         case.calls += site.hold(2, "end", queue=case.queue)
         return
+    if case.verb == "set_aside":
+        case.calls += site.call("changed", {"number": 1, "colour": "red"}, queue=case.queue)
     mark = str(site.folder / case.queue)
+    case.calls += site.call("say_much", {"word": case.queue}, queue=case.queue)
     case.calls += site.work(2, 0.0, queue=case.queue)
     case.calls += site.call("fail_once", {"mark": mark}, queue=case.queue)
     case.calls += site.call("parent", {"gate": str(site.folder / "child")}, queue=case.queue)

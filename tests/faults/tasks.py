@@ -15,19 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from pynenc_pg import Pynenc
 from pynenc_pg.engine.context import running
 from pynenc_pg.exceptions import StoreUnavailableError
+from pynenc_pg.trigger.conditions import ResultContext
+from pynenc_pg.trigger.trigger_builder import TriggerBuilder
 
 app = Pynenc("faults")
-
-# Numbers that no setting reaches, as JSON: {"module.NAME": value}.
-for _where, _value in json.loads(os.environ.get("FAULTS_PATCH", "{}")).items():
-    _module, _, _name = _where.rpartition(".")
-    setattr(import_module(_module), _name, _value)
 
 
 @contextmanager
@@ -65,6 +63,34 @@ def hold(number: int, gate: str) -> int:
         while not Path(gate).exists():
             time.sleep(0.01)
     return number
+
+
+@app.task
+def watched(number: int) -> int:
+    """Be done at once; a trigger watches it."""
+    return number
+
+
+#: Seconds that the provider takes.
+LINGERS = 0.0
+
+
+def _number(context: ResultContext) -> dict[str, Any]:
+    time.sleep(LINGERS)
+    return {"number": context.result}
+
+
+@app.task(triggers=TriggerBuilder().on_any_result(watched).with_args_from_result(_number))
+def reaction(number: int) -> int:
+    """Be started by each success of ``watched``."""
+    return number
+
+
+@app.task
+def say_much(word: str) -> str:
+    """Return what is stored by itself, before the end is told of."""
+    with _recorded():
+        return word * 500
 
 
 @app.task(queue="children")
@@ -263,3 +289,9 @@ else:
         """Want a number in the older one."""
         with _recorded():
             return number
+
+
+# Numbers that no setting reaches, as JSON: {"module.NAME": value}.
+for _where, _value in json.loads(os.environ.get("FAULTS_PATCH", "{}")).items():
+    _module, _, _name = _where.rpartition(".")
+    setattr(import_module(_module), _name, _value)

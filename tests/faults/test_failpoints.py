@@ -31,6 +31,19 @@ def test_harm_at_every_statement(site: Site, when: When, harm: str) -> None:
     failpoints.run(site, when, harm)
 
 
+@pytest.mark.parametrize(
+    ("when", "harm"),
+    [
+        pytest.param(when, harm, marks=[] if f"{when}-{harm}" in _USUAL else pytest.mark.long)
+        for when in get_args(When)
+        for harm in failpoints.HARMS
+    ],
+)
+def test_harm_while_large_values_are_collected(site: Site, when: When, harm: str) -> None:
+    """What nobody refers to is removed by whoever is left; what is referred to stays."""
+    failpoints.collecting(site, when, harm)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(int(os.environ.get("PYNENC_FAULT_SEEDS", "40"))))
 def test_harm_by_chance(site: Site, seed: int) -> None:

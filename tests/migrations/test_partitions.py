@@ -141,6 +141,41 @@ def test_keys_go_with_what_they_point_to(connection: Connection) -> None:
     assert one(connection, "select array_agg(key) from call_key") == ["young"]
 
 
+def test_kept_results_go_with_what_they_point_to(connection: Connection) -> None:
+    """What serves equal calls goes with its week, whose drop it does not stand in the way of."""
+    for table in BY_WEEK:
+        make(connection, table, monday(6, connection))
+    old = make_old_call(connection, monday(6, connection))
+    connection.execute(
+        """insert into call_result (app_id, task_id, call_id, invocation_id)
+           values (%(app)s, 't', 'c', %(old)s), (%(app)s, 't', 'c', pynenc.first_id(now()))""",
+        {"app": APP, "old": old},
+    )
+    dropped = maintain(connection)
+    assert len(dropped) == len(BY_WEEK)
+    assert one(connection, "select count(*) from call_result where invocation_id = %s", (old,)) == 0
+    assert one(connection, "select count(*) from call_result") == 1
+
+
+def test_a_call_that_forgets_results_puts_the_drop_off(
+    connection: Connection, database_dsn: str
+) -> None:
+    """A transaction that has not ended is not waited for: the week goes the next time."""
+    for table in BY_WEEK:
+        make(connection, table, monday(6, connection))
+    old = make_old_call(connection, monday(6, connection))
+    connection.execute("insert into call_result values (%s, 't', 'c', %s)", (APP, old))
+    with connect(database_dsn) as caller:
+        with caller.transaction(force_rollback=True):
+            caller.execute("delete from call_result where invocation_id = %s", (old,))
+            did = one(connection, "select pynenc.maintain(%s)", (APP,))
+            assert f"busy, later: invocation_{monday(6, connection):%Y%m%d}" in did
+            assert one(connection, "select count(*) from invocation") == 1
+        maintain(connection)
+    assert one(connection, "select count(*) from call_result") == 0
+    assert one(connection, "select count(*) from invocation") == 0
+
+
 @pytest.mark.parametrize("pointer", ["live row", "wait"])
 def test_what_something_live_points_at_is_not_dropped(connection: Connection, pointer: str) -> None:
     """An old week stays while a live row or a waiter points at a call made in it."""

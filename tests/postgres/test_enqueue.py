@@ -177,6 +177,8 @@ def test_options_are_those_of_python(app: Pynenc, s: Connection) -> None:
         {"timeout": "-1 second"},
         {"max_retries": -1},
         {"queue": "no queue"},
+        {"key": ""},
+        {"key": "k" * 256},
     ],
     ids="-".join,
 )
@@ -194,6 +196,14 @@ def test_arguments_that_do_not_fit_are_refused(
 ) -> None:
     """Missing, unknown, or no object at all: at the call, as in Python."""
     assert code(s, "tests.app.tasks.add", arguments) == "PN021"
+
+
+@pytest.mark.parametrize("text", ['{"x": "\\u0000"}', '{"x": "\\ud800"}', '{"\\u0000": 1}'])
+def test_texts_that_postgresql_cannot_read_are_refused(
+    app: Pynenc, s: Connection, text: str
+) -> None:
+    """By our own code, which says what it is about."""
+    assert code_of(s, f"select pynenc.enqueue('tests.app.tasks.add', '{text}')") == "PN021"
 
 
 def test_a_task_that_nobody_knows_is_refused(app: Pynenc, s: Connection) -> None:
@@ -246,22 +256,6 @@ def test_rate_limits_are_those_of_python(
         enqueue(s, "tests.app.rate_tasks.call_out", {"number": 2})
         query = "select count(*), max(rate), max(rate_period) from pynenc.lane"
         assert s.execute(query).fetchone() == (1, 5, pytest.approx(0.4))
-
-
-@pytest.mark.parametrize(
-    ("task", "arguments"),
-    [
-        ("once_each", {"x": 1}),
-        ("once_a_user", {"user": "a"}),
-        ("hold_each", {"key": "a", "number": 1}),
-        ("hold_by_key", {"key": "a", "number": 1}),
-    ],
-)
-def test_keys_of_arguments_are_refused(
-    keyed: Pynenc, s: Connection, task: str, arguments: object
-) -> None:
-    """They are made in Python alone, so a call from SQL would run beside the others."""
-    assert code(s, f"tests.app.concurrency_tasks.{task}", arguments) == "PN023"
 
 
 TRIGGER = """

@@ -34,11 +34,12 @@ from tests.support.sql import (
 )
 from tests.support.trigger_sql import STARTED, emit, fire, pair, settle, take, tell, watched
 
-_READ = {"outcomes", "get_invocation", "history", "is_served", "fetch"}
+_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch"}
 _PRODUCE = _READ | {
     "register",
     "register_2",
     "register_once",
+    "register_cached",
     "watch",
     "cancel",
     "hold",
@@ -353,7 +354,7 @@ def test_triggers_work_for_roles_without_table_rights(database_dsn: str) -> None
         with logged_in(database_dsn, "producer") as producer:
             emit(producer, app=app)
             producer.execute("select emit_event('paid', '{}', %s)", (app,))
-            assert code(producer, "select take_causes('a', '{}', '{}', 1, 1)") == DENIED
+            assert code(producer, "select take_causes('a', 'r', '{}', '{}', 1, 1)") == DENIED
             assert code(producer, f"select pause_trigger('{app}', 't', true)") == DENIED
         causes = take(worker, app=app)
         assert one(worker, "select next_cause(%s)", (app,)) > 0

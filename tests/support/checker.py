@@ -94,6 +94,15 @@ _RULES: Final = {
         select l.key from pynenc.lane l
         where l.open <> (l.impatient or l.slots > (select count(*) from pynenc.slot x
                                                    where x.lane = l.lane_id))""",
+    "needs a large value that is not there": """
+        select x.invocation_id, x.name from (
+            select o.invocation_id, o.value->>'$ref' as name from pynenc.invocation_outcome o
+            union all
+            select i.invocation_id, a.value->>'$ref' from pynenc.invocation i
+            cross join json_each(i.arguments) a where json_typeof(a.value) = 'object') x
+        where x.name is not null and not exists (
+            select from pynenc.payload_ref r join pynenc.payload p using (app_id, sha256)
+            where r.invocation_id = x.invocation_id and r.sha256 = decode(x.name, 'hex'))""",
     "left behind: live row, slot or wait edge": """
         select 'state', invocation_id::text from pynenc.invocation_state
         union all select 'slot', invocation_id::text from pynenc.slot

@@ -166,7 +166,19 @@ CASES: Final[dict[str, Case]] = {
     "register_once": _case(
         lambda c, _: (register(c, once="once"), register(c, once="once")),
         **_REGISTER,
-        register_once="call_key_pkey",
+        reserve_call="call_key_pkey",
+    ),
+    "register_cached": _case(
+        lambda c, s: register(c, len(s.ended) + 1, calls=[*s.ended, "new"]),
+        **_REGISTER,
+        recall="call_result_pkey invocation_outcome_pkey invocation_pkey",
+        remember_calls="call_result_pkey call_result_invocation_idx invocation_outcome_pkey",
+    ),
+    "register_anew": _case(
+        lambda c, s: register(c, len(s.ended), calls=["new", *s.ended[1:]], ttl=0),
+        **_REGISTER,
+        recall="call_result_pkey invocation_outcome_pkey invocation_pkey",
+        remember_calls="call_result_pkey call_result_invocation_idx invocation_outcome_pkey",
     ),
     "register_laned": _case(
         lambda c, s: register(c, len(s.lanes) + 1, queue="laned", slots=1, lanes=[*s.lanes, "new"]),
@@ -238,6 +250,14 @@ CASES: Final[dict[str, Case]] = {
         {**_REGISTER, "find_task": "task_pkey"},
         prepare=_told,
     ),
+    "enqueue_once": Case(
+        # Twice, by names that have a collation of their own: the indexes have the usual one.
+        lambda c, _s, _h: [
+            one(c, "select enqueue('tests.task'::name, '{}', key => 'k'::name)") for _ in range(2)
+        ],
+        {**_REGISTER, "find_task": "task_pkey", "reserve_call": "call_key_pkey"},
+        prepare=_told,
+    ),
     "cancel_by_id": _case(
         lambda c, s: one(c, "select cancel(%s)", (s.ready[0],)),
         **{**_END_UNOWNED, "cancel": f"{_STATE} invocation_pkey"},
@@ -301,6 +321,10 @@ CASES: Final[dict[str, Case]] = {
     "get_invocation": _case(
         lambda c, s: status_of(c, s.ready[0]),
         get_invocation=f"{_STATE} invocation_pkey invocation_outcome_pkey",
+    ),
+    "get_call": _case(
+        lambda c, s: c.execute("select get_call(%s, %s)", (APP, s.ended[0])),
+        get_call="invocation_pkey",
     ),
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),

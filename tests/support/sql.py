@@ -125,19 +125,24 @@ def register(
     parent: str | None = None,
     rate: tuple[int, float] | None = None,
     once: str | None = None,
+    calls: Sequence[str] | None = None,
+    ttl: float | None = None,
 ) -> list[str]:
     """Register n calls, or one ``once`` under that idempotency key; what each became.
 
-    ``lanes`` need ``slots``.
+    ``lanes`` need ``slots``; ``calls`` may become equal ones that succeeded within ``ttl`` seconds.
     """
     ids = ids or [new_invocation_id() for _ in range(n)]
     verb = "pynenc.register_2(" if once is None else "pynenc.register_once(%s, "
+    if calls is not None:
+        verb = "pynenc.register_cached(%s, %s, "
     row = connection.execute(
         f"""select {verb}%s, 'tests.task', %s, 0, %s, %s, %s, %s, %s::uuid, 0, '{{}}',
                                     'test', %s, %s::uuid[], %s, %s, %s::text[], %s::text[], %s,
                                     60, %s, %s)""",
         (
-            *(() if once is None else (once,)),
+            *(() if once is None and calls is None else (once,)),
+            *(() if calls is None else (ttl,)),
             app,
             queue,
             delay,
@@ -147,7 +152,7 @@ def register(
             parent,
             own_connection,
             list(ids),
-            [f"call-{i}" for i in ids],
+            [f"call-{i}" for i in ids] if calls is None else list(calls),
             ["{}"] * len(ids),
             keys and list(keys),
             lanes and list(lanes),
@@ -391,7 +396,7 @@ def register_tasks(
     """Tell that a runner knows these, each with one parameter; return how many calls it freed."""
     options = {
         "queue": "default", "priority": 0, "ageing": 60, "slots": 1, "must_not_wait": False,
-        "keyed_by_arguments": False,
+        "counts": None,
     }  # fmt: skip
     parameters = [{"name": "x", "kind": kind, "required": kind == "named"}]
     told = [

@@ -20,6 +20,7 @@ from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.listener import PgBroker
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.postgres.state_backend import PgStateBackend
+from pynenc_pg.postgres.templates import render
 from pynenc_pg.postgres.trigger import PgTrigger
 from pynenc_pg.trigger_port import Trigger
 
@@ -62,6 +63,9 @@ work as (
     from passed p where r.app_id = p.app
 )
 select 1"""
+_OUTCOMES_AGE: Final = """
+update {schema}.invocation_outcome set finished_at = finished_at - make_interval(secs => %s)
+where app_id = %s"""
 _LOSE: Final = """
 with lost as (
     update {schema}.runner set lease_until = clock_timestamp() - interval '1 second'
@@ -107,6 +111,10 @@ class OpenStore(Protocol):
         """Make everything as if so much time had passed at once."""
         ...
 
+    def age_outcomes(self, seconds: float) -> None:
+        """Make everything that has ended as if it had ended so much earlier."""
+        ...
+
     def lose(self, runner_id: RunnerId) -> None:
         """Make a runner's lease be over, as if it had not been heard of for long."""
         ...
@@ -139,6 +147,13 @@ class PostgresStore:
     def let_pass(self, seconds: float) -> None:
         """Move what is stored into the past."""
         self.database.call(_TIME_PASSES, (self.app_id, seconds))
+
+    def age_outcomes(self, seconds: float) -> None:
+        """Move their times, which the guard would not let anybody do."""
+        with self.database.connect("test") as session, session.transaction():
+            session.execute("set local session_replication_role = replica")
+            statement = render(_OUTCOMES_AGE, self.database.schema)
+            session.execute(statement.encode(), (seconds, self.app_id))
 
     def lose(self, runner_id: RunnerId) -> None:
         """Move the end of its lease into the past."""
@@ -189,6 +204,10 @@ class MemoryStore:
     def let_pass(self, seconds: float) -> None:
         """Move the clock."""
         self.clock.now += timedelta(seconds=seconds)
+
+    def age_outcomes(self, seconds: float) -> None:
+        """Move the clock: nothing else is asked for then."""
+        self.let_pass(seconds)
 
     def lose(self, runner_id: RunnerId) -> None:
         """Move the end of its lease into the past."""

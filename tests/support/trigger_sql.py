@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pynenc_pg.domain.ids import new_invocation_id
-from tests.support.sql import APP, Connection, one
+from tests.support.sql import APP, RUNNER, Connection, one
 
 STARTED: Final = "tests.started"
 Cause = tuple[int, int]  # its number, and that of the look
@@ -64,8 +64,8 @@ def take(
 ) -> list[Cause]:
     """Take causes of a trigger."""
     return c.execute(
-        "select distinct cause_id, attempts from pynenc.take_causes(%s, %s, %s, %s, %s) order by 1",
-        (app, [trigger], [version], limit, seconds),
+        "select distinct cause_id, attempts from pynenc.take_causes(%s, %s, %s, %s, %s, %s) order by 1",
+        (app, RUNNER, [trigger], [version], limit, seconds),
     ).fetchall()
 
 

@@ -78,7 +78,7 @@ class Session(ABC):
 
     @abstractmethod
     async def parallelize(
-        self, task: Task[..., Any], params: Iterable[Any]
+        self, task: Task[..., Any] | TunedTask[..., Any], params: Iterable[Any]
     ) -> InvocationGroup[Any]:
         """Call it many times."""
 
@@ -107,7 +107,7 @@ class _Sync(Session):
         return made
 
     async def parallelize(
-        self, task: Task[..., Any], params: Iterable[Any]
+        self, task: Task[..., Any] | TunedTask[..., Any], params: Iterable[Any]
     ) -> InvocationGroup[Any]:
         made: InvocationGroup[Any] = task.using(self.given).parallelize(params)
         return made
@@ -130,7 +130,7 @@ class _Async(Session):
         return made
 
     async def parallelize(
-        self, task: Task[..., Any], params: Iterable[Any]
+        self, task: Task[..., Any] | TunedTask[..., Any], params: Iterable[Any]
     ) -> InvocationGroup[Any]:
         made: InvocationGroup[Any] = await task.using(self.given).parallelize(params)
         return made

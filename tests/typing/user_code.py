@@ -21,6 +21,7 @@ from pynenc_pg import (
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.task import Task
+from pynenc_pg.trigger import EventContext, ResultContext, TriggerBuilder
 
 app = Pynenc("typed", config_values={"max": 1}, config_filepath="pynenc.toml")
 built = PynencBuilder().app_id("x").memory().thread_runner(4).serializer_json().build()
@@ -143,7 +144,35 @@ covariant: Invocation[int | str] = add(1)
 with app as entered:
     assert_type(entered, Pynenc)
 
+
+
+def is_large(arguments: dict[str, int]) -> bool:
+    return arguments["x"] > 1000
+
+
+def of_event(context: EventContext) -> dict[str, int]:
+    return {"x": 1, "y": 2}
+
+
+def of_result(context: ResultContext) -> dict[str, str]:
+    return {"name": str(context.result)}
+
+
+assert_type(TriggerBuilder().on_status(add, ["SUCCESS", InvocationStatus.FAILED]), TriggerBuilder)
+TriggerBuilder().on_success(add, {"x": 1}).on_success(square).on_success("shop.tasks.add", is_large)
+TriggerBuilder().on_event("paid", is_large).with_args_from_event(of_event).with_logic("or")
+TriggerBuilder().on_exception(add, [ValueError, "Refused"]).on_exception(add, OSError)
+TriggerBuilder().on_cron("@daily", "Europe/Berlin", catch_up="all", jitter=5)
+
 # What must be refused.
+TriggerBuilder().on_status(1)  # error
+TriggerBuilder().on_status(is_large)  # error
+TriggerBuilder().on_status(add, 1)  # error
+TriggerBuilder().on_exception(add, [int])  # error
+TriggerBuilder().on_event("paid").with_args_from_event(of_result)  # error
+TriggerBuilder().on_cron("@daily", catch_up="some")  # error
+TriggerBuilder().with_logic("xor")  # error
+TriggerBuilder().with_args_static(["x"])  # error
 add("1")  # error
 add(1, 2, 3)  # error
 add()  # error

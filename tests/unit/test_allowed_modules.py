@@ -94,7 +94,6 @@ def limited(request: pytest.FixtureRequest) -> BaseSerializer:
         [Path("/tmp"), complex(1, 2), range(3), int, Item],  # noqa: S108
         "\ud83d\ude00 in two halves \ud83d",
     ],
-    ids=str,
 )
 def test_ours_and_what_holds_data(limited: BaseSerializer, value: Any) -> None:
     """It goes there and comes back as without a limit."""

@@ -110,6 +110,12 @@ CASES: list[tuple[Configure, dict[str, Any]]] = [
     (lambda b: b.serializer_json_pickle(), {"serializer_cls": "JsonPickleSerializer"}),
     (lambda b: b.serializer_json(), {"serializer_cls": "JsonSerializer"}),
     (lambda b: b.serializer_pickle(), {"serializer_cls": "PickleSerializer"}),
+    (lambda b: b.mem_trigger(), {"trigger_cls": "MemTrigger"}),
+    (lambda b: b.trigger(), {"trigger_cls": "PgTrigger"}),
+    (
+        lambda b: b.trigger_task_modules("shop.reports", "shop.mail"),
+        {"trigger_task_modules": ("shop.reports", "shop.mail")},
+    ),
     (lambda b: b.logging_level("DEBUG"), {"logging_level": "debug"}),
     (lambda b: b.logging("json"), {"logging_format": "json", "logging_colors": None}),
     (lambda b: b.logging(format="text", colors=False), {"logging_colors": False}),

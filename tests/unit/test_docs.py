@@ -60,8 +60,11 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/queues.md",
         "docs/howto/hooks.md",
         "docs/howto/schedule.md",
+        "docs/howto/cache-results.md",
         "docs/howto/time-limits.md",
+        "docs/howto/triggers.md",
         "docs/howto/large-arguments.md",
+        "docs/reference/triggers.md",
     ],
 )
 def test_examples_of_a_page_run(

@@ -25,6 +25,8 @@ from pynenc_pg.postgres.embedded.dsn import from_dsn
 from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.runner.threads import Threads
 from pynenc_pg.testing import World, in_memory
+from pynenc_pg.trigger import TriggerBuilder
+from pynenc_pg.trigger.callables import CallableRef
 from tests.app.conftest import working
 
 ROOT: Final = Path(__file__).parents[2]
@@ -206,6 +208,8 @@ def _let_too_many_wait(_: World) -> object:
 IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "ConfigError": lambda _: Pynenc(config_values={"runer_cls": "ThreadRunner"}),
     "InvalidTaskOptionsError": lambda _: app.task(max_retry=1),  # type: ignore[call-overload]
+    "TriggerDefinitionError": lambda _: TriggerBuilder().on_cron("61 * * * *"),
+    "TriggerCallableError": lambda _: CallableRef("shop.tasks:is_large").resolve(),
     "TaskNotFoundError": _ask_for_unknown_task,
     "SerializationError": lambda _: show(row for row in range(3)),
     "InvocationNotFoundError": lambda _: app.get_invocation(new_invocation_id()),

@@ -49,7 +49,6 @@ def there_and_back(annotation: Any, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("annotation", "value"),
     [(annotation, value) for annotation, values in v.CARRIED for value in values],
-    ids=str,
 )
 def test_values_keep_their_types(annotation: Any, value: Any) -> None:
     """Each is equal in type and content, at any depth."""
@@ -98,7 +97,6 @@ def test_rows_are_readable() -> None:
         (timedelta, "-P1W", timedelta(weeks=-1)),
         (datetime, "2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
     ],
-    ids=str,
 )
 def test_rows_written_by_hand(annotation: Any, data: Any, value: Any) -> None:
     """Defaults may be left out, and there is more than one way to write a time."""
@@ -139,7 +137,7 @@ UNFIT: Final[list[tuple[Any, Any, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value", "why"), UNFIT, ids=str)
+@pytest.mark.parametrize(("annotation", "value", "why"), UNFIT)
 def test_what_does_not_fit(annotation: Any, value: Any, why: str) -> None:
     """It is refused with argument, type, annotation, and the place in it."""
     start = f"argument 'x' of type {type(value).__name__} does not fit its annotation .*"
@@ -175,7 +173,6 @@ def test_what_does_not_fit(annotation: Any, value: Any, why: str) -> None:
         (v.Price | v.Point, {"x": 1}),
         (v.Price | v.Point, None),
     ],
-    ids=str,
 )
 def test_rows_that_do_not_fit(annotation: Any, data: Any) -> None:
     """Whatever stands there, it is an error that names argument and annotation."""
@@ -194,7 +191,6 @@ class Needy:
     "annotation",
     [Callable[[], int], type[int], Iterator[int], complex, list[complex], Needy,
      dict[str, Pynenc], Literal["RED", v.Colour.RED]],
-    ids=str,
 )  # fmt: skip
 def test_what_has_no_form(annotation: Any) -> None:
     """It is refused where the task is defined, with the parameter and the way out."""

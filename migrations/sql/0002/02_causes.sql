@@ -74,6 +74,7 @@ create table {schema}.trigger_cause (
     partners     bigint[]    not null default '{}',  -- which go with it
     attempts     integer     not null default 0,     -- grows with each look, and proves it
     due_at       timestamptz not null default clock_timestamp(),
+    taken_by     text,                         -- the runner that looks at it
     error        text,
     -- once for each cause, whoever notes it; drop_old_partitions, maintain: whether a source is needed
     unique nulls not distinct (source_id, rev, at, app_id, trigger_id, condition_id)

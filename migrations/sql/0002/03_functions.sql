@@ -5,6 +5,52 @@ create or replace function {schema}.lock_space() returns integer
 language sql immutable parallel safe
 return hashtext('{schema_name}') & 2147483647;
 
+-- The text that stands for one argument of a call in its concurrency keys; null where only Python could
+-- tell (see canonical_json) and where it is long. What is left out is as the runners have told of its default; ** has what no
+-- other parameter takes, too. Internal to call_digest.
+create or replace function {schema}.argument_text(p_parameters json, p_arguments json, p_name text)
+returns text language plpgsql stable as $$
+declare
+    v_kind    text;
+    v_default text;
+    v_value   json := p_arguments->p_name;
+    v_more    text;
+begin
+    select e->>'kind', e->>'default' into v_kind, v_default
+    from json_array_elements(p_parameters) e where e->>'name' = p_name;
+    if v_kind = 'var_keyword' then
+        select string_agg(to_json(a.key)::text || ':' || a.value::text, ',' order by a.own desc, a.n)
+        into v_more
+        from (select o.key, o.value, o.n, true as own from json_each(v_value) with ordinality o (key, value, n)
+              union all
+              select o.key, o.value, o.n, false from json_each(p_arguments) with ordinality o (key, value, n)
+              where o.key <> '$sig' and not exists (
+                  select from json_array_elements(p_parameters) e where e->>'name' = o.key)) a;
+        v_value := ('{' || coalesce(v_more, '') || '}')::json;
+    end if;
+    return case when v_value is null then v_default
+                when length(v_value::text) <= 65536 then canonical_json(v_value) end;
+end $$;
+
+-- A text as Python's json.dumps writes it: quoted, and all ASCII. Internal to canonical_json and call_digest.
+create or replace function {schema}.ascii_json(p_text text) returns text
+language plpgsql immutable strict as $$
+declare
+    v_json text collate "C" := to_json(p_text)::text;
+begin
+    if v_json ~ '^[ -~]*$' then
+        return v_json;
+    end if;
+    return (
+        select string_agg(case
+            when x.point between 32 and 126 then x.letter
+            when x.point < 65536 then '\u' || lpad(to_hex(x.point), 4, '0')
+            else '\u' || to_hex(55296 + ((x.point - 65536) >> 10))
+                 || '\u' || to_hex(56320 + ((x.point - 65536) & 1023)) end, '' order by x.n)
+        from (select l.letter, ascii(l.letter) as point, l.n
+              from regexp_split_to_table(v_json, '') with ordinality l (letter, n)) x);
+end $$;
+
 -- Answers which of the invocations that a runner holds were cancelled meanwhile: hints may be lost.
 -- Locks nothing.
 create or replace function {schema}.asked_to_stop(p_app text, p_runner text)
@@ -13,6 +59,154 @@ returns uuid[] language sql stable {definer} as $$
         select s.invocation_id from invocation_state s
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $$;
+
+-- The BLAKE2b digest of 16 bytes (RFC 7693), in hexadecimal digits: concurrency keys are made of it, also
+-- by clients of the release before. Internal to call_digest.
+-- PostgreSQL adds bigints only if their sum is one, so sums are made of halves of 32 bits.
+create or replace function {schema}.blake2b(p_data bytea) returns text
+language plpgsql immutable strict as $$
+declare
+    v_low   constant bigint := 4294967295;
+    v_start constant bigint[] := '{7640891576956012808,-4942790177534073029,4354685564936845355,
+        -6534734903238641935,5840696475078001361,-7276294671716946913,2270897969802886507,
+        6620516959819538809}';
+    v_sigma constant integer[] := '{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16, 15,11,5,9,10,16,14,7,2,13,1,3,12,8,6,4,
+        12,9,13,1,6,3,16,14,11,15,4,7,8,2,10,5, 8,10,4,2,14,13,12,15,3,7,6,11,5,1,16,9,
+        10,1,6,8,3,5,11,16,15,2,12,13,7,9,4,14, 3,13,7,11,1,12,9,4,5,14,8,6,16,15,2,10,
+        13,6,2,16,15,14,5,11,1,8,7,4,10,3,9,12, 14,12,8,15,13,2,4,10,6,1,16,5,9,7,3,11,
+        7,16,15,10,12,4,1,9,13,3,14,8,2,5,11,6, 11,3,9,5,8,7,2,6,16,12,10,15,4,13,14,1,
+        1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16, 15,11,5,9,10,16,14,7,2,13,1,3,12,8,6,4}';
+    v_rows  constant integer[] := '{1,2,3,4,1,2,3,4, 5,6,7,8,6,7,8,5, 9,10,11,12,11,12,9,10, 13,14,15,16,16,13,14,15}';
+    v_size  constant integer := length(p_data);
+    v_blocks constant integer := greatest(1, (v_size + 127) / 128);
+    v_bytes constant bytea := p_data || decode(repeat('00', v_blocks * 128 - v_size), 'hex');
+    v_hash  bigint[] := v_start;
+    v_work  bigint[];
+    v_words bigint[];
+    v_at    integer;
+    a bigint; b bigint; c bigint; d bigint; m bigint; n bigint; l bigint;
+begin
+    v_hash[1] := v_hash[1] # 16842768;  -- 16 bytes, no key
+    for v_block in 1 .. v_blocks loop
+        for i in 0 .. 15 loop
+            v_at := (v_block - 1) * 128 + i * 8;
+            v_words[i + 1] := get_byte(v_bytes, v_at)::bigint | (get_byte(v_bytes, v_at + 1)::bigint << 8)
+                | (get_byte(v_bytes, v_at + 2)::bigint << 16) | (get_byte(v_bytes, v_at + 3)::bigint << 24)
+                | (get_byte(v_bytes, v_at + 4)::bigint << 32) | (get_byte(v_bytes, v_at + 5)::bigint << 40)
+                | (get_byte(v_bytes, v_at + 6)::bigint << 48) | (get_byte(v_bytes, v_at + 7)::bigint << 56);
+        end loop;
+        v_work := v_hash || v_start;
+        v_work[13] := v_work[13] # least(v_block * 128, v_size);
+        if v_block = v_blocks then
+            v_work[15] := ~ v_work[15];
+        end if;
+        for v_round in 0 .. 11 loop
+            for g in 1 .. 8 loop
+                a := v_work[v_rows[g]];
+                b := v_work[v_rows[g + 8]];
+                c := v_work[v_rows[g + 16]];
+                d := v_work[v_rows[g + 24]];
+                m := v_words[v_sigma[v_round * 16 + g * 2 - 1]];
+                n := v_words[v_sigma[v_round * 16 + g * 2]];
+                l := (a & v_low) + (b & v_low) + (m & v_low);
+                a := (((a >> 32) + (b >> 32) + (m >> 32) + (l >> 32)) << 32) | (l & v_low);
+                d := d # a;
+                d := (d << 32) | ((d >> 32) & v_low);
+                l := (c & v_low) + (d & v_low);
+                c := (((c >> 32) + (d >> 32) + (l >> 32)) << 32) | (l & v_low);
+                b := b # c;
+                b := (b << 40) | ((b >> 24) & 1099511627775);
+                l := (a & v_low) + (b & v_low) + (n & v_low);
+                a := (((a >> 32) + (b >> 32) + (n >> 32) + (l >> 32)) << 32) | (l & v_low);
+                d := d # a;
+                d := (d << 48) | ((d >> 16) & 281474976710655);
+                l := (c & v_low) + (d & v_low);
+                c := (((c >> 32) + (d >> 32) + (l >> 32)) << 32) | (l & v_low);
+                b := b # c;
+                b := (b << 1) | ((b >> 63) & 1);
+                v_work[v_rows[g]] := a;
+                v_work[v_rows[g + 8]] := b;
+                v_work[v_rows[g + 16]] := c;
+                v_work[v_rows[g + 24]] := d;
+            end loop;
+        end loop;
+        for i in 1 .. 8 loop
+            v_hash[i] := v_hash[i] # v_work[i] # v_work[i + 8];
+        end loop;
+    end loop;
+    return (select string_agg(lpad(to_hex((v_hash[w] >> s) & 255), 2, '0'), '' order by w, s)
+            from generate_series(1, 2) w, generate_series(0, 56, 8) s);
+end $$;
+
+-- What digest of pynenc_pg/domain/concurrency.py makes of a head and of the arguments that count of a call.
+-- Null where only Python could tell, or where it is longer than may be digested here, which takes 1 ms for
+-- 150 characters. Internal to call_keys.
+create or replace function {schema}.call_digest(
+    p_head text[], p_parameters json, p_arguments json, p_counts json
+) returns text language plpgsql stable as $$
+declare
+    v_parts text[];
+    v_text  text;
+begin
+    v_parts := array(select ascii_json(h.word) from unnest(p_head) with ordinality h (word, n) order by h.n)
+            || array(select '[' || ascii_json(c.name) || ','
+                            || ascii_json(argument_text(p_parameters, p_arguments, c.name)) || ']'
+                     from json_array_elements_text(p_counts) with ordinality c (name, n) order by c.n);
+    v_text := '[' || array_to_string(v_parts, ',') || ']';
+    if array_position(v_parts, null) is null and length(v_text) <= 16384 then
+        return blake2b(convert_to(v_text, 'UTF8'));
+    end if;
+    return null;
+end $$;
+
+-- The concurrency keys of a call, the same that CallKeys of pynenc_pg/engine/keys.py makes: calls from SQL and
+-- from Python become one, and wait for each other's slots. call_id is null where it is a hash of the text.
+-- Internal to enqueue_known. Raises: PN023 only Python can tell which calls are equal.
+create or replace function {schema}.call_keys(
+    p_task {schema}.task, p_arguments json, out registration text, out running text, out call_id text
+) language plpgsql stable as $$
+declare
+    v_conf   constant json := p_task.options;
+    v_counts constant json := v_conf->'counts';
+    v_plain  constant boolean := (v_conf->>'plain')::boolean;
+    v_known  boolean := v_plain and getdatabaseencoding() = 'UTF8';
+begin
+    registration := v_conf->>'registration_key';  -- where no arguments count
+    running := v_conf->>'lane_key';
+    if v_conf->>'counts' is null then
+        return;
+    end if;
+    if v_known then
+        begin
+            if v_counts->>'registration' is not null then
+                registration := call_digest(
+                    array['registration', p_task.task_id, v_conf->>'registration_concurrency'],
+                    p_task.parameters, p_arguments, v_counts->'registration');
+                v_known := registration is not null;
+            end if;
+            if v_known and v_counts->>'running' is not null then
+                running := call_digest(
+                    array['running', p_task.task_id, v_conf->>'running_concurrency'],
+                    p_task.parameters, p_arguments, v_counts->'running');
+                v_known := running is not null;
+            end if;
+            if v_known and v_counts->>'call' is not null then
+                call_id := call_digest(
+                    array[p_task.task_id], p_task.parameters, p_arguments, v_counts->'call');
+                v_known := call_id is not null;
+            end if;
+        exception when numeric_value_out_of_range or invalid_text_representation
+                       or untranslatable_character then
+            v_known := false;  -- what Python can hold and PostgreSQL cannot
+        end;
+    end if;
+    if not v_known then
+        raise exception 'a concurrency key of this call of % can be made in Python alone', p_task.task_id
+            using errcode = 'PN023', hint = case when v_plain
+                then 'What counts must be plain JSON of at most 16,384 characters, without NUL, in a database in UTF8; so must the default of what is left out.'
+                else 'Its serializer decides which values are equal: enqueue a task of your own, without concurrency options, that calls it.' end;
+    end if;
+end $$;
 
 -- Cancels an invocation, whichever app it is of: for psql, triggers and other languages. Answers
 -- cancelled | requested | final | unknown, as the cancel it calls.
@@ -26,6 +220,48 @@ begin
     return case when found then cancel(v_app, id, 'sql') else 'unknown' end;
 end $$;
 
+-- A value in a row as the text that stands for it in concurrency keys: letter by letter what
+-- canonical_text of pynenc_pg/serializer/canonical.py makes of plain JSON. Null where something inside
+-- is for its serializer to read, or too deep. Internal to argument_text.
+-- Raises 22003, 22P02, 22P05 where PostgreSQL cannot hold a number or a text that Python can.
+create or replace function {schema}.canonical_json(p_value json, p_depth integer default 0) returns text
+language plpgsql immutable as $$
+declare
+    v_texts text[];
+begin
+    case json_typeof(p_value)
+    when 'string' then
+        return ascii_json(p_value #>> '{}');
+    when 'number' then
+        return python_number(p_value #>> '{}');
+    when 'array' then
+        if p_depth >= 100 then
+            return null;
+        end if;
+        v_texts := array(select canonical_json(e.value, p_depth + 1)
+                         from json_array_elements(p_value) with ordinality e (value, n) order by e.n);
+        return case when array_position(v_texts, null) is null
+                    then '[' || array_to_string(v_texts, ',') || ']' end;
+    when 'object' then
+        -- Own keys that begin with $ have two of them.
+        if p_depth >= 100 or exists (select from json_object_keys(p_value) k
+               where k ~ '^[$]([^$]|$)' and k not in ('$str', '$float', '$dict')) then
+            return null;
+        end if;
+        -- Of a key that stands there twice the last one counts, as in Python.
+        v_texts := array(
+            select ascii_json(e.key) || ':' || canonical_json(e.value, p_depth + 1)
+            from (select distinct on (x.key) x.key, x.value
+                  from json_each(p_value) with ordinality x (key, value, n)
+                  order by x.key, x.n desc) e
+            order by e.key collate "C");
+        return case when array_position(v_texts, null) is null
+                    then '{' || array_to_string(v_texts, ',') || '}' end;
+    else
+        return btrim(p_value::text, E' \t\n\r');  -- true, false, null
+    end case;
+end $$;
+
 -- A cause as it is kept in trigger_run, with those that go with it. Internal.
 create or replace function {schema}.cause_as_json(p_cause {schema}.trigger_cause) returns json
 language sql stable
@@ -35,9 +271,8 @@ return (
         'at', c.at) order by c.at, c.cause_id)
     from {schema}.trigger_cause c where c.cause_id = any (p_cause.partners || p_cause.cause_id));
 
--- Refuses arguments that a task cannot take, and a call whose concurrency key depends on what stands in
--- them: only Python can write that key. Internal to enqueue and retry.
--- Raises: PN021 names that do not fit, PN023 a concurrency key that cannot be made here.
+-- Refuses arguments that a task cannot take. Internal to enqueue and retry.
+-- Raises: PN021 names that do not fit.
 create or replace function {schema}.check_call(p_task {schema}.task, p_arguments json) returns void
 language plpgsql stable as $$
 declare
@@ -54,12 +289,6 @@ begin
                   hint = 'Its parameters: ' || coalesce((
                       select string_agg(e->>'name' || case when (e->>'required')::boolean then '' else ' (may be left out)' end, ', ')
                       from json_array_elements(p_task.parameters) e), 'none') || '.';
-    end if;
-    if (p_task.options->>'keyed_by_arguments')::boolean then
-        raise exception 'the concurrency key of a call of % depends on its arguments, and is made in Python alone',
-                p_task.task_id
-            using errcode = 'PN023',
-                  hint = 'Enqueue a task of your own, without concurrency options, that calls it.';
     end if;
 end $$;
 
@@ -344,6 +573,8 @@ begin
             if v_parent = 'invocation' then
                 delete from call_key k where k.invocation_id >= first_id(v_from)
                                          and k.invocation_id < first_id(v_from + interval '7 days');
+                delete from call_result r where r.invocation_id >= first_id(v_from)
+                                            and r.invocation_id < first_id(v_from + interval '7 days');
             end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
@@ -435,21 +666,28 @@ end $$;
 
 -- Calls a task: for psql, triggers and other languages. arguments: a JSON object, by the names of the
 -- task's parameters, read as plain JSON. What is left out is as the task has it; app may be left out
--- where one app has a task of that name. Answers the invocation's id; it exists when the transaction
--- commits, and runners are told then.
--- Moves: (new) -> registered. Locks: those of register_2.
+-- where one app has a task of that name. The first call with a key counts, and later ones become that one.
+-- Answers the invocation's id; it exists when the transaction commits, and runners are told then.
+-- Moves: (new) -> registered. Locks: the key, then those of register_2.
 -- Raises: PN008 isolation, PN020 no such task, PN021 arguments that do not fit, PN022 an option that
--- cannot be, PN023 a concurrency key that is made in Python alone; PN015.
+-- cannot be, PN023 a concurrency key that Python alone can make; PN013, PN015 as register_2.
 create or replace function {schema}.enqueue(
     task text, arguments json default '{}', app text default null, queue text default null,
     priority double precision default null, delay interval default null,
     at timestamptz default null, expires interval default null,
-    max_retries integer default null, timeout interval default null
+    max_retries integer default null, timeout interval default null,
+    key text default null
 ) returns uuid language plpgsql {definer} as $$
 #variable_conflict use_variable
 declare
+    -- A column of the caller's may have another collation, which all that is called here would have, too:
+    -- our indexes would not fit.
+    v_name  constant text collate "default" := task;
+    v_app   constant text collate "default" := app;
+    v_queue constant text collate "default" := queue;
+    v_key   constant text collate "default" := key;
     v_task  {schema}.task;
-    v_wrong text := case
+    v_wrong constant text := case
         when priority not between -100 and 100 then 'priority must be from -100 to 100'
         when delay < interval '0' then 'delay must not be negative'
         when delay > interval '0' and at is not null
@@ -457,51 +695,75 @@ declare
         when expires <= interval '0' then 'expires must be longer than nothing'
         when timeout <= interval '0' then 'timeout must be longer than nothing'
         when max_retries < 0 then 'max_retries must not be negative'
-        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -' end;
+        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -'
+        when length(key) not between 1 and 255 then 'key must be of 1 to 255 characters' end;
 begin
     perform check_isolation();
     if v_wrong is not null then
         raise exception '%', v_wrong
             using errcode = 'PN022', hint = 'See enqueue in docs/reference/sql.md.';
     end if;
-    v_task := find_task(app, task);
+    v_task := find_task(v_app, v_name);
     if json_typeof(arguments) is distinct from 'object' then
         raise exception 'the arguments of % must be a JSON object, not %', task,
                 coalesce(json_typeof(arguments), 'null')
             using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
     end if;
-    perform check_containers(v_task, arguments);
-    perform check_call(v_task, arguments);
+    begin
+        perform check_containers(v_task, arguments);
+        perform check_call(v_task, arguments);
+    exception when untranslatable_character or invalid_text_representation then
+        raise exception 'the arguments of % have what PostgreSQL cannot read: %', task, sqlerrm
+            using errcode = 'PN021', hint = 'Text with NUL or half a surrogate pair: call the task from Python.';
+    end;
     return enqueue_known(
-        v_task, plain_wire(arguments), queue, priority, delay, at, expires,
+        v_task, plain_wire(arguments), v_queue, priority, delay, at, expires,
         json_strip_nulls(json_build_object(
             'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
-        null);
+        null, v_key);
 end $$;
 
 -- Registers one call of a known task, by the task's options where nothing else is said; answers its id, or
--- that of the invocation it became. Always notifies, at the commit. Internal to enqueue and retry.
+-- that of the invocation it became: with a key, what the first call with it became. Always notifies, at the
+-- commit. Internal to enqueue and retry. Raises: as reserve_call, call_keys and register_2.
 create or replace function {schema}.enqueue_known(
     p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval,
-    p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid
+    p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid,
+    p_key text default null
 ) returns uuid language plpgsql as $$
 declare
     v_conf      constant json := p_task.options;
     v_arguments constant text := p_arguments::text;
+    v_id        constant uuid := new_id();
+    v_become    uuid;
+    v_keys      record;
 begin
-    return (register_2(
+    if p_key is not null then
+        v_become := reserve_call(p_task.app_id, p_task.task_id, p_key, v_id);
+        if v_become is not null then
+            return v_become;
+        end if;
+    end if;
+    select * into v_keys from call_keys(p_task, p_arguments);
+    v_become := (register_2(
         p_task.app_id, p_task.task_id, coalesce(p_queue, v_conf->>'queue'),
         coalesce(p_priority, (v_conf->>'priority')::double precision),
         extract(epoch from p_delay)::double precision,
         coalesce(extract(epoch from p_expires)::double precision, (v_conf->>'expires')::double precision),
         (v_conf->>'slots')::integer, (v_conf->>'must_not_wait')::boolean, null, 0, p_options::text,
-        'sql', false, array[new_id()],
-        array[left(encode(sha256(convert_to(p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32)],
+        'sql', false, array[v_id],
+        array[coalesce(v_keys.call_id, left(encode(sha256(convert_to(
+            p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32))],
         array[v_arguments],
-        case when v_conf->>'registration_key' is not null then array[v_conf->>'registration_key'] end,
-        case when v_conf->>'lane_key' is not null then array[v_conf->>'lane_key'] end,
-        false, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
+        case when v_keys.registration is not null then array[v_keys.registration] end,
+        case when v_keys.running is not null then array[v_keys.running] end,
+        v_keys.call_id is not null, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
         (v_conf->>'rate_period')::double precision, p_at, p_retried_from))[1];
+    if p_key is not null and v_become <> v_id then
+        update call_key k set invocation_id = v_become
+        where k.app_id = p_task.app_id and k.task_id = p_task.task_id and k.key = p_key;
+    end if;
+    return v_become;
 end $$;
 
 -- Makes the partitions up to 14 days ahead that are not there yet. Internal; one at a time.
@@ -765,6 +1027,16 @@ begin
         perform notify(p_app, 'work');
     end if;
     perform forget_lanes(p_lanes);
+end $$;
+
+-- What an invocation was called with beside its arguments; no row if it is unknown.
+create or replace function {schema}.get_call(p_app text, p_id uuid)
+returns table (priority double precision, options text, retried_from uuid)
+language plpgsql stable {definer} as $$
+begin
+    return query
+    select i.priority::double precision, i.options::text, i.retried_from from invocation i
+    where i.invocation_id = p_id and i.app_id = p_app;
 end $$;
 
 -- Takes from a runner, at its own word, what it holds: release and crash. Internal. Answers those lost.
@@ -1296,7 +1568,7 @@ begin
 end $$;
 
 -- The next of these lanes in turn: the first of each by when it was served, the others as if it were
--- served now; its priority puts a lane ahead. turns: by rank, where each stands among the work that
+-- served now, and never before their first; its priority puts a lane ahead. turns: by rank, where each stands among the work that
 -- has no key; the first in turn has the lowest rank of all. Internal to take_slots, which has locked
 -- the lanes; nulls where there is nothing.
 create or replace function {schema}.pick_by_turn(
@@ -1307,8 +1579,10 @@ declare
     v_share integer;
     v_cut   boolean;
 begin
-    -- Of many lanes that are alike a few each are enough, unless that leaves too few.
+    -- Of many lanes that are alike a few each are enough, unless that leaves too few. One that counts as
+    -- served later than now, but for the few microseconds of its place in a claim, is not like the others.
     select case when count(distinct (l.queue, l.ahead)) = 1 and count(l.queue) = count(*)
+                     and max(l.served) < p_now - make_interval(secs => min(l.ahead) - 0.01)
                 then 1 + 2 * p_limit / count(*) else p_limit end into v_share
     from lane l where l.lane_id = any (p_lanes);
     loop
@@ -1319,7 +1593,7 @@ begin
             from lane l where l.lane_id = any (p_lanes)
         ), listed as materialized (
             select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
-                   case when w.n = 1 then o.served else o.again end as turn
+                   case when w.n = 1 then o.served else greatest(o.served, o.again) end as turn
             from offered o cross join lateral (
                 select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
                     select a.invocation_id, a.rank, a.queue from invocation_state a
@@ -1433,6 +1707,7 @@ begin
     delete from invocation_error e using invocation i
     where i.invocation_id = e.invocation_id and i.app_id = p_app;
     delete from call_key k where k.app_id = p_app;
+    delete from call_result r where r.app_id = p_app;
     delete from payload_ref r where r.app_id = p_app;
     delete from payload p where p.app_id = p_app;
     delete from invocation i where i.app_id = p_app;
@@ -1440,6 +1715,53 @@ begin
     delete from invocation_history h where h.app_id = p_app;
     perform set_config('pynenc.purge', '', true);
     return v_count;
+end $$;
+
+-- A number of JSON as Python writes it after having read it: whole ones as they are, others as
+-- repr(float). Internal to canonical_json. Raises 22003 where a double cannot hold it.
+create or replace function {schema}.python_number(p_text text) returns text
+language plpgsql immutable strict set extra_float_digits = 1 as $$
+declare
+    v_value  double precision;
+    v_parts  text[];
+    v_sign   text;
+    v_digits text;
+    v_fewer  text;
+    v_point  integer;  -- how many of the digits stand before the point
+begin
+    if p_text !~ '[.eE]' then
+        return case p_text when '-0' then '0' else p_text end;
+    end if;
+    v_value := p_text::double precision;
+    v_parts := regexp_match(v_value::text, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$');
+    v_sign := v_parts[1];
+    v_digits := v_parts[2] || coalesce(v_parts[3], '');
+    v_point := length(v_parts[2]) + coalesce(v_parts[4]::integer, 0)
+             - (length(v_digits) - length(ltrim(v_digits, '0')));
+    v_digits := rtrim(ltrim(v_digits, '0'), '0');
+    if v_digits = '' then
+        return v_sign || '0.0';
+    end if;
+    -- The fewest digits that tell it from its neighbours, but that PostgreSQL leaves out what lies
+    -- exactly between two of them, which reads as the even one: one of the two that are a digit shorter.
+    if length(v_digits) > 15 and abs(v_value) < 1.79e308 then
+        foreach v_fewer in array array[trunc(v_digits::numeric, -1), trunc(v_digits::numeric, -1) + 10] loop
+            if (v_sign || v_fewer || 'e' || v_point - length(v_digits))::double precision = v_value then
+                v_point := v_point + length(v_fewer) - length(v_digits);
+                v_digits := rtrim(v_fewer, '0');
+                exit;
+            end if;
+        end loop;
+    end if;
+    if v_point between -3 and 0 then
+        return v_sign || '0.' || repeat('0', -v_point) || v_digits;
+    elsif v_point between 1 and 16 then
+        v_digits := rpad(v_digits, greatest(v_point + 1, length(v_digits)), '0');
+        return v_sign || left(v_digits, v_point) || '.' || substr(v_digits, v_point + 1);
+    end if;
+    return v_sign || left(v_digits, 1) || case when length(v_digits) > 1 then '.' || substr(v_digits, 2) else '' end
+           || 'e' || case when v_point > 0 then '+' else '-' end
+           || lpad(abs(v_point - 1)::text, greatest(2, length(abs(v_point - 1)::text)), '0');
 end $$;
 
 -- What stands in the queues that no live runner can take: for people, and slow where much is queued. runners:
@@ -1473,6 +1795,32 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $$;
+
+-- Finds, for calls in order, the equal one that succeeded last, if that was after p_since (null: however
+-- long ago); null where there is none. An id that is there already is that call itself.
+-- Internal to register_cached. Locks nothing.
+create or replace function {schema}.recall(
+    p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamptz
+) returns uuid[] language plpgsql as $$
+begin
+    return (
+        select array_agg(case when l.invocation_id is not null and not exists (
+                             select from invocation i where i.invocation_id = p_ids[p.n])
+                         then l.invocation_id end order by p.n)
+        -- Each call once, however often it stands in the batch.
+        from (select u.call_id, array_agg(u.n) as places
+              from unnest(p_call_ids) with ordinality u (call_id, n) group by u.call_id) c
+        left join lateral (
+            select o.invocation_id
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.invocation_id, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id and o.status = 'success' offset 0) o
+            where p_since is null or o.finished_at > p_since
+            order by o.finished_at desc, o.invocation_id desc limit 1) l on true
+        cross join lateral unnest(c.places) p (n));
 end $$;
 
 -- Notes for each trigger that watches it that an invocation has got a status: in the transaction in which
@@ -1579,6 +1927,9 @@ begin
         perform notify(p_app, 'work');
     end if;
 
+    if dead <> '{}' then
+        perform return_causes(p_app, dead);
+    end if;
     -- Locked first, looked at in a new statement: a claim that began before its runner was declared
     -- dead may have ended in between, and what it took is found by the runner's row alone.
     v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
@@ -1608,7 +1959,8 @@ end $$;
 
 -- Refuses a wait that would never end: its edges stand already. Internal to pause. Raises: PN012.
 -- Who needs one end is stuck when that one is; who needs one of several, or a slot of its concurrency
--- key that several hold, when all of them are. A circle that is closed now runs through p_id.
+-- key that several hold, when all of them are. A circle that is closed now runs through p_id; one that
+-- a key has closed, because it has fewer slots now, may lie ahead of it.
 create or replace function {schema}.refuse_circle(p_id uuid) returns void language plpgsql as $$
 declare
     v_nodes  uuid[] := array[p_id];
@@ -1641,7 +1993,8 @@ begin
         v_new := array(select distinct t from unnest(v_found.awaited) t where t <> all (v_nodes));
         v_nodes := v_nodes || v_new;
     end loop;
-    if p_id <> all (v_to) then
+    -- Most waits: all that was found was met once. Where nothing is met twice there is no circle.
+    if cardinality(v_to) < cardinality(v_nodes) then
         return;
     end if;
 
@@ -1808,6 +2161,69 @@ begin
     return v_become;
 end $$;
 
+-- Accepts calls of one task, all or none; returns the id each became: that of an equal call which
+-- succeeded in the p_ttl seconds (null: however long ago) before this one may begin, where there is
+-- one. The others are registered, and may serve later calls. With p_key, of one call, that comes first.
+-- Moves: (new) -> registered. Locks: those of register_once, whose parameters follow p_ttl; no call
+-- waits for one that is equal. Raises: as register_once.
+create or replace function {schema}.register_cached(
+    p_key text, p_ttl double precision,
+    p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision,
+    p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid,
+    p_depth integer, p_options text, p_changed_by text, p_own_connection boolean,
+    p_ids uuid[], p_call_ids text[], p_arguments text[],
+    p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
+    p_ageing double precision default 60, p_rate integer default null,
+    p_rate_period double precision default null, p_at timestamptz default null
+) returns uuid[] language plpgsql {definer} as $$
+declare
+    v_now    constant timestamptz := clock_timestamp();
+    v_begins constant timestamptz :=
+        greatest(v_now, p_at, v_now + make_interval(secs => coalesce(p_delay, 0)));
+    v_first  uuid;
+    v_become uuid[];
+    v_made   uuid[];
+    v_call   record;
+begin
+    perform check_isolation();
+    if p_key is not null then
+        v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
+        if v_first is not null then
+            return array[v_first];
+        end if;
+    end if;
+    v_become := recall(p_app, p_task, p_ids, p_call_ids, v_begins - make_interval(secs => p_ttl));
+    if array_position(v_become, null) is not null then
+        select array_agg(c.id order by c.n) as ids, array_agg(c.call_id order by c.n) as call_ids,
+               array_agg(c.arguments order by c.n) as arguments,
+               array_agg(c.key order by c.n) as keys, array_agg(c.lane order by c.n) as lanes
+        into v_call
+        from unnest(p_ids, p_call_ids, p_arguments, p_registration_keys, p_lane_keys, v_become)
+                 with ordinality c (id, call_id, arguments, key, lane, become, n)
+        where c.become is null;
+        v_made := register_2(
+            p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
+            p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
+            v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
+            case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
+            p_rate, p_rate_period, p_at);
+        select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
+        from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
+              from unnest(v_become) with ordinality u (id, n)) b;
+        -- One that was taken by its registration key has a call of its own.
+        select array_agg(c.id) as ids, array_agg(c.call_id) as call_ids into v_call
+        from unnest(v_call.ids, v_call.call_ids, v_made) c (id, call_id, become) where c.id = c.become;
+        if v_call.ids is not null then
+            perform remember_calls(p_app, p_task, v_call.ids, v_call.call_ids);
+        end if;
+    end if;
+    if p_key is not null and v_become[1] <> p_ids[1] then
+        update call_key k set invocation_id = v_become[1]
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+    end if;
+    return v_become;
+end $$;
+
 -- Accepts one call of a task under an idempotency key; returns, as an array, the id it became: that
 -- of the first call with the key, whatever has become of it, or its own.
 -- Moves: (new) -> registered. Locks: the key, then as register_2, whose parameters it has.
@@ -1823,30 +2239,11 @@ create or replace function {schema}.register_once(
     p_rate_period double precision default null, p_at timestamptz default null
 ) returns uuid[] language plpgsql {definer} as $$
 declare
-    v_first    uuid;
-    v_become   uuid[];
-    v_patience constant text := current_setting('lock_timeout');
+    v_first  uuid;
+    v_become uuid[];
 begin
     perform check_isolation();
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '10s', true);
-    end if;
-    loop
-        begin
-            insert into call_key (app_id, task_id, key, invocation_id)
-            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
-            exit when found;
-        exception when lock_not_available then
-            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
-                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
-        end;
-        select k.invocation_id into v_first from call_key k
-        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
-        exit when found;  -- else it went just now, with what it pointed to
-    end loop;
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '0', true);
-    end if;
+    v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
     if v_first is not null then
         return array[v_first];
     end if;
@@ -1995,6 +2392,80 @@ begin
     end if;
     perform release(p_app, p_runner, v_ids, v_leases);
     return cardinality(v_ids);
+end $$;
+
+-- Notes new invocations that may serve later calls which are equal; forgets those of before that
+-- have ended, but the one that succeeded last. Of one call no more than 100 are known at a time, so
+-- that a look at them stays short however many wait to be run. Internal to register_cached.
+-- Locks: what it forgets, and passes over what others do.
+create or replace function {schema}.remember_calls(
+    p_app text, p_task text, p_ids uuid[], p_call_ids text[]
+) returns void language plpgsql as $$
+declare
+    v_spare uuid[];
+begin
+    v_spare := array(
+        select x.invocation_id
+        from (select distinct u.call_id from unnest(p_call_ids) u (call_id)) c
+        cross join lateral (
+            select r.invocation_id, o.status,
+                   row_number() over (order by o.status = 'success' desc, o.finished_at desc,
+                                      r.invocation_id desc) as n
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.status, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id offset 0) o) e
+        cross join lateral (
+            select x.invocation_id from call_result x
+            where x.invocation_id = e.invocation_id offset 0 for update skip locked) x
+        where e.n > 1 or e.status <> 'success');
+    if v_spare <> '{}' then
+        delete from call_result r where r.invocation_id = any (v_spare);
+    end if;
+
+    insert into call_result (app_id, task_id, call_id, invocation_id)
+    select p_app, p_task, c.call_id, i.id
+    from (select u.call_id, array_agg(u.id order by u.n) as ids
+          from unnest(p_ids, p_call_ids) with ordinality u (id, call_id, n) group by u.call_id) c
+    cross join lateral (
+        select count(*)::integer as n from (
+            select from call_result r
+            where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id limit 100) r) known
+    cross join lateral unnest(c.ids[:100 - known.n]) i (id)
+    on conflict do nothing;
+end $$;
+
+-- Takes an idempotency key for a call; answers null, or the id of the call that has it, whatever has
+-- become of that. Internal to the verbs that register.
+-- Locks: the key. Raises: PN015 where a transaction that does not end holds it.
+create or replace function {schema}.reserve_call(
+    p_app text, p_task text, p_key text, p_id uuid
+) returns uuid language plpgsql as $$
+declare
+    v_first    uuid;
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_id) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    return v_first;
 end $$;
 
 -- Writes the hot rows of calls of which some have a registration key, one per key; a call whose
@@ -2211,6 +2682,23 @@ begin
     return v_count;
 end $$;
 
+-- Has others look at the causes that runners looked at which are no more. Internal to recover and
+-- unregister_runner. Locks: the causes by id, after all else.
+create or replace function {schema}.return_causes(p_app text, p_runners text[]) returns void
+language plpgsql as $$
+declare
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
+        order by c.cause_id for no key update);
+    if v_ids <> '{}' then
+        update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
+        perform notify(p_app, 'cause');
+    end if;
+end $$;
+
 -- Where the schedules of an app stand that are not paused, with the database's time.
 create or replace function {schema}.schedules(p_app text)
 returns table (trigger_id text, condition_id text, condition text, settled timestamptz, next_at timestamptz,
@@ -2323,7 +2811,7 @@ begin
         where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
-        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error, taken_by = null
     from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
     where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
     return cardinality(v_mine);
@@ -2503,10 +2991,11 @@ begin
 end $$;
 
 -- Gives out up to p_limit causes to be looked at, of the triggers that the caller has, for p_seconds:
--- whoever has not answered by then has died of it, or somebody else will. Answers them with all that is
+-- whoever has not answered by then will not, and when the runner dies or leaves they come back at once. Answers them with all that is
 -- known of what happened, those that go together as one. Locks: the causes (skip locked).
 create or replace function {schema}.take_causes(
-    p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision
+    p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer,
+    p_seconds double precision
 ) returns table (
     cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamptz,
     source_id uuid, status text, task_id text, arguments text, value text, reason text,
@@ -2538,7 +3027,7 @@ begin
         return;
     end if;
     update trigger_cause c
-    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds), taken_by = p_runner
     where c.cause_id = any (v_taken);
     return query
     select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,
@@ -2669,6 +3158,33 @@ begin
         end if;
         v_found := v_found || v_next;
     end loop;
+end $$;
+
+-- A runner says goodbye: what it still holds is released, its row and lock go.
+create or replace function {schema}.unregister_runner(p_app text, p_runner text)
+returns void language plpgsql {definer} as $$
+declare
+    v_serial integer;
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
+    if v_ids is not null then
+        perform release(p_app, p_runner, v_ids, v_leases);
+    end if;
+    perform return_causes(p_app, array[p_runner]);
+    delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
+    if found and exists (
+        select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+        and l.classid = lock_space()::oid and l.objid = v_serial::oid and l.objsubid = 2
+    ) then
+        perform pg_advisory_unlock(lock_space(), v_serial);
+    end if;
+    perform notify(p_app, 'runner');
 end $$;
 
 -- Of each condition of a trigger up to p_limit causes, the oldest, which have met it and wait for others.

@@ -7,15 +7,16 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2", "register_once", "hold", "refer", "fetch", "enqueue", "cancel",
-                     "emit", "emit_event"],
-        "worker": ["claim", "pause", "resume", "register_2", "register_once", "release_strays", "crash",
-                   "asked_to_stop", "hold", "refer", "fetch", "collect", "register_tasks", "set_aside",
-                   "enqueue", "cancel", "emit", "emit_event", "register_triggers", "take_causes",
-                   "settle_causes", "waiting_causes", "pair_causes", "fire", "next_cause", "schedules", "tick"],
-        "observer": ["fetch", "queued_misfits", "triggers_of", "fired"],
-        "operator": ["fetch", "collect", "cancel", "queued_misfits", "emit", "emit_event", "triggers_of",
-                     "fired", "pause_trigger", "retry_causes"]
+        "producer": ["register_2", "register_once", "register_cached", "hold", "refer", "fetch", "enqueue",
+                     "cancel", "get_call", "emit", "emit_event"],
+        "worker": ["claim", "pause", "resume", "register_2", "register_once", "register_cached",
+                   "release_strays", "crash", "asked_to_stop", "hold", "refer", "fetch", "collect",
+                   "register_tasks", "set_aside", "enqueue", "cancel", "get_call", "emit", "emit_event",
+                   "register_triggers", "take_causes", "settle_causes", "waiting_causes", "pair_causes",
+                   "fire", "next_cause", "schedules", "tick"],
+        "observer": ["fetch", "get_call", "queued_misfits", "triggers_of", "fired"],
+        "operator": ["fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
+                     "triggers_of", "fired", "pause_trigger", "retry_causes"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

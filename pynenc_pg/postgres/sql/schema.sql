@@ -56,6 +56,14 @@ create table pynenc.call_key (
     constraint call_key_pkey PRIMARY KEY (app_id, task_id, key)
 );
 
+create table pynenc.call_result (
+    app_id text not null,
+    task_id text not null,
+    call_id text not null,
+    invocation_id uuid not null,
+    constraint call_result_pkey PRIMARY KEY (app_id, task_id, call_id, invocation_id)
+);
+
 create table pynenc.event (
     app_id text not null,
     event_id uuid not null,
@@ -325,6 +333,7 @@ create table pynenc.trigger_cause (
     partners bigint[] default '{}'::bigint[] not null,
     attempts integer default 0 not null,
     due_at timestamp with time zone default clock_timestamp() not null,
+    taken_by text,
     error text,
     constraint trigger_cause_pkey PRIMARY KEY (cause_id),
     constraint trigger_cause_source_id_rev_at_app_id_trigger_id_condition__key UNIQUE NULLS NOT DISTINCT (source_id, rev, at, app_id, trigger_id, condition_id),
@@ -399,6 +408,7 @@ create table pynenc.wait_edge (
 
 CREATE INDEX aside_waiting_idx ON pynenc.aside USING btree (app_id, task_id) WHERE (freed_at IS NULL);
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
+CREATE INDEX call_result_invocation_idx ON pynenc.call_result USING btree (invocation_id);
 CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
@@ -425,6 +435,54 @@ CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WH
 
 -- functions
 
+CREATE OR REPLACE FUNCTION pynenc.argument_text(p_parameters json, p_arguments json, p_name text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_kind    text;
+    v_default text;
+    v_value   json := p_arguments->p_name;
+    v_more    text;
+begin
+    select e->>'kind', e->>'default' into v_kind, v_default
+    from json_array_elements(p_parameters) e where e->>'name' = p_name;
+    if v_kind = 'var_keyword' then
+        select string_agg(to_json(a.key)::text || ':' || a.value::text, ',' order by a.own desc, a.n)
+        into v_more
+        from (select o.key, o.value, o.n, true as own from json_each(v_value) with ordinality o (key, value, n)
+              union all
+              select o.key, o.value, o.n, false from json_each(p_arguments) with ordinality o (key, value, n)
+              where o.key <> '$sig' and not exists (
+                  select from json_array_elements(p_parameters) e where e->>'name' = o.key)) a;
+        v_value := ('{' || coalesce(v_more, '') || '}')::json;
+    end if;
+    return case when v_value is null then v_default
+                when length(v_value::text) <= 65536 then canonical_json(v_value) end;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.ascii_json(p_text text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE STRICT
+AS $function$
+declare
+    v_json text collate "C" := to_json(p_text)::text;
+begin
+    if v_json ~ '^[ -~]*$' then
+        return v_json;
+    end if;
+    return (
+        select string_agg(case
+            when x.point between 32 and 126 then x.letter
+            when x.point < 65536 then '\u' || lpad(to_hex(x.point), 4, '0')
+            else '\u' || to_hex(55296 + ((x.point - 65536) >> 10))
+                 || '\u' || to_hex(56320 + ((x.point - 65536) & 1023)) end, '' order by x.n)
+        from (select l.letter, ascii(l.letter) as point, l.n
+              from regexp_split_to_table(v_json, '') with ordinality l (letter, n)) x);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.asked_to_stop(p_app text, p_runner text)
  RETURNS uuid[]
  LANGUAGE sql
@@ -441,6 +499,152 @@ AS $function$
         select s.invocation_id from invocation_state s
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.blake2b(p_data bytea)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE STRICT
+AS $function$
+declare
+    v_low   constant bigint := 4294967295;
+    v_start constant bigint[] := '{7640891576956012808,-4942790177534073029,4354685564936845355,
+        -6534734903238641935,5840696475078001361,-7276294671716946913,2270897969802886507,
+        6620516959819538809}';
+    v_sigma constant integer[] := '{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16, 15,11,5,9,10,16,14,7,2,13,1,3,12,8,6,4,
+        12,9,13,1,6,3,16,14,11,15,4,7,8,2,10,5, 8,10,4,2,14,13,12,15,3,7,6,11,5,1,16,9,
+        10,1,6,8,3,5,11,16,15,2,12,13,7,9,4,14, 3,13,7,11,1,12,9,4,5,14,8,6,16,15,2,10,
+        13,6,2,16,15,14,5,11,1,8,7,4,10,3,9,12, 14,12,8,15,13,2,4,10,6,1,16,5,9,7,3,11,
+        7,16,15,10,12,4,1,9,13,3,14,8,2,5,11,6, 11,3,9,5,8,7,2,6,16,12,10,15,4,13,14,1,
+        1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16, 15,11,5,9,10,16,14,7,2,13,1,3,12,8,6,4}';
+    v_rows  constant integer[] := '{1,2,3,4,1,2,3,4, 5,6,7,8,6,7,8,5, 9,10,11,12,11,12,9,10, 13,14,15,16,16,13,14,15}';
+    v_size  constant integer := length(p_data);
+    v_blocks constant integer := greatest(1, (v_size + 127) / 128);
+    v_bytes constant bytea := p_data || decode(repeat('00', v_blocks * 128 - v_size), 'hex');
+    v_hash  bigint[] := v_start;
+    v_work  bigint[];
+    v_words bigint[];
+    v_at    integer;
+    a bigint; b bigint; c bigint; d bigint; m bigint; n bigint; l bigint;
+begin
+    v_hash[1] := v_hash[1] # 16842768;  -- 16 bytes, no key
+    for v_block in 1 .. v_blocks loop
+        for i in 0 .. 15 loop
+            v_at := (v_block - 1) * 128 + i * 8;
+            v_words[i + 1] := get_byte(v_bytes, v_at)::bigint | (get_byte(v_bytes, v_at + 1)::bigint << 8)
+                | (get_byte(v_bytes, v_at + 2)::bigint << 16) | (get_byte(v_bytes, v_at + 3)::bigint << 24)
+                | (get_byte(v_bytes, v_at + 4)::bigint << 32) | (get_byte(v_bytes, v_at + 5)::bigint << 40)
+                | (get_byte(v_bytes, v_at + 6)::bigint << 48) | (get_byte(v_bytes, v_at + 7)::bigint << 56);
+        end loop;
+        v_work := v_hash || v_start;
+        v_work[13] := v_work[13] # least(v_block * 128, v_size);
+        if v_block = v_blocks then
+            v_work[15] := ~ v_work[15];
+        end if;
+        for v_round in 0 .. 11 loop
+            for g in 1 .. 8 loop
+                a := v_work[v_rows[g]];
+                b := v_work[v_rows[g + 8]];
+                c := v_work[v_rows[g + 16]];
+                d := v_work[v_rows[g + 24]];
+                m := v_words[v_sigma[v_round * 16 + g * 2 - 1]];
+                n := v_words[v_sigma[v_round * 16 + g * 2]];
+                l := (a & v_low) + (b & v_low) + (m & v_low);
+                a := (((a >> 32) + (b >> 32) + (m >> 32) + (l >> 32)) << 32) | (l & v_low);
+                d := d # a;
+                d := (d << 32) | ((d >> 32) & v_low);
+                l := (c & v_low) + (d & v_low);
+                c := (((c >> 32) + (d >> 32) + (l >> 32)) << 32) | (l & v_low);
+                b := b # c;
+                b := (b << 40) | ((b >> 24) & 1099511627775);
+                l := (a & v_low) + (b & v_low) + (n & v_low);
+                a := (((a >> 32) + (b >> 32) + (n >> 32) + (l >> 32)) << 32) | (l & v_low);
+                d := d # a;
+                d := (d << 48) | ((d >> 16) & 281474976710655);
+                l := (c & v_low) + (d & v_low);
+                c := (((c >> 32) + (d >> 32) + (l >> 32)) << 32) | (l & v_low);
+                b := b # c;
+                b := (b << 1) | ((b >> 63) & 1);
+                v_work[v_rows[g]] := a;
+                v_work[v_rows[g + 8]] := b;
+                v_work[v_rows[g + 16]] := c;
+                v_work[v_rows[g + 24]] := d;
+            end loop;
+        end loop;
+        for i in 1 .. 8 loop
+            v_hash[i] := v_hash[i] # v_work[i] # v_work[i + 8];
+        end loop;
+    end loop;
+    return (select string_agg(lpad(to_hex((v_hash[w] >> s) & 255), 2, '0'), '' order by w, s)
+            from generate_series(1, 2) w, generate_series(0, 56, 8) s);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_parts text[];
+    v_text  text;
+begin
+    v_parts := array(select ascii_json(h.word) from unnest(p_head) with ordinality h (word, n) order by h.n)
+            || array(select '[' || ascii_json(c.name) || ','
+                            || ascii_json(argument_text(p_parameters, p_arguments, c.name)) || ']'
+                     from json_array_elements_text(p_counts) with ordinality c (name, n) order by c.n);
+    v_text := '[' || array_to_string(v_parts, ',') || ']';
+    if array_position(v_parts, null) is null and length(v_text) <= 16384 then
+        return blake2b(convert_to(v_text, 'UTF8'));
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.call_keys(p_task pynenc.task, p_arguments json, OUT registration text, OUT running text, OUT call_id text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+    v_conf   constant json := p_task.options;
+    v_counts constant json := v_conf->'counts';
+    v_plain  constant boolean := (v_conf->>'plain')::boolean;
+    v_known  boolean := v_plain and getdatabaseencoding() = 'UTF8';
+begin
+    registration := v_conf->>'registration_key';  -- where no arguments count
+    running := v_conf->>'lane_key';
+    if v_conf->>'counts' is null then
+        return;
+    end if;
+    if v_known then
+        begin
+            if v_counts->>'registration' is not null then
+                registration := call_digest(
+                    array['registration', p_task.task_id, v_conf->>'registration_concurrency'],
+                    p_task.parameters, p_arguments, v_counts->'registration');
+                v_known := registration is not null;
+            end if;
+            if v_known and v_counts->>'running' is not null then
+                running := call_digest(
+                    array['running', p_task.task_id, v_conf->>'running_concurrency'],
+                    p_task.parameters, p_arguments, v_counts->'running');
+                v_known := running is not null;
+            end if;
+            if v_known and v_counts->>'call' is not null then
+                call_id := call_digest(
+                    array[p_task.task_id], p_task.parameters, p_arguments, v_counts->'call');
+                v_known := call_id is not null;
+            end if;
+        exception when numeric_value_out_of_range or invalid_text_representation
+                       or untranslatable_character then
+            v_known := false;  -- what Python can hold and PostgreSQL cannot
+        end;
+    end if;
+    if not v_known then
+        raise exception 'a concurrency key of this call of % can be made in Python alone', p_task.task_id
+            using errcode = 'PN023', hint = case when v_plain
+                then 'What counts must be plain JSON of at most 16,384 characters, without NUL, in a database in UTF8; so must the default of what is left out.'
+                else 'Its serializer decides which values are equal: enqueue a task of your own, without concurrency options, that calls it.' end;
+    end if;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.cancel(id uuid)
  RETURNS text
@@ -496,6 +700,47 @@ begin
            then 'final' else 'unknown' end;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.canonical_json(p_value json, p_depth integer DEFAULT 0)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+    v_texts text[];
+begin
+    case json_typeof(p_value)
+    when 'string' then
+        return ascii_json(p_value #>> '{}');
+    when 'number' then
+        return python_number(p_value #>> '{}');
+    when 'array' then
+        if p_depth >= 100 then
+            return null;
+        end if;
+        v_texts := array(select canonical_json(e.value, p_depth + 1)
+                         from json_array_elements(p_value) with ordinality e (value, n) order by e.n);
+        return case when array_position(v_texts, null) is null
+                    then '[' || array_to_string(v_texts, ',') || ']' end;
+    when 'object' then
+        -- Own keys that begin with $ have two of them.
+        if p_depth >= 100 or exists (select from json_object_keys(p_value) k
+               where k ~ '^[$]([^$]|$)' and k not in ('$str', '$float', '$dict')) then
+            return null;
+        end if;
+        -- Of a key that stands there twice the last one counts, as in Python.
+        v_texts := array(
+            select ascii_json(e.key) || ':' || canonical_json(e.value, p_depth + 1)
+            from (select distinct on (x.key) x.key, x.value
+                  from json_each(p_value) with ordinality x (key, value, n)
+                  order by x.key, x.n desc) e
+            order by e.key collate "C");
+        return case when array_position(v_texts, null) is null
+                    then '{' || array_to_string(v_texts, ',') || '}' end;
+    else
+        return btrim(p_value::text, E' \t\n\r');  -- true, false, null
+    end case;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.cause_as_json(p_cause pynenc.trigger_cause)
  RETURNS json
  LANGUAGE sql
@@ -521,12 +766,6 @@ begin
                   hint = 'Its parameters: ' || coalesce((
                       select string_agg(e->>'name' || case when (e->>'required')::boolean then '' else ' (may be left out)' end, ', ')
                       from json_array_elements(p_task.parameters) e), 'none') || '.';
-    end if;
-    if (p_task.options->>'keyed_by_arguments')::boolean then
-        raise exception 'the concurrency key of a call of % depends on its arguments, and is made in Python alone',
-                p_task.task_id
-            using errcode = 'PN023',
-                  hint = 'Enqueue a task of your own, without concurrency options, that calls it.';
     end if;
 end $function$;
 
@@ -845,6 +1084,8 @@ begin
             if v_parent = 'invocation' then
                 delete from call_key k where k.invocation_id >= first_id(v_from)
                                          and k.invocation_id < first_id(v_from + interval '7 days');
+                delete from call_result r where r.invocation_id >= first_id(v_from)
+                                            and r.invocation_id < first_id(v_from + interval '7 days');
             end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then
@@ -946,7 +1187,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'::json, app text DEFAULT NULL::text, queue text DEFAULT NULL::text, priority double precision DEFAULT NULL::double precision, delay interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, max_retries integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval)
+CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'::json, app text DEFAULT NULL::text, queue text DEFAULT NULL::text, priority double precision DEFAULT NULL::double precision, delay interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, max_retries integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, key text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -960,8 +1201,14 @@ CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'
 AS $function$
 #variable_conflict use_variable
 declare
+    -- A column of the caller's may have another collation, which all that is called here would have, too:
+    -- our indexes would not fit.
+    v_name  constant text collate "default" := task;
+    v_app   constant text collate "default" := app;
+    v_queue constant text collate "default" := queue;
+    v_key   constant text collate "default" := key;
     v_task  "pynenc".task;
-    v_wrong text := case
+    v_wrong constant text := case
         when priority not between -100 and 100 then 'priority must be from -100 to 100'
         when delay < interval '0' then 'delay must not be negative'
         when delay > interval '0' and at is not null
@@ -969,49 +1216,71 @@ declare
         when expires <= interval '0' then 'expires must be longer than nothing'
         when timeout <= interval '0' then 'timeout must be longer than nothing'
         when max_retries < 0 then 'max_retries must not be negative'
-        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -' end;
+        when queue !~ '^[A-Za-z0-9_.-]+$' then 'queue must be of letters, digits, _, . and -'
+        when length(key) not between 1 and 255 then 'key must be of 1 to 255 characters' end;
 begin
     perform check_isolation();
     if v_wrong is not null then
         raise exception '%', v_wrong
             using errcode = 'PN022', hint = 'See enqueue in docs/reference/sql.md.';
     end if;
-    v_task := find_task(app, task);
+    v_task := find_task(v_app, v_name);
     if json_typeof(arguments) is distinct from 'object' then
         raise exception 'the arguments of % must be a JSON object, not %', task,
                 coalesce(json_typeof(arguments), 'null')
             using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
     end if;
-    perform check_containers(v_task, arguments);
-    perform check_call(v_task, arguments);
+    begin
+        perform check_containers(v_task, arguments);
+        perform check_call(v_task, arguments);
+    exception when untranslatable_character or invalid_text_representation then
+        raise exception 'the arguments of % have what PostgreSQL cannot read: %', task, sqlerrm
+            using errcode = 'PN021', hint = 'Text with NUL or half a surrogate pair: call the task from Python.';
+    end;
     return enqueue_known(
-        v_task, plain_wire(arguments), queue, priority, delay, at, expires,
+        v_task, plain_wire(arguments), v_queue, priority, delay, at, expires,
         json_strip_nulls(json_build_object(
             'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
-        null);
+        null, v_key);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.enqueue_known(p_task pynenc.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamp with time zone, p_expires interval, p_options json, p_retried_from uuid)
+CREATE OR REPLACE FUNCTION pynenc.enqueue_known(p_task pynenc.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamp with time zone, p_expires interval, p_options json, p_retried_from uuid, p_key text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE plpgsql
 AS $function$
 declare
     v_conf      constant json := p_task.options;
     v_arguments constant text := p_arguments::text;
+    v_id        constant uuid := new_id();
+    v_become    uuid;
+    v_keys      record;
 begin
-    return (register_2(
+    if p_key is not null then
+        v_become := reserve_call(p_task.app_id, p_task.task_id, p_key, v_id);
+        if v_become is not null then
+            return v_become;
+        end if;
+    end if;
+    select * into v_keys from call_keys(p_task, p_arguments);
+    v_become := (register_2(
         p_task.app_id, p_task.task_id, coalesce(p_queue, v_conf->>'queue'),
         coalesce(p_priority, (v_conf->>'priority')::double precision),
         extract(epoch from p_delay)::double precision,
         coalesce(extract(epoch from p_expires)::double precision, (v_conf->>'expires')::double precision),
         (v_conf->>'slots')::integer, (v_conf->>'must_not_wait')::boolean, null, 0, p_options::text,
-        'sql', false, array[new_id()],
-        array[left(encode(sha256(convert_to(p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32)],
+        'sql', false, array[v_id],
+        array[coalesce(v_keys.call_id, left(encode(sha256(convert_to(
+            p_task.task_id || e'\n' || v_arguments, 'UTF8')), 'hex'), 32))],
         array[v_arguments],
-        case when v_conf->>'registration_key' is not null then array[v_conf->>'registration_key'] end,
-        case when v_conf->>'lane_key' is not null then array[v_conf->>'lane_key'] end,
-        false, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
+        case when v_keys.registration is not null then array[v_keys.registration] end,
+        case when v_keys.running is not null then array[v_keys.running] end,
+        v_keys.call_id is not null, (v_conf->>'ageing')::double precision, (v_conf->>'rate')::integer,
         (v_conf->>'rate_period')::double precision, p_at, p_retried_from))[1];
+    if p_key is not null and v_become <> v_id then
+        update call_key k set invocation_id = v_become
+        where k.app_id = p_task.app_id and k.task_id = p_task.task_id and k.key = p_key;
+    end if;
+    return v_become;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.ensure_partitions()
@@ -1335,6 +1604,24 @@ begin
         perform notify(p_app, 'work');
     end if;
     perform forget_lanes(p_lanes);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.get_call(p_app text, p_id uuid)
+ RETURNS TABLE(priority double precision, options text, retried_from uuid)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select i.priority::double precision, i.options::text, i.retried_from from invocation i
+    where i.invocation_id = p_id and i.app_id = p_app;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.get_invocation(p_app text, p_id uuid)
@@ -2344,8 +2631,10 @@ declare
     v_share integer;
     v_cut   boolean;
 begin
-    -- Of many lanes that are alike a few each are enough, unless that leaves too few.
+    -- Of many lanes that are alike a few each are enough, unless that leaves too few. One that counts as
+    -- served later than now, but for the few microseconds of its place in a claim, is not like the others.
     select case when count(distinct (l.queue, l.ahead)) = 1 and count(l.queue) = count(*)
+                     and max(l.served) < p_now - make_interval(secs => min(l.ahead) - 0.01)
                 then 1 + 2 * p_limit / count(*) else p_limit end into v_share
     from lane l where l.lane_id = any (p_lanes);
     loop
@@ -2356,7 +2645,7 @@ begin
             from lane l where l.lane_id = any (p_lanes)
         ), listed as materialized (
             select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
-                   case when w.n = 1 then o.served else o.again end as turn
+                   case when w.n = 1 then o.served else greatest(o.served, o.again) end as turn
             from offered o cross join lateral (
                 select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
                     select a.invocation_id, a.rank, a.queue from invocation_state a
@@ -2512,6 +2801,7 @@ begin
     delete from invocation_error e using invocation i
     where i.invocation_id = e.invocation_id and i.app_id = p_app;
     delete from call_key k where k.app_id = p_app;
+    delete from call_result r where r.app_id = p_app;
     delete from payload_ref r where r.app_id = p_app;
     delete from payload p where p.app_id = p_app;
     delete from invocation i where i.app_id = p_app;
@@ -2526,6 +2816,55 @@ CREATE OR REPLACE FUNCTION pynenc.purging()
  LANGUAGE sql
  STABLE
 RETURN COALESCE((current_setting('pynenc.purge'::text, true) = (pg_current_xact_id_if_assigned())::text), false);
+
+CREATE OR REPLACE FUNCTION pynenc.python_number(p_text text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE STRICT
+ SET extra_float_digits TO '1'
+AS $function$
+declare
+    v_value  double precision;
+    v_parts  text[];
+    v_sign   text;
+    v_digits text;
+    v_fewer  text;
+    v_point  integer;  -- how many of the digits stand before the point
+begin
+    if p_text !~ '[.eE]' then
+        return case p_text when '-0' then '0' else p_text end;
+    end if;
+    v_value := p_text::double precision;
+    v_parts := regexp_match(v_value::text, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$');
+    v_sign := v_parts[1];
+    v_digits := v_parts[2] || coalesce(v_parts[3], '');
+    v_point := length(v_parts[2]) + coalesce(v_parts[4]::integer, 0)
+             - (length(v_digits) - length(ltrim(v_digits, '0')));
+    v_digits := rtrim(ltrim(v_digits, '0'), '0');
+    if v_digits = '' then
+        return v_sign || '0.0';
+    end if;
+    -- The fewest digits that tell it from its neighbours, but that PostgreSQL leaves out what lies
+    -- exactly between two of them, which reads as the even one: one of the two that are a digit shorter.
+    if length(v_digits) > 15 and abs(v_value) < 1.79e308 then
+        foreach v_fewer in array array[trunc(v_digits::numeric, -1), trunc(v_digits::numeric, -1) + 10] loop
+            if (v_sign || v_fewer || 'e' || v_point - length(v_digits))::double precision = v_value then
+                v_point := v_point + length(v_fewer) - length(v_digits);
+                v_digits := rtrim(v_fewer, '0');
+                exit;
+            end if;
+        end loop;
+    end if;
+    if v_point between -3 and 0 then
+        return v_sign || '0.' || repeat('0', -v_point) || v_digits;
+    elsif v_point between 1 and 16 then
+        v_digits := rpad(v_digits, greatest(v_point + 1, length(v_digits)), '0');
+        return v_sign || left(v_digits, v_point) || '.' || substr(v_digits, v_point + 1);
+    end if;
+    return v_sign || left(v_digits, 1) || case when length(v_digits) > 1 then '.' || substr(v_digits, 2) else '' end
+           || 'e' || case when v_point > 0 then '+' else '-' end
+           || lpad(abs(v_point - 1)::text, greatest(2, length(abs(v_point - 1)::text)), '0');
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.quarantine(p_ids uuid[], p_max_recoveries integer)
  RETURNS integer
@@ -2580,6 +2919,30 @@ begin
     left join lateral misfit(t.parameters, q.names) m on t.parameters is not null
     where not is_able(p_app, q.task_id, q.queue, q.names, '{}')
     order by q.task_id, q.queue, q.names;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.recall(p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+begin
+    return (
+        select array_agg(case when l.invocation_id is not null and not exists (
+                             select from invocation i where i.invocation_id = p_ids[p.n])
+                         then l.invocation_id end order by p.n)
+        -- Each call once, however often it stands in the batch.
+        from (select u.call_id, array_agg(u.n) as places
+              from unnest(p_call_ids) with ordinality u (call_id, n) group by u.call_id) c
+        left join lateral (
+            select o.invocation_id
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.invocation_id, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id and o.status = 'success' offset 0) o
+            where p_since is null or o.finished_at > p_since
+            order by o.finished_at desc, o.invocation_id desc limit 1) l on true
+        cross join lateral unnest(c.places) p (n));
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamp with time zone[])
@@ -2690,6 +3053,9 @@ begin
         perform notify(p_app, 'work');
     end if;
 
+    if dead <> '{}' then
+        perform return_causes(p_app, dead);
+    end if;
     -- Locked first, looked at in a new statement: a claim that began before its runner was declared
     -- dead may have ended in between, and what it took is found by the runner's row alone.
     v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null
@@ -2770,7 +3136,8 @@ begin
         v_new := array(select distinct t from unnest(v_found.awaited) t where t <> all (v_nodes));
         v_nodes := v_nodes || v_new;
     end loop;
-    if p_id <> all (v_to) then
+    -- Most waits: all that was found was met once. Where nothing is met twice there is no circle.
+    if cardinality(v_to) < cardinality(v_nodes) then
         return;
     end if;
 
@@ -2945,6 +3312,66 @@ begin
     return v_become;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now    constant timestamptz := clock_timestamp();
+    v_begins constant timestamptz :=
+        greatest(v_now, p_at, v_now + make_interval(secs => coalesce(p_delay, 0)));
+    v_first  uuid;
+    v_become uuid[];
+    v_made   uuid[];
+    v_call   record;
+begin
+    perform check_isolation();
+    if p_key is not null then
+        v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
+        if v_first is not null then
+            return array[v_first];
+        end if;
+    end if;
+    v_become := recall(p_app, p_task, p_ids, p_call_ids, v_begins - make_interval(secs => p_ttl));
+    if array_position(v_become, null) is not null then
+        select array_agg(c.id order by c.n) as ids, array_agg(c.call_id order by c.n) as call_ids,
+               array_agg(c.arguments order by c.n) as arguments,
+               array_agg(c.key order by c.n) as keys, array_agg(c.lane order by c.n) as lanes
+        into v_call
+        from unnest(p_ids, p_call_ids, p_arguments, p_registration_keys, p_lane_keys, v_become)
+                 with ordinality c (id, call_id, arguments, key, lane, become, n)
+        where c.become is null;
+        v_made := register_2(
+            p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
+            p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
+            v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
+            case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
+            p_rate, p_rate_period, p_at);
+        select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
+        from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
+              from unnest(v_become) with ordinality u (id, n)) b;
+        -- One that was taken by its registration key has a call of its own.
+        select array_agg(c.id) as ids, array_agg(c.call_id) as call_ids into v_call
+        from unnest(v_call.ids, v_call.call_ids, v_made) c (id, call_id, become) where c.id = c.become;
+        if v_call.ids is not null then
+            perform remember_calls(p_app, p_task, v_call.ids, v_call.call_ids);
+        end if;
+    end if;
+    if p_key is not null and v_become[1] <> p_ids[1] then
+        update call_key k set invocation_id = v_become[1]
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+    end if;
+    return v_become;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -2958,30 +3385,11 @@ CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task t
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_first    uuid;
-    v_become   uuid[];
-    v_patience constant text := current_setting('lock_timeout');
+    v_first  uuid;
+    v_become uuid[];
 begin
     perform check_isolation();
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '10s', true);
-    end if;
-    loop
-        begin
-            insert into call_key (app_id, task_id, key, invocation_id)
-            values (p_app, p_task, p_key, p_ids[1]) on conflict do nothing;
-            exit when found;
-        exception when lock_not_available then
-            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
-                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
-        end;
-        select k.invocation_id into v_first from call_key k
-        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
-        exit when found;  -- else it went just now, with what it pointed to
-    end loop;
-    if v_patience = '0' then
-        perform set_config('lock_timeout', '0', true);
-    end if;
+    v_first := reserve_call(p_app, p_task, p_key, p_ids[1]);
     if v_first is not null then
         return array[v_first];
     end if;
@@ -3187,6 +3595,45 @@ begin
     return cardinality(v_ids);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.remember_calls(p_app text, p_task text, p_ids uuid[], p_call_ids text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_spare uuid[];
+begin
+    v_spare := array(
+        select x.invocation_id
+        from (select distinct u.call_id from unnest(p_call_ids) u (call_id)) c
+        cross join lateral (
+            select r.invocation_id, o.status,
+                   row_number() over (order by o.status = 'success' desc, o.finished_at desc,
+                                      r.invocation_id desc) as n
+            from (select r.invocation_id from call_result r
+                  where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id offset 0) r
+            cross join lateral (
+                select o.status, o.finished_at from invocation_outcome o
+                where o.invocation_id = r.invocation_id offset 0) o) e
+        cross join lateral (
+            select x.invocation_id from call_result x
+            where x.invocation_id = e.invocation_id offset 0 for update skip locked) x
+        where e.n > 1 or e.status <> 'success');
+    if v_spare <> '{}' then
+        delete from call_result r where r.invocation_id = any (v_spare);
+    end if;
+
+    insert into call_result (app_id, task_id, call_id, invocation_id)
+    select p_app, p_task, c.call_id, i.id
+    from (select u.call_id, array_agg(u.id order by u.n) as ids
+          from unnest(p_ids, p_call_ids) with ordinality u (id, call_id, n) group by u.call_id) c
+    cross join lateral (
+        select count(*)::integer as n from (
+            select from call_result r
+            where r.app_id = p_app and r.task_id = p_task and r.call_id = c.call_id limit 100) r) known
+    cross join lateral unnest(c.ids[:100 - known.n]) i (id)
+    on conflict do nothing;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.require_slot()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3246,6 +3693,36 @@ begin
     if v_off <> '{}' then
         perform end_unowned(v_off, 'failed', 'cancelled', p_changed_by);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.reserve_call(p_app text, p_task text, p_key text, p_id uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_first    uuid;
+    v_patience constant text := current_setting('lock_timeout');
+begin
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
+    loop
+        begin
+            insert into call_key (app_id, task_id, key, invocation_id)
+            values (p_app, p_task, p_key, p_id) on conflict do nothing;
+            exit when found;
+        exception when lock_not_available then
+            raise exception 'a transaction that has not ended holds the key % of a call of %', p_key, p_task
+                using errcode = 'PN015', hint = 'Nothing of this call was written: call again when it has ended.';
+        end;
+        select k.invocation_id into v_first from call_key k
+        where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
+        exit when found;  -- else it went just now, with what it pointed to
+    end loop;
+    if v_patience = '0' then
+        perform set_config('lock_timeout', '0', true);
+    end if;
+    return v_first;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.reserve_keys(p_app text, p_queue text, p_now timestamp with time zone, p_due timestamp with time zone, p_expires timestamp with time zone, p_rank double precision, p_must_not_wait boolean, p_changed_by text, p_ids uuid[], p_keys text[], p_lanes bigint[])
@@ -3483,6 +3960,23 @@ begin
     return v_count;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.return_causes(p_app text, p_runners text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
+        order by c.cause_id for no key update);
+    if v_ids <> '{}' then
+        update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
+        perform notify(p_app, 'cause');
+    end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.schedules(p_app text)
  RETURNS TABLE(trigger_id text, condition_id text, condition text, settled timestamp with time zone, next_at timestamp with time zone, now timestamp with time zone)
  LANGUAGE sql
@@ -3608,7 +4102,7 @@ begin
         where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
-        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error, taken_by = null
     from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
     where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
     return cardinality(v_mine);
@@ -3797,7 +4291,7 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
+CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
  RETURNS TABLE(cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamp with time zone, source_id uuid, status text, task_id text, arguments text, value text, reason text, code text, payload text, last_at timestamp with time zone)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3835,7 +4329,7 @@ begin
         return;
     end if;
     update trigger_cause c
-    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds), taken_by = p_runner
     where c.cause_id = any (v_taken);
     return query
     select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,
@@ -4003,6 +4497,7 @@ begin
     if v_ids is not null then
         perform release(p_app, p_runner, v_ids, v_leases);
     end if;
+    perform return_causes(p_app, array[p_runner]);
     delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
     if found and exists (
         select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
@@ -4333,6 +4828,7 @@ grant select on table pynenc.triggers to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
@@ -4361,6 +4857,7 @@ grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_operat
 grant execute on function pynenc.emit_event(text,json,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
 grant execute on function pynenc.is_served(text,text) to pynenc_operator;
@@ -4381,7 +4878,8 @@ grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
 grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_producer;
 grant execute on function pynenc.emit_event(text,json,text) to pynenc_producer;
-grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval) to pynenc_producer;
+grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_producer;
@@ -4390,6 +4888,7 @@ grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_producer;
+grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
@@ -4404,10 +4903,11 @@ grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
 grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_worker;
 grant execute on function pynenc.emit_event(text,json,text) to pynenc_worker;
-grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval) to pynenc_worker;
+grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.fire(text,bigint[],integer[],uuid[],text[]) to pynenc_worker;
+grant execute on function pynenc.get_call(text,uuid) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
 grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
 grant execute on function pynenc.history(text,uuid) to pynenc_worker;
@@ -4423,6 +4923,7 @@ grant execute on function pynenc.recover(text,double precision,double precision,
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_worker;
+grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.register_tasks(text,text,json) to pynenc_worker;
@@ -4436,7 +4937,7 @@ grant execute on function pynenc.schedules(text) to pynenc_worker;
 grant execute on function pynenc.set_aside(text,text,uuid[],bigint[],text[]) to pynenc_worker;
 grant execute on function pynenc.settle_causes(text,bigint[],integer[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;
-grant execute on function pynenc.take_causes(text,text[],text[],integer,double precision) to pynenc_worker;
+grant execute on function pynenc.take_causes(text,text,text[],text[],integer,double precision) to pynenc_worker;
 grant execute on function pynenc.tick(text,text,text,timestamp with time zone,timestamp with time zone[],timestamp with time zone,timestamp with time zone) to pynenc_worker;
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;

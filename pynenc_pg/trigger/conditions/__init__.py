@@ -39,7 +39,9 @@ def condition_from_json(stored: dict[str, Any]) -> Condition:
         raise TriggerDefinitionError(message)
     try:
         return kind.from_json(stored)
-    except (KeyError, TypeError, AttributeError) as error:
+    except TriggerDefinitionError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         message = f"the stored condition {stored!r} is not whole: {error!r}"
         raise TriggerDefinitionError(message) from error
 

@@ -45,8 +45,8 @@ class CronCondition(Condition):
         """Check all of it."""
         made = CronSchedule(self.cron_expression, self.timezone)
         object.__setattr__(self, "schedule", made)
-        object.__setattr__(self, "catch_up", _catch_up(self.catch_up))
-        object.__setattr__(self, "jitter", _jitter(self.jitter))
+        object.__setattr__(self, "catch_up", catch_up_of(self.catch_up))
+        object.__setattr__(self, "jitter", jitter_of(self.jitter))
 
     @property
     def watches(self) -> Watch:
@@ -88,7 +88,12 @@ class CronCondition(Condition):
         return cls(*(stored[name] for name in names))
 
 
-def _catch_up(given: object) -> CatchUp:
+def catch_up_of(given: object) -> CatchUp:
+    """Return the policy of that name.
+
+    Raises:
+        TriggerDefinitionError: there is none.
+    """
     try:
         return CatchUp(str(given).lower())
     except ValueError:
@@ -97,7 +102,12 @@ def _catch_up(given: object) -> CatchUp:
         raise TriggerDefinitionError(message) from None
 
 
-def _jitter(given: object) -> float:
+def jitter_of(given: object) -> float:
+    """Return the seconds.
+
+    Raises:
+        TriggerDefinitionError: it is no span of time, or longer than a day.
+    """
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if (
         isinstance(seconds, bool)

@@ -210,6 +210,8 @@ WRONG: Final[list[tuple[Callable[[Any], Any], str]]] = [
     (lambda t: t.with_logic("xor"), "must be 'and' or 'or'"),
     (lambda t: t.with_logic("or", within=5), "no cause waits"),
     (lambda t: t.with_logic("and", within=0), "within = 0"),
+    (lambda t: t.with_logic("and", within=float("inf")), "within = inf"),
+    (lambda t: t.with_logic("and", within="1h"), "within = '1h'"),
     (lambda t: t.add_condition("paid"), "is no condition"),
     (lambda t: t.with_args_static([1]), "give a dict"),
     (lambda t: t.with_args_static({"a": (1, 2)}), "with_args_static['a'] is (1, 2) (tuple)"),

@@ -110,6 +110,7 @@ def test_a_trusted_module_gives_its_own_functions_only(monkeypatch: pytest.Monke
         (f"{__name__}:trust_modules", "does not define it"),
         (f"{functions.__name__}:gone", "does not define it"),
         (f"{functions.__name__}:Shop", "does not define it"),
+        (f"{functions.__name__}:nameless", "does not define it"),
         (f"{functions.__name__}", "does not define it"),
         ("not.imported:is_even", "is not imported"),
     ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -117,6 +119,10 @@ def test_two_triggers_with_the_same_conditions() -> None:
     [
         ({"format": 2}, "has format 2, and this version reads 1"),
         ({"conditions": None}, "is not whole"),
+        ({"conditions": ["event"]}, "is not whole"),
+        ({"conditions": [{"kind": "cron", "expression": "x"}]}, "is not whole"),
+        ({"logic": "xor"}, "is not whole"),
+        ({"within": "soon"}, "is not whole"),
         ({"arguments": [{"kind": "magic"}]}, "arguments of kind 'magic'"),
         ({"arguments": [{"kind": "trigger_context"}]}, "'trigger_context'"),
     ],
@@ -189,6 +195,43 @@ def test_what_is_no_dict_of_arguments_is_refused() -> None:
     for builder, said in cases:
         with pytest.raises(TriggerCallableError, match=said):
             builder.build(TARGET).build_arguments(fired(event("paid", [7])))
+
+
+def needs(x: int, y: int = 0) -> None:
+    """Have a parameter that must be given."""
+
+
+def takes_all(*rows: int, **more: int) -> None:
+    """Need nothing."""
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "said"),
+    [
+        (needs, None, "starts shop.tasks.notify without x: add with_args_static"),
+        (needs, {"y": 1}, "without x"),
+        (needs, {"x": 1, "yy": 2}, "'yy', which is no parameter: did you mean 'y'?"),
+        (functions.is_even, {"q": 1, "result": 1}, r"it has \['result'\]"),
+    ],
+)
+def test_a_call_that_cannot_be_made_is_an_error(
+    function: Callable[..., Any], args: dict[str, Any] | None, said: str
+) -> None:
+    """It is known before anything has fired."""
+    builder = TriggerBuilder().on_event("a")
+    made = (builder if args is None else builder.with_args_static(args)).build(TARGET)
+    with pytest.raises(TriggerDefinitionError, match=said):
+        made.check_call(inspect.signature(function))
+
+
+def test_a_call_that_can_be_made_is_none() -> None:
+    """What other sources give is not known before."""
+    plain = TriggerBuilder().on_event("a").build(TARGET)
+    static = TriggerBuilder().on_event("a").with_args_static({"x": 1}).build(TARGET)
+    made = TriggerBuilder().on_event("a").with_args_from_event().build(TARGET)
+    for definition, function in ((static, needs), (made, needs), (plain, takes_all)):
+        definition.check_call(inspect.signature(function))
+    static.check_call(inspect.signature(takes_all))
 
 
 def test_static_arguments_are_new_each_time() -> None:

@@ -96,6 +96,29 @@ def test_arguments_are_a_dict_or_a_function() -> None:
         Filter.of(5, "call_arguments", only_dicts=True)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "tested"),
+    [
+        ({"a": 1, "$b": 2, "c": [3], "d": {"e": 0.5}}, {"a": 1}),
+        ({"a": {"b": "x", "c": "\x00"}}, {"a": {"b": "x"}}),
+        ({"a": {}}, {"a": {}}),
+        ({"a\ud800": 1}, ...),
+        ({"a": "x" * 1001}, ...),  # stored by itself, perhaps
+        (2**53, 2**53),
+        (2**53 + 1, ...),
+        (1e23, ...),  # here it is not 10**23, there it is
+        (1.0, 1.0),
+        ([], ...),
+        (False, False),
+        (None, None),
+    ],
+)
+def test_what_the_database_tests(wanted: Any, tested: Any) -> None:
+    """What it would see in another way than Python is left out."""
+    seen = Filter.of(wanted, "filter").for_sql()
+    assert seen is tested if tested is ... else seen == tested
+
+
 def test_a_function_decides() -> None:
     """It gets the value, and says True or False; what else it returns or raises is told."""
     assert Filter.of(functions.is_even, "filter").accepts(4)

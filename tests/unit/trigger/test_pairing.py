@@ -47,6 +47,15 @@ def test_who_comes_too_late_waits_for_the_next() -> None:
     assert paired(queues, 25) == (["a23 b25"], ["a0"])
 
 
+def test_the_whole_time_counts() -> None:
+    """Those that are exactly so far apart belong together; a moment more is too much."""
+    assert paired({"a": at(0, name="a"), "b": at(24, name="b")}, 24) == (["a0 b24"], [])
+    moment = timedelta(microseconds=1)
+    late = [Waiting(START + WITHIN + moment, "late")]
+    made = pair({"a": at(0, name="a"), "b": late}, START + WITHIN + moment, WITHIN)
+    assert (made.sets, [cause.cause_id for _, cause in made.dropped]) == ((), ["a0"])
+
+
 def test_it_does_not_matter_when_somebody_looks() -> None:
     """A runner that was away for a week pairs what came in time, as one that was there."""
     queues = {"a": at(0, 30, name="a"), "b": at(10, 31, name="b")}

@@ -22,7 +22,7 @@ drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_sett
 
 drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
 
-drop function {schema}.take_causes(p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
+drop function {schema}.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
 
@@ -36,11 +36,17 @@ drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leas
 
 drop function {schema}.schedules(p_app text);
 
+drop function {schema}.return_causes(p_app text, p_runners text[]);
+
 drop function {schema}.retry_causes(p_app text, p_trigger text);
 
 drop function {schema}.retry(id uuid);
 
 drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_forget uuid[]);
+
+drop function {schema}.reserve_call(p_app text, p_task text, p_key text, p_id uuid);
+
+drop function {schema}.remember_calls(p_app text, p_task text, p_ids uuid[], p_call_ids text[]);
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
 
@@ -49,6 +55,8 @@ drop function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers 
 drop function {schema}.register_tasks(p_app text, p_runner text, p_tasks json);
 
 drop function {schema}.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
+
+drop function {schema}.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
 
 drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_retried_from uuid);
 
@@ -60,7 +68,11 @@ drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes
 
 drop function {schema}.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamptz[]);
 
+drop function {schema}.recall(p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamptz);
+
 drop function {schema}.queued_misfits(p_app text);
+
+drop function {schema}.python_number(p_text text);
 
 drop function {schema}.plain_wire(p_json json);
 
@@ -100,6 +112,8 @@ drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
 
+drop function {schema}.get_call(p_app text, p_id uuid);
+
 drop function {schema}.free_aside(p_app text, p_limit integer);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
@@ -112,9 +126,9 @@ drop function {schema}.find_task(p_app text, p_task text);
 
 drop function {schema}.fetch(p_app text, p_hashes text[]);
 
-drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid);
+drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid, p_key text);
 
-drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval);
+drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
 drop function {schema}.emit_event(code text, payload json, app text);
 
@@ -136,9 +150,21 @@ drop function {schema}.check_call(p_task {schema}.task, p_arguments json);
 
 drop function {schema}.cause_as_json(p_cause {schema}.trigger_cause);
 
+drop function {schema}.canonical_json(p_value json, p_depth integer);
+
 drop function {schema}.cancel(id uuid);
 
+drop function {schema}.call_keys(p_task {schema}.task, p_arguments json, out registration text, out running text, out call_id text);
+
+drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json);
+
+drop function {schema}.blake2b(p_data bytea);
+
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
+
+drop function {schema}.ascii_json(p_text text);
+
+drop function {schema}.argument_text(p_parameters json, p_arguments json, p_name text);
 
 -- The first half of this schema's advisory locks: two schemas in one database do not meet.
 -- The second half is a runner's serial (its session lock), or negative: -2 partitions,
@@ -1019,6 +1045,32 @@ begin
     )
     select array(select f.invocation_id from filled f) into candidates;
     update lane l set served = p_now where l.lane_id = any (lanes);
+end $$;
+
+-- A runner says goodbye: what it still holds is released, its row and lock go.
+create or replace function {schema}.unregister_runner(p_app text, p_runner text)
+returns void language plpgsql {definer} as $$
+declare
+    v_serial integer;
+    v_ids    uuid[];
+    v_leases bigint[];
+begin
+    perform check_isolation();
+    -- First: a claim of this runner that is under way ends before it is looked what the runner holds.
+    perform from runner r where r.runner_id = p_runner and r.app_id = p_app for update;
+    select array_agg(s.invocation_id), array_agg(s.lease) into v_ids, v_leases
+    from invocation_state s where s.runner_id = p_runner and s.app_id = p_app;
+    if v_ids is not null then
+        perform release(p_app, p_runner, v_ids, v_leases);
+    end if;
+    delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
+    if found and exists (
+        select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+        and l.classid = lock_space()::oid and l.objid = v_serial::oid and l.objsubid = 2
+    ) then
+        perform pg_advisory_unlock(lock_space(), v_serial);
+    end if;
+    perform notify(p_app, 'runner');
 end $$;
 
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that

@@ -1,6 +1,5 @@
--- Refuses arguments that a task cannot take, and a call whose concurrency key depends on what stands in
--- them: only Python can write that key. Internal to enqueue and retry.
--- Raises: PN021 names that do not fit, PN023 a concurrency key that cannot be made here.
+-- Refuses arguments that a task cannot take. Internal to enqueue and retry.
+-- Raises: PN021 names that do not fit.
 create or replace function {schema}.check_call(p_task {schema}.task, p_arguments json) returns void
 language plpgsql stable as $$
 declare
@@ -17,11 +16,5 @@ begin
                   hint = 'Its parameters: ' || coalesce((
                       select string_agg(e->>'name' || case when (e->>'required')::boolean then '' else ' (may be left out)' end, ', ')
                       from json_array_elements(p_task.parameters) e), 'none') || '.';
-    end if;
-    if (p_task.options->>'keyed_by_arguments')::boolean then
-        raise exception 'the concurrency key of a call of % depends on its arguments, and is made in Python alone',
-                p_task.task_id
-            using errcode = 'PN023',
-                  hint = 'Enqueue a task of your own, without concurrency options, that calls it.';
     end if;
 end $$;

@@ -33,6 +33,8 @@ begin
             if v_parent = 'invocation' then
                 delete from call_key k where k.invocation_id >= first_id(v_from)
                                          and k.invocation_id < first_id(v_from + interval '7 days');
+                delete from call_result r where r.invocation_id >= first_id(v_from)
+                                            and r.invocation_id < first_id(v_from + interval '7 days');
             end if;
             v_did := v_did || ('dropped ' || v_name);
         exception when lock_not_available then

@@ -1,5 +1,5 @@
 -- The next of these lanes in turn: the first of each by when it was served, the others as if it were
--- served now; its priority puts a lane ahead. turns: by rank, where each stands among the work that
+-- served now, and never before their first; its priority puts a lane ahead. turns: by rank, where each stands among the work that
 -- has no key; the first in turn has the lowest rank of all. Internal to take_slots, which has locked
 -- the lanes; nulls where there is nothing.
 create or replace function {schema}.pick_by_turn(
@@ -10,8 +10,10 @@ declare
     v_share integer;
     v_cut   boolean;
 begin
-    -- Of many lanes that are alike a few each are enough, unless that leaves too few.
+    -- Of many lanes that are alike a few each are enough, unless that leaves too few. One that counts as
+    -- served later than now, but for the few microseconds of its place in a claim, is not like the others.
     select case when count(distinct (l.queue, l.ahead)) = 1 and count(l.queue) = count(*)
+                     and max(l.served) < p_now - make_interval(secs => min(l.ahead) - 0.01)
                 then 1 + 2 * p_limit / count(*) else p_limit end into v_share
     from lane l where l.lane_id = any (p_lanes);
     loop
@@ -22,7 +24,7 @@ begin
             from lane l where l.lane_id = any (p_lanes)
         ), listed as materialized (
             select o.lane_id, w.invocation_id, w.rank, w.n, array_position(p_queues, w.queue) as q,
-                   case when w.n = 1 then o.served else o.again end as turn
+                   case when w.n = 1 then o.served else greatest(o.served, o.again) end as turn
             from offered o cross join lateral (
                 select f.*, row_number() over (order by f.rank, f.invocation_id) as n from (
                     select a.invocation_id, a.rank, a.queue from invocation_state a

@@ -19,6 +19,7 @@ begin
     delete from invocation_error e using invocation i
     where i.invocation_id = e.invocation_id and i.app_id = p_app;
     delete from call_key k where k.app_id = p_app;
+    delete from call_result r where r.app_id = p_app;
     delete from payload_ref r where r.app_id = p_app;
     delete from payload p where p.app_id = p_app;
     delete from invocation i where i.app_id = p_app;

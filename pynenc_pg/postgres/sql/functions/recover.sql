@@ -68,6 +68,9 @@ begin
         perform notify(p_app, 'work');
     end if;
 
+    if dead <> '{}' then
+        perform return_causes(p_app, dead);
+    end if;
     -- Locked first, looked at in a new statement: a claim that began before its runner was declared
     -- dead may have ended in between, and what it took is found by the runner's row alone.
     v_gone := array(select r.runner_id from runner r where r.app_id = p_app and r.dead_at is not null

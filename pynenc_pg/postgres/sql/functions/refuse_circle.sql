@@ -1,6 +1,7 @@
 -- Refuses a wait that would never end: its edges stand already. Internal to pause. Raises: PN012.
 -- Who needs one end is stuck when that one is; who needs one of several, or a slot of its concurrency
--- key that several hold, when all of them are. A circle that is closed now runs through p_id.
+-- key that several hold, when all of them are. A circle that is closed now runs through p_id; one that
+-- a key has closed, because it has fewer slots now, may lie ahead of it.
 create or replace function {schema}.refuse_circle(p_id uuid) returns void language plpgsql as $$
 declare
     v_nodes  uuid[] := array[p_id];
@@ -33,7 +34,8 @@ begin
         v_new := array(select distinct t from unnest(v_found.awaited) t where t <> all (v_nodes));
         v_nodes := v_nodes || v_new;
     end loop;
-    if p_id <> all (v_to) then
+    -- Most waits: all that was found was met once. Where nothing is met twice there is no circle.
+    if cardinality(v_to) < cardinality(v_nodes) then
         return;
     end if;
 

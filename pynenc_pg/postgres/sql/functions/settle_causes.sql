@@ -24,7 +24,7 @@ begin
         where v.verdict = 'no' and v.id = any (v_mine)));
     update trigger_cause c
     set state = case v.verdict when 'yes' then 'waiting' when 'park' then 'parked' else 'new' end,
-        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error
+        due_at = v_now + make_interval(secs => coalesce(v.delay, 0)), error = v.error, taken_by = null
     from unnest(p_causes, p_verdicts, p_delays, p_errors) v (id, verdict, delay, error)
     where c.cause_id = any (array[v.id]) and v.verdict <> 'no' and v.id = any (v_mine);
     return cardinality(v_mine);

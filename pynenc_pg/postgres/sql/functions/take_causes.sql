@@ -1,8 +1,9 @@
 -- Gives out up to p_limit causes to be looked at, of the triggers that the caller has, for p_seconds:
--- whoever has not answered by then has died of it, or somebody else will. Answers them with all that is
+-- whoever has not answered by then will not, and when the runner dies or leaves they come back at once. Answers them with all that is
 -- known of what happened, those that go together as one. Locks: the causes (skip locked).
 create or replace function {schema}.take_causes(
-    p_app text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision
+    p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer,
+    p_seconds double precision
 ) returns table (
     cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamptz,
     source_id uuid, status text, task_id text, arguments text, value text, reason text,
@@ -34,7 +35,7 @@ begin
         return;
     end if;
     update trigger_cause c
-    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds)
+    set attempts = c.attempts + 1, due_at = v_now + make_interval(secs => p_seconds), taken_by = p_runner
     where c.cause_id = any (v_taken);
     return query
     select l.cause_id, l.trigger_id, l.attempts, c.condition_id, c.at, c.source_id, c.status::text,

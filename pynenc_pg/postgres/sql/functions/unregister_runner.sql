@@ -14,6 +14,7 @@ begin
     if v_ids is not null then
         perform release(p_app, p_runner, v_ids, v_leases);
     end if;
+    perform return_causes(p_app, array[p_runner]);
     delete from runner r where r.runner_id = p_runner and r.app_id = p_app returning r.serial into v_serial;
     if found and exists (
         select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()

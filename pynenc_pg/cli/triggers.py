@@ -1,0 +1,139 @@
+"""``pynenc-pg triggers``: what starts tasks by itself, what it has started, and events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pynenc_pg import Pynenc
+from pynenc_pg.cli.reach import reached
+from pynenc_pg.cli.tables import table
+from pynenc_pg.domain.causes import Fired, TriggerInfo
+
+if TYPE_CHECKING:
+    from pynenc_pg.cli.main import Context
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def triggers(context: click.Context) -> None:
+    """The triggers of an app: those that runners have told of, unless told otherwise."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@triggers.command(name="list")
+@_as_json
+@click.pass_obj
+def list_(context: Context, *, as_json: bool) -> None:
+    """Show each trigger: what it waits for, and how often it has fired within a week."""
+    with _shared(context) as app:
+        found = app.trigger.all()
+    _show(found, "no triggers: a runner tells of them at its start", _of_triggers, as_json=as_json)
+
+
+@triggers.command()
+@click.argument("trigger_id", required=False)
+@click.option("--limit", default=20, show_default=True, help="The latest so many.")
+@_as_json
+@click.pass_obj
+def fired(context: Context, trigger_id: str | None, limit: int, *, as_json: bool) -> None:
+    """Show what was fired, the latest first: by which causes, and what it has started."""
+    with _shared(context) as app:
+        found = app.trigger.fired(trigger_id, limit)
+    _show(found, "nothing has fired within a week", _of_fired, as_json=as_json)
+
+
+@triggers.command()
+@click.argument("trigger_id")
+@click.pass_obj
+def pause(context: Context, trigger_id: str) -> None:
+    """Let a trigger rest; what happens meanwhile is noted and fires later."""
+    with _shared(context) as app:
+        app.trigger.pause(trigger_id)
+    click.echo(f"trigger {trigger_id} is paused")
+
+
+@triggers.command()
+@click.argument("trigger_id")
+@click.pass_obj
+def resume(context: Context, trigger_id: str) -> None:
+    """Let a trigger go on."""
+    with _shared(context) as app:
+        app.trigger.resume(trigger_id)
+    click.echo(f"trigger {trigger_id} goes on")
+
+
+@triggers.command()
+@click.argument("trigger_id")
+@click.pass_obj
+def retry(context: Context, trigger_id: str) -> None:
+    """Look again at causes that were parked, as functions of yours had failed."""
+    with _shared(context) as app:
+        count = app.trigger.retry(trigger_id)
+    click.echo(f"{count} causes of {trigger_id} are looked at again")
+
+
+@triggers.command()
+@click.argument("code")
+@click.argument("payload", default="{}")
+@click.pass_obj
+def emit(context: Context, code: str, payload: str) -> None:
+    """Emit an event; PAYLOAD is JSON."""
+    try:
+        read = json.loads(payload)
+    except ValueError as error:
+        message = f"PAYLOAD is no JSON: {error}"
+        raise click.UsageError(message) from None
+    with _shared(context) as app:
+        event_id = app.trigger.emit_event(code, read)
+    click.echo(event_id)
+
+
+@contextmanager
+def _shared(context: Context) -> Iterator[Pynenc]:
+    with reached(context, "triggers", "the methods of app.trigger") as app:
+        yield app
+
+
+def _show(found: Sequence[Any], none: str, rows: Any, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=_plain))
+    else:
+        click.echo(table(*rows(found)) if found else none)
+
+
+def _of_triggers(found: Sequence[TriggerInfo]) -> tuple[list[str], list[list[object]]]:
+    header = ["trigger", "paused", "due", "waiting", "parked", "fired", "last fired", "next"]
+    return header, [
+        [t.trigger_id, t.paused, t.due, t.waiting, t.parked, t.fired, t.last_fired, t.next_at]
+        for t in found
+    ]
+
+
+def _of_fired(found: Sequence[Fired]) -> tuple[list[str], list[list[object]]]:
+    header = ["trigger", "at", "causes", "invocation"]
+    return header, [
+        [f.trigger_id, f.fired_at, _causes(f), f.invocation_id or f"dropped: {f.reason}"]
+        for f in found
+    ]
+
+
+def _causes(fired: Fired) -> str:
+    said = []
+    for cause in fired.causes:
+        kind = str(cause["condition_id"]).partition("_")[0]
+        what = cause["source_id"] or cause["at"]
+        said.append(f"{kind} {what}" + (f" {cause['status']}" if cause["status"] else ""))
+    return ", ".join(said)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
