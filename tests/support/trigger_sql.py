@@ -64,7 +64,8 @@ def take(
 ) -> list[Cause]:
     """Take causes of a trigger."""
     return c.execute(
-        "select distinct cause_id, attempts from pynenc.take_causes(%s, %s, %s, %s, %s, %s) order by 1",
+        """select distinct cause_id, attempts
+           from pynenc.take_causes(%s, %s, %s, %s, %s, %s) order by 1""",
         (app, RUNNER, [trigger], [version], limit, seconds),
     ).fetchall()
 
