@@ -1,9 +1,9 @@
 """``python -m benchmarks.triggers``: what triggers cost, and how soon they fire.
 
 Calls of a task that nobody watches are drained by one worker, by turns with no triggers and with
-five hundred that watch the success of another task, and events; and calls of a task that one trigger
-watches, while what they cause is called and run beside them. Then single causes, and ticks of a
-schedule each second.
+five hundred that watch the success of another task, and events; and calls of a task that one
+trigger watches, while what they cause is called and run beside them. Then single causes, and ticks
+of a schedule each second.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ _APP: Final = "benchmarks.apps.trigger_app"
 _LEFT: Final = """select count(*) from pynenc.invocation_state where app_id = 'triggers'"""
 _CAUSES: Final = "select count(*) from pynenc.trigger_cause"
 #: By the history: from the first start to the last end.
-_SPAN: Final = """select extract(epoch from max(at) - min(at))::float8 from pynenc.invocation_history h
-join pynenc.invocation using (invocation_id) where task_id = %s and h.status in ('running', 'success')"""
+_SPAN: Final = """select extract(epoch from max(at) - min(at))::float8
+from pynenc.invocation_history h join pynenc.invocation using (invocation_id)
+where task_id = %s and h.status in ('running', 'success')"""
 _VALUES: Final = """select array_agg((o.value#>>'{}')::float8) from pynenc.invocation_outcome o
 join pynenc.invocation using (invocation_id) where task_id = %s"""
 #: From the end of what is watched to the beginning of what it started, by the database's clock.

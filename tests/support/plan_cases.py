@@ -12,6 +12,7 @@ from tests.support.filled import BUSY, FEW, Held, Sample
 from tests.support.plain_sql import status_of
 from tests.support.sql import (
     APP,
+    RUNNER,
     Connection,
     cancel,
     claim,
@@ -97,6 +98,13 @@ def _told(connection: Connection, _sample: Sample) -> Held:
 
 def _taken(connection: Connection, _sample: Sample) -> Held:
     return [(str(cause), attempt) for cause, attempt in take(connection, "fires", limit=FEW)]
+
+
+def _taken_by_a_verb(connection: Connection, sample: Sample) -> Held:
+    # What is called directly here has its settings from the verbs that call it.
+    for what in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+        connection.execute(f"set local enable_{what} = off".encode())
+    return _taken(connection, sample)
 
 
 def _waiting(connection: Connection, _sample: Sample) -> Held:
@@ -352,6 +360,11 @@ CASES: Final[dict[str, Case]] = {
         triggers_with_causes="trigger_cause_due_idx",
         take_causes="trigger_cause_due_idx trigger_cause_pkey event_pkey invocation_pkey"
         " invocation_outcome_pkey",
+    ),
+    "return_causes": Case(
+        lambda c, _s, _h: c.execute("select return_causes(%s, %s)", (APP, [RUNNER])),
+        {"return_causes": "trigger_cause_taken_idx trigger_cause_pkey"},
+        prepare=_taken_by_a_verb,
     ),
     "next_cause": _case(
         _call("select next_cause(%s)"),

@@ -83,6 +83,8 @@ create table {schema}.trigger_cause (
 -- take_causes: what is to be looked at; by trigger, or those of one that is paused stand before all others
 create index trigger_cause_due_idx on {schema}.trigger_cause (app_id, trigger_id, due_at)
     where state = 'new';
+-- return_causes: what a runner that is no more looked at
+create index trigger_cause_taken_idx on {schema}.trigger_cause (taken_by) where taken_by is not null;
 -- waiting_causes: what waits for others, by condition, or many of one hide the few of another
 create index trigger_cause_waiting_idx on {schema}.trigger_cause (app_id, trigger_id, condition_id, at)
     where state = 'waiting';

@@ -585,7 +585,7 @@ begin
 end $$;
 
 -- Writes an event, and notes it for each trigger that watches its code. The same id again is the same
--- event. p_payload: in the wire format. Locks nothing.
+-- event. p_payload: in the wire format. Raises: PN008 isolation, PN025 a code that cannot be.
 create or replace function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
 returns void language plpgsql {definer} as $$
 declare
@@ -2705,9 +2705,10 @@ declare
     v_ids bigint[];
 begin
     v_ids := array(
-        select c.cause_id from trigger_cause c
-        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
-        order by c.cause_id for no key update);
+        select c.cause_id from (
+            select * from trigger_cause c where c.taken_by = any (p_runners)
+            order by c.cause_id offset 0 for no key update) c
+        where c.app_id = p_app and c.state = 'new');
     if v_ids <> '{}' then
         update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
         perform notify(p_app, 'cause');

@@ -427,6 +427,7 @@ CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, task_id);
 CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, due_at) WHERE (state = 'new'::text);
 CREATE INDEX trigger_cause_parked_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id) WHERE (state = 'parked'::text);
+CREATE INDEX trigger_cause_taken_idx ON pynenc.trigger_cause USING btree (taken_by) WHERE (taken_by IS NOT NULL);
 CREATE INDEX trigger_cause_waiting_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, condition_id, at) WHERE (state = 'waiting'::text);
 CREATE INDEX trigger_run_age_idx ON pynenc.trigger_run USING btree (app_id, fired_at, run_id);
 CREATE INDEX trigger_run_invocation_idx ON pynenc.trigger_run USING btree (invocation_id) WHERE (invocation_id IS NOT NULL);
@@ -3991,9 +3992,10 @@ declare
     v_ids bigint[];
 begin
     v_ids := array(
-        select c.cause_id from trigger_cause c
-        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
-        order by c.cause_id for no key update);
+        select c.cause_id from (
+            select * from trigger_cause c where c.taken_by = any (p_runners)
+            order by c.cause_id offset 0 for no key update) c
+        where c.app_id = p_app and c.state = 'new');
     if v_ids <> '{}' then
         update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
         perform notify(p_app, 'cause');

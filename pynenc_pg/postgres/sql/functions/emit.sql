@@ -1,5 +1,5 @@
 -- Writes an event, and notes it for each trigger that watches its code. The same id again is the same
--- event. p_payload: in the wire format. Locks nothing.
+-- event. p_payload: in the wire format. Raises: PN008 isolation, PN025 a code that cannot be.
 create or replace function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
 returns void language plpgsql {definer} as $$
 declare

@@ -6,9 +6,10 @@ declare
     v_ids bigint[];
 begin
     v_ids := array(
-        select c.cause_id from trigger_cause c
-        where c.app_id = p_app and c.state = 'new' and c.taken_by = any (p_runners)
-        order by c.cause_id for no key update);
+        select c.cause_id from (
+            select * from trigger_cause c where c.taken_by = any (p_runners)
+            order by c.cause_id offset 0 for no key update) c
+        where c.app_id = p_app and c.state = 'new');
     if v_ids <> '{}' then
         update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
         perform notify(p_app, 'cause');
