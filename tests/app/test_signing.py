@@ -20,6 +20,7 @@ from pynenc_pg.exceptions import ConfigError, SignatureError
 from pynenc_pg.invocation.handle import Invocation
 from tests.app import signed_tasks as tasks
 from tests.app.conftest import Runner
+from tests.app.test_thread_runner import wait_for
 
 VALUES = [
     1,
@@ -283,3 +284,21 @@ def test_a_signature_is_no_argument(signing: Pynenc, runner_of: Any, attacker: A
         assert attacker.connection.execute(query).fetchall() == []
         orchestrator.pause_queue("default", paused=False)
         assert waiting.result_or_raise(20) == 2
+
+
+def test_causes_of_triggers(app: Pynenc, runner: Runner) -> None:
+    """Events and results that are signed fire; an event that is not is parked, and says why."""
+    with runner():
+        wait_for(lambda: bool(app.trigger.all()))
+        app.trigger.emit_event("signed", {"value": {1, 2}})
+        tasks.watched({3})
+        wait_for(lambda: len(tasks.seen) == 2)
+        if app.conf.store == "postgres":
+            with psycopg.connect(app.conf.postgres.dsn or "", autocommit=True) as connection:
+                connection.execute("select pynenc.emit_event('signed', '{\"value\": 1}', 'signed')")
+                attempts = "update pynenc.trigger_cause set attempts = 4 where attempts < 4"
+                wait_for(lambda: bool(connection.execute(f"{attempts} returning 1").fetchall()))
+                wait_for(lambda: any(t.parked for t in app.trigger.all()))
+                [error] = connection.execute("select error from pynenc.parked_causes").fetchall()
+                assert "SignatureError: event" in str(error)
+    assert sorted(map(repr, tasks.seen)) == ["('result', {3})", "{1, 2}"]
