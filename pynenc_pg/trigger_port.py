@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from pynenc_pg.domain.causes import (
     Fired,
@@ -94,6 +94,15 @@ class Trigger(Protocol):
         next_at: datetime,
     ) -> bool:
         """Note ticks as causes; nothing if the schedule stands elsewhere by now."""
+        ...
+
+    def reschedule(
+        self, trigger_id: str, condition_id: str, edited: Mapping[str, Any] | None
+    ) -> bool:
+        """Let a schedule have other times from now on, as JSON; None: those of the code again.
+
+        Answers whether there is such a schedule.
+        """
         ...
 
     def pause_trigger(self, trigger_id: str, *, paused: bool = True) -> bool:

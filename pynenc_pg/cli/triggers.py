@@ -13,7 +13,7 @@ import click
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.reach import reached
 from pynenc_pg.cli.tables import table
-from pynenc_pg.domain.causes import Fired, TriggerInfo
+from pynenc_pg.domain.causes import Fired, ScheduleState, TriggerInfo
 
 if TYPE_CHECKING:
     from pynenc_pg.cli.main import Context
@@ -72,6 +72,35 @@ def resume(context: Context, trigger_id: str) -> None:
 
 
 @triggers.command()
+@_as_json
+@click.pass_obj
+def schedules(context: Context, *, as_json: bool) -> None:
+    """Show the times of each schedule, and when it is next; not of triggers that are paused."""
+    with _shared(context) as app:
+        found = app.trigger.schedules()
+    _show(found, "no schedules", _of_schedules, as_json=as_json)
+
+
+@triggers.command()
+@click.argument("trigger_id")
+@click.argument("expression", required=False)
+@click.option("--timezone", help="As Europe/Berlin; what it was, if left out.")
+@click.option("--condition", help="Which schedule, of a trigger that has several.")
+@click.pass_obj
+def reschedule(
+    context: Context,
+    trigger_id: str,
+    expression: str | None,
+    timezone: str | None,
+    condition: str | None,
+) -> None:
+    """Let a trigger have other times; without EXPRESSION, those of its code again."""
+    with _shared(context) as app:
+        app.trigger.reschedule(trigger_id, expression, timezone, condition_id=condition)
+    click.echo(f"trigger {trigger_id}: {expression or 'as its code has it'}")
+
+
+@triggers.command()
 @click.argument("trigger_id")
 @click.pass_obj
 def retry(context: Context, trigger_id: str) -> None:
@@ -115,6 +144,14 @@ def _of_triggers(found: Sequence[TriggerInfo]) -> tuple[list[str], list[list[obj
     return header, [
         [t.trigger_id, t.paused, t.due, t.waiting, t.parked, t.fired, t.last_fired, t.next_at]
         for t in found
+    ]
+
+
+def _of_schedules(found: Sequence[ScheduleState]) -> tuple[list[str], list[list[object]]]:
+    header = ["trigger", "expression", "timezone", "edited", "next", "condition"]
+    return header, [
+        [s.trigger_id, *map(s.condition.get, header[1:3]), s.edited, s.next_at, s.condition_id]
+        for s in found
     ]
 
 

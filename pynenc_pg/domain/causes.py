@@ -155,6 +155,7 @@ class ScheduleState:
     settled: datetime
     next_at: datetime | None  # None: nobody has looked yet
     now: datetime = field(compare=False)
+    edited: bool = False  # an operator's condition stands for that of the code
 
 
 @dataclass(frozen=True, slots=True)

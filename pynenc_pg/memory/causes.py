@@ -60,6 +60,7 @@ class Schedule:
     condition: Mapping[str, Any]
     settled: datetime
     next_at: datetime | None = None
+    edited: Mapping[str, Any] | None = None  # what stands for it
     last_at: datetime | None = None
 
 

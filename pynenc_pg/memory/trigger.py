@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
+from typing import Any
 
 from pynenc_pg.domain.causes import (
     Fired,
@@ -222,7 +223,7 @@ class MemTrigger:
         with self._database.lock:
             now = self._database.clock()
             return [
-                ScheduleState(*key, s.condition, s.settled, s.next_at, now)
+                _state(key, s, now)
                 for key, s in sorted(self._known.schedules.items(), key=lambda item: item[0])
                 if not self._known.told[key[0]].paused
             ]
@@ -250,6 +251,19 @@ class MemTrigger:
                 cause.last_at, schedule.last_at = schedule.last_at, at
             if ticks:
                 self._database.tell("cause")
+            return True
+
+    def reschedule(
+        self, trigger_id: str, condition_id: str, edited: Mapping[str, Any] | None
+    ) -> bool:
+        """Let a schedule have other times from now on."""
+        with self._database.lock:
+            schedule = self._known.schedules.get((trigger_id, condition_id))
+            if schedule is None:
+                return False
+            schedule.edited = edited
+            schedule.settled, schedule.next_at = self._database.clock(), None
+            self._database.tell("cause")
             return True
 
     # --- for people ---------------------------------------------------------------------------
@@ -313,3 +327,9 @@ class MemTrigger:
         with self._database.lock:
             runs = [r for r in self._known.runs if trigger_id in {None, r.trigger_id}]
             return runs[::-1][:limit]
+
+
+def _state(key: tuple[str, str], schedule: Schedule, now: datetime) -> ScheduleState:
+    edited = schedule.edited is not None
+    condition = schedule.condition if schedule.edited is None else schedule.edited
+    return ScheduleState(*key, condition, schedule.settled, schedule.next_at, now, edited)

@@ -146,6 +146,18 @@ class PgTrigger:
         )
         return bool(done)
 
+    def reschedule(
+        self, trigger_id: str, condition_id: str, edited: Mapping[str, Any] | None
+    ) -> bool:
+        """Let a schedule have other times from now on."""
+        [[found]] = self._call(
+            "select {schema}.reschedule(%s, %s, %s, %s)",
+            trigger_id,
+            condition_id,
+            None if edited is None else json.dumps(edited),
+        )
+        return bool(found)
+
     def pause_trigger(self, trigger_id: str, *, paused: bool = True) -> bool:
         """Let a trigger rest, or go on."""
         [[found]] = self._call("select {schema}.pause_trigger(%s, %s, %s)", trigger_id, paused)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from pynenc_pg.exceptions import TriggerDefinitionError
+from pynenc_pg.trigger.conditions import condition_from_json
 from pynenc_pg.trigger.conditions.event import check_event_code
 from pynenc_pg.trigger.trigger_builder import HasTask, HasTaskId, TriggerBuilder
 
 if TYPE_CHECKING:
-    from pynenc_pg.domain.causes import Fired, TriggerInfo
+    from pynenc_pg.domain.causes import Fired, ScheduleState, TriggerInfo
     from pynenc_pg.engine.core import Engine
     from pynenc_pg.trigger.definition import TriggerDefinition
     from pynenc_pg.trigger.triggers import Triggers
@@ -134,6 +135,44 @@ class AppTrigger:
             TriggerDefinitionError: there is none of that id.
         """
         self._pause(trigger_id, paused=False)
+
+    def schedules(self) -> list[ScheduleState]:
+        """Return where the schedules stand, but those of triggers that rest."""
+        return self._engine().store.trigger.schedules()
+
+    def reschedule(
+        self,
+        trigger_id: str,
+        cron_expression: str | None,
+        timezone: str | None = None,
+        *,
+        condition_id: str | None = None,
+    ) -> None:
+        """Let a trigger have other times from now on; with None, those of its code again.
+
+        Kept over deploys, until the code itself has other times. The zone stays if it is left out.
+        ``condition_id`` says which, of a trigger that has several schedules.
+
+        Raises:
+            TriggerDefinitionError: there is no such schedule, several, or times that cannot be.
+        """
+        states = [s for s in self.schedules() if s.trigger_id == trigger_id]
+        chosen = [s for s in states if condition_id in {None, s.condition_id}]
+        if len(chosen) != 1:
+            found = ", ".join(s.condition_id for s in states) or "none"
+            message = (
+                f"trigger {trigger_id} has {len(chosen)} such schedules (in all: {found}): "
+                "name one as condition_id; of a trigger that is paused there is none"
+            )
+            raise TriggerDefinitionError(message)
+        [state] = chosen
+        edited = None
+        if cron_expression is not None:
+            said = {**state.condition, "expression": cron_expression}
+            if timezone is not None:
+                said["timezone"] = timezone
+            edited = condition_from_json(said).to_json()
+        self._engine().store.trigger.reschedule(trigger_id, state.condition_id, edited)
 
     def retry(self, trigger_id: str) -> int:
         """Look again at causes that were parked, as their functions failed; how many there were."""

@@ -12,13 +12,18 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pynenc_pg.domain.arguments import short_repr
-from pynenc_pg.domain.causes import Firing, Look, Taken, Verdict
+from pynenc_pg.domain.causes import Firing, Look, ScheduleState, Taken, Verdict
 from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.engine.binding import Binding
 from pynenc_pg.engine.core import Engine
-from pynenc_pg.exceptions import CausesLostError, ConfigError, StoreUnavailableError
+from pynenc_pg.exceptions import (
+    CausesLostError,
+    ConfigError,
+    StoreUnavailableError,
+    TriggerDefinitionError,
+)
 from pynenc_pg.serializer.wire import encode_arguments
-from pynenc_pg.trigger.conditions import CronCondition
+from pynenc_pg.trigger.conditions import CronCondition, condition_from_json
 from pynenc_pg.trigger.contexts import context_of
 from pynenc_pg.trigger.definition import TriggerDefinition
 from pynenc_pg.trigger.pairing import Waiting, pair
@@ -109,15 +114,29 @@ class TriggerReactor:
         """Note the ticks of schedules that are due; return the seconds until the next one."""
         waits = []
         for state in self._store.schedules():
-            definition = self._triggers.find(state.trigger_id)
-            condition = definition and definition.condition(state.condition_id)
-            if not isinstance(condition, CronCondition):
-                continue  # other code has it
+            condition = self._schedule(state)
+            if condition is None:
+                continue
             due = condition.due(state.settled, state.now, state.trigger_id)
             if due.settled != state.settled or due.next_at != state.next_at:
                 self._store.tick(state, due.ticks, due.settled, due.next_at)
             waits.append((due.next_at - state.now).total_seconds())
         return max(0.0, min(waits)) if waits else None
+
+    def _schedule(self, state: ScheduleState) -> CronCondition | None:
+        """Return the times of a schedule; None: other code has it, or they cannot be read."""
+        definition = self._triggers.find(state.trigger_id)
+        condition = definition and definition.condition(state.condition_id)
+        if not isinstance(condition, CronCondition):
+            return None
+        if not state.edited:
+            return condition
+        try:
+            edited = condition_from_json(dict(state.condition))
+        except TriggerDefinitionError as error:
+            logger.error("trigger.unreadable: %s: %s", state.trigger_id, error)  # noqa: TRY400
+            return None
+        return edited if isinstance(edited, CronCondition) else None
 
     # --- one look -----------------------------------------------------------------------------
 
@@ -156,7 +175,9 @@ class TriggerReactor:
             if condition is None:
                 return Verdict.NO
             context = context_of(source, condition, self._engine)
-            if not together and not condition.matches(context):
+            # What a schedule has noted is a tick of it, though its times may be others by now.
+            is_tick = isinstance(condition, CronCondition)
+            if not (together or is_tick or condition.matches(context)):
                 return Verdict.NO
             contexts[source.condition_id] = context
         if definition.pairs and not together:

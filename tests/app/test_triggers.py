@@ -33,8 +33,11 @@ def _calm(app: Pynenc, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     tasks.moods.clear()
     if "ticks" in request.node.name:
         return
-    others = {i: d for i, d in app._triggers._known.items() if d.task_id != tasks.on_tick.task_id}
-    monkeypatch.setattr(app._triggers, "_known", others)
+    which = tasks.on_tick.task_id
+    others = {task: d for task, d in app._triggers._decorated.items() if task != which}
+    monkeypatch.setattr(app._triggers, "_decorated", others)
+    monkeypatch.setattr(app._triggers, "_known", {})
+    app._triggers._settle()
 
 
 def settled(app: Pynenc) -> bool:
@@ -274,3 +277,31 @@ def test_a_test_that_owns_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
         app.trigger.emit_event("right", 2)
         assert world.run_until_idle() == 4
     assert sorted(map(repr, tasks.seen)) == ["'notified'", "('Processed 3', 3)", "[1, 2]"]
+
+
+@pytest.mark.usefixtures("_calm")
+def test_other_times(any_runner: Runner, app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule that is far off is brought near, and back; what cannot be is refused."""
+    monkeypatch.setattr(app._triggers, "_added", {})
+    trigger = app.trigger.on_cron("0 0 1 1 *").run(tasks.notification_task)
+    which = trigger.trigger_id
+    with any_runner():
+        wait_for(lambda: any(s.next_at for s in app.trigger.schedules()))
+        [before] = app.trigger.schedules()
+        assert before.next_at is not None
+        assert (before.next_at.month, before.next_at.day) == (1, 1)
+        for wrong in ("61 * * * *", "nothing"):
+            with pytest.raises(TriggerDefinitionError, match="cron expression"):
+                app.trigger.reschedule(which, wrong)
+        with pytest.raises(TriggerDefinitionError, match="has 0 such schedules"):
+            app.trigger.reschedule("nobody's", "* * * * *")
+        app.trigger.reschedule(which, "* * * * * *", "Europe/Berlin")
+        wait_for(lambda: "notified" in tasks.seen)
+        app.trigger.reschedule(which, None)
+        wait_for(lambda: all(s.next_at for s in app.trigger.schedules()))
+        [after] = app.trigger.schedules()
+    assert (after.condition, after.next_at, after.edited) == (
+        before.condition,
+        before.next_at,
+        False,
+    )

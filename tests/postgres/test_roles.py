@@ -106,6 +106,8 @@ VERBS = {
         "triggers_of",
         "fired",
         "pause_trigger",
+        "reschedule",
+        "schedules",
         "retry_causes",
     },
 }

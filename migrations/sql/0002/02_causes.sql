@@ -32,6 +32,7 @@ create table {schema}.schedule (
     trigger_id   text        not null,
     condition_id text        not null,
     condition    json        not null,
+    edited       json,                         -- what stands for it, as an operator wants it
     settled      timestamptz not null,
     next_at      timestamptz,                  -- null: nobody has looked yet
     last_at      timestamptz,                  -- the last tick that fired

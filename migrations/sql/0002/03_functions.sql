@@ -2448,6 +2448,21 @@ begin
     on conflict do nothing;
 end $$;
 
+-- Lets a schedule have other times from now on, or those of the code again (null); answers whether there is
+-- such a schedule. A deploy leaves that alone, until the code itself has other times.
+-- p_edited: the condition, as the code would have it. Locks: the schedule.
+create or replace function {schema}.reschedule(p_app text, p_trigger text, p_condition text, p_edited text)
+returns boolean language plpgsql {definer} as $$
+begin
+    perform check_isolation();
+    update schedule s set edited = p_edited::json, settled = clock_timestamp(), next_at = null
+    where s.app_id = p_app and s.trigger_id = p_trigger and s.condition_id = p_condition;
+    if found then
+        perform notify(p_app, 'cause');
+    end if;
+    return found;
+end $$;
+
 -- Takes an idempotency key for a call; answers null, or the id of the call that has it, whatever has
 -- become of that. Internal to the verbs that register.
 -- Locks: the key. Raises: PN015 where a transaction that does not end holds it.
@@ -2715,9 +2730,10 @@ end $$;
 -- Where the schedules of an app stand that are not paused, with the database's time.
 create or replace function {schema}.schedules(p_app text)
 returns table (trigger_id text, condition_id text, condition text, settled timestamptz, next_at timestamptz,
-               now timestamptz)
+               now timestamptz, edited boolean)
 language sql stable {definer} as $$
-    select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
+    select s.trigger_id, s.condition_id, coalesce(s.edited, s.condition)::text, s.settled, s.next_at,
+           clock_timestamp(), s.edited is not null
     from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
     where s.app_id = p_app and d.paused_at is null
     order by s.trigger_id, s.condition_id

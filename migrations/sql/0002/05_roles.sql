@@ -16,7 +16,8 @@ declare
                    "fire", "next_cause", "schedules", "tick"],
         "observer": ["fetch", "get_call", "queued_misfits", "triggers_of", "fired"],
         "operator": ["fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
-                     "triggers_of", "fired", "pause_trigger", "retry_causes"]
+                     "triggers_of", "fired", "pause_trigger", "retry_causes", "schedules",
+                     "reschedule"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

@@ -270,6 +270,7 @@ create table pynenc.schedule (
     trigger_id text not null,
     condition_id text not null,
     condition json not null,
+    edited json,
     settled timestamp with time zone not null,
     next_at timestamp with time zone,
     last_at timestamp with time zone,
@@ -3705,6 +3706,28 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.reschedule(p_app text, p_trigger text, p_condition text, p_edited text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    perform check_isolation();
+    update schedule s set edited = p_edited::json, settled = clock_timestamp(), next_at = null
+    where s.app_id = p_app and s.trigger_id = p_trigger and s.condition_id = p_condition;
+    if found then
+        perform notify(p_app, 'cause');
+    end if;
+    return found;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.reserve_call(p_app text, p_task text, p_key text, p_id uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -3989,7 +4012,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.schedules(p_app text)
- RETURNS TABLE(trigger_id text, condition_id text, condition text, settled timestamp with time zone, next_at timestamp with time zone, now timestamp with time zone)
+ RETURNS TABLE(trigger_id text, condition_id text, condition text, settled timestamp with time zone, next_at timestamp with time zone, now timestamp with time zone, edited boolean)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
@@ -4000,7 +4023,8 @@ CREATE OR REPLACE FUNCTION pynenc.schedules(p_app text)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-    select s.trigger_id, s.condition_id, s.condition::text, s.settled, s.next_at, clock_timestamp()
+    select s.trigger_id, s.condition_id, coalesce(s.edited, s.condition)::text, s.settled, s.next_at,
+           clock_timestamp(), s.edited is not null
     from schedule s join trigger_definition d on d.app_id = s.app_id and d.trigger_id = s.trigger_id
     where s.app_id = p_app and d.paused_at is null
     order by s.trigger_id, s.condition_id
@@ -4880,8 +4904,10 @@ grant execute on function pynenc.promote(text,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
 grant execute on function pynenc.queued_misfits(text) to pynenc_operator;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
+grant execute on function pynenc.reschedule(text,text,text,text) to pynenc_operator;
 grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
+grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;

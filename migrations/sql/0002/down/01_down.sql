@@ -46,6 +46,8 @@ drop function {schema}.resume(p_app text, p_runner text, p_ids uuid[], p_leases 
 
 drop function {schema}.reserve_call(p_app text, p_task text, p_key text, p_id uuid);
 
+drop function {schema}.reschedule(p_app text, p_trigger text, p_condition text, p_edited text);
+
 drop function {schema}.remember_calls(p_app text, p_task text, p_ids uuid[], p_call_ids text[]);
 
 drop function {schema}.release_strays(p_app text, p_runner text, p_known uuid[]);
