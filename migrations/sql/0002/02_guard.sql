@@ -56,14 +56,17 @@ begin
       and {schema}.legal(o.status, c.status, c.reason);
     get diagnostics v_ended = row_count;
     if v_ended = (select count(*) from old_rows) then
-        if exists (select from {schema}.trigger_watch) then
+        if exists (
+            select from (select distinct o.app_id from old_rows o) a
+            cross join (values ('success'), ('failed'), ('concurrency_controlled_final')) f (what)
+            cross join lateral (
+                select from {schema}.trigger_watch w
+                where w.app_id = a.app_id and w.what = f.what limit 1) w)
+        then
             perform {schema}.record_causes(
                 array_agg(o.invocation_id), array_agg(c.rev), array_agg(c.status::text), array_agg(c.finished_at))
             from old_rows o cross join lateral (
-                select * from {schema}.invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
-            where exists (select from {schema}.trigger_watch w
-                          where w.app_id = o.app_id and w.what = c.status::text offset 0)
-            having count(*) > 0;
+                select * from {schema}.invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c;
         end if;
         return null;
     end if;
@@ -108,23 +111,21 @@ end $$;
 
 create or replace function {schema}.history_of_update() returns trigger language plpgsql
 set enable_seqscan = off as $$
-declare
-    v_ids uuid[];
 begin
     insert into {schema}.invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
            n.lease, n.changed_by, n.status_at
     from new_rows n where n.previous_status <> n.status;
-    if exists (select from {schema}.trigger_watch) then
-        v_ids := array(select n.invocation_id from new_rows n
-                       where n.previous_status <> n.status and exists (
-                           select from {schema}.trigger_watch w
-                           where w.app_id = n.app_id and w.what = n.status::text offset 0));
-        if v_ids <> '{}' then
-            perform {schema}.record_causes(
-                array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
-            from new_rows n where n.previous_status <> n.status and n.invocation_id = any (v_ids);
-        end if;
+    if exists (
+        select from (select distinct n.app_id, n.status from new_rows n
+                     where n.previous_status <> n.status) a
+        cross join lateral (
+            select from {schema}.trigger_watch w
+            where w.app_id = a.app_id and w.what = a.status::text limit 1) w)
+    then
+        perform {schema}.record_causes(
+            array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
+        from new_rows n where n.previous_status <> n.status;
     end if;
     return null;
 end $$;

@@ -1719,14 +1719,17 @@ begin
       and "pynenc".legal(o.status, c.status, c.reason);
     get diagnostics v_ended = row_count;
     if v_ended = (select count(*) from old_rows) then
-        if exists (select from "pynenc".trigger_watch) then
+        if exists (
+            select from (select distinct o.app_id from old_rows o) a
+            cross join (values ('success'), ('failed'), ('concurrency_controlled_final')) f (what)
+            cross join lateral (
+                select from "pynenc".trigger_watch w
+                where w.app_id = a.app_id and w.what = f.what limit 1) w)
+        then
             perform "pynenc".record_causes(
                 array_agg(o.invocation_id), array_agg(c.rev), array_agg(c.status::text), array_agg(c.finished_at))
             from old_rows o cross join lateral (
-                select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
-            where exists (select from "pynenc".trigger_watch w
-                          where w.app_id = o.app_id and w.what = c.status::text offset 0)
-            having count(*) > 0;
+                select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c;
         end if;
         return null;
     end if;
@@ -1963,23 +1966,21 @@ CREATE OR REPLACE FUNCTION pynenc.history_of_update()
  LANGUAGE plpgsql
  SET enable_seqscan TO 'off'
 AS $function$
-declare
-    v_ids uuid[];
 begin
     insert into "pynenc".invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
            n.lease, n.changed_by, n.status_at
     from new_rows n where n.previous_status <> n.status;
-    if exists (select from "pynenc".trigger_watch) then
-        v_ids := array(select n.invocation_id from new_rows n
-                       where n.previous_status <> n.status and exists (
-                           select from "pynenc".trigger_watch w
-                           where w.app_id = n.app_id and w.what = n.status::text offset 0));
-        if v_ids <> '{}' then
-            perform "pynenc".record_causes(
-                array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
-            from new_rows n where n.previous_status <> n.status and n.invocation_id = any (v_ids);
-        end if;
+    if exists (
+        select from (select distinct n.app_id, n.status from new_rows n
+                     where n.previous_status <> n.status) a
+        cross join lateral (
+            select from "pynenc".trigger_watch w
+            where w.app_id = a.app_id and w.what = a.status::text limit 1) w)
+    then
+        perform "pynenc".record_causes(
+            array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
+        from new_rows n where n.previous_status <> n.status;
     end if;
     return null;
 end $function$;
@@ -2950,37 +2951,45 @@ end $function$;
 CREATE OR REPLACE FUNCTION pynenc.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamp with time zone[])
  RETURNS void
  LANGUAGE plpgsql
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
- SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    v_app text;
+    v_app     text;
+    v_watched text[];
 begin
+    -- By task, which are few: most of what is asked about here is nobody's.
+    v_watched := array(
+        select t.task_id from (
+            select distinct i.app_id, i.task_id from "pynenc".invocation i where i.invocation_id = any (p_ids)) t
+        where exists (
+            select from (select distinct status from unnest(p_statuses) status) c
+            cross join lateral (
+                select from "pynenc".trigger_watch w
+                where w.app_id = t.app_id and w.what = c.status and w.about = t.task_id limit 1) w));
+    if v_watched = '{}' then
+        return;
+    end if;
     for v_app in
         with noted as (
-            insert into trigger_cause (app_id, trigger_id, condition_id, source_id, rev, status, at)
-            select i.app_id, w.trigger_id, w.condition_id, c.id, c.rev, c.status::invocation_status, c.at
+            insert into "pynenc".trigger_cause (app_id, trigger_id, condition_id, source_id, rev, status, at)
+            select i.app_id, w.trigger_id, w.condition_id, c.id, c.rev, c.status::"pynenc".invocation_status, c.at
             from unnest(p_ids, p_revs, p_statuses, p_ats) c (id, rev, status, at)
             cross join lateral (
-                select i.app_id, i.task_id, i.arguments from invocation i
+                select i.app_id, i.task_id, i.arguments from "pynenc".invocation i
                 where i.invocation_id = c.id offset 0) i
             cross join lateral (
-                select w.* from trigger_watch w
+                select w.* from "pynenc".trigger_watch w
                 where w.app_id = i.app_id and w.what = c.status and w.about = i.task_id offset 0) w
-            where w.filter is null
-               or may_meet(w.filter->'arguments', i.arguments)
-                  and (w.filter->'result' is null or may_meet(w.filter->'result', (
-                      select o.value from invocation_outcome o where o.invocation_id = c.id offset 0)))
+            where i.task_id = any (v_watched)
+              and (w.filter is null
+                   or "pynenc".may_meet(w.filter->'arguments', i.arguments)
+                      and (w.filter->'result' is null or "pynenc".may_meet(w.filter->'result', (
+                          select o.value from "pynenc".invocation_outcome o where o.invocation_id = c.id offset 0))))
             on conflict do nothing
             returning trigger_cause.app_id
         )
         select distinct n.app_id from noted n
     loop
-        perform notify(v_app, 'cause');
+        perform "pynenc".notify(v_app, 'cause');
     end loop;
 end $function$;
 
