@@ -167,5 +167,5 @@ class Fired:
     causes: tuple[Mapping[str, Any], ...]
     arguments: str | None
     invocation_id: InvocationId | None  # None: dropped
-    reason: str | None  # why it was dropped: alone, removed
+    reason: str | None  # why it was dropped: alone, removed, parked
     fired_at: datetime

@@ -197,8 +197,11 @@ def fire(
 
 
 def clean(database: MemDatabase) -> None:
-    """Remove events and firings that are past their retention."""
-    known, before = database.causes, database.clock() - KEPT
+    """Remove events and firings that are past their retention, and causes parked for that long."""
+    known, now = database.causes, database.clock()
+    before = now - KEPT
+    for cause in [c for c in known.causes.values() if c.state == "parked" and c.at < before]:
+        known.end(cause, now, reason="parked")
     needed = {cause.source_id for cause in known.causes.values()}
     known.runs = [run for run in known.runs if run.fired_at >= before]
     for which, event in list(known.events.items()):

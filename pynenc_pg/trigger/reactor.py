@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ ATTEMPTS: Final = 5
 AGAIN_AFTER: Final = 1.0
 #: Others may take what we are about to pair: then the rest is paired.
 _TRIES: Final = 5
+#: Seconds after which causes that wait are looked at all the same: who found that one is the
+#: last of a set may have died before it said so.
+PAIR_EVERY: Final = 30.0
 #: Characters of arguments, and of an error, that are kept for people.
 _SHOWN: Final = 10_000
 _ERROR: Final = 2_000
@@ -65,6 +69,7 @@ class TriggerReactor:
         self._engine = engine
         self._store = engine.store.trigger
         self._triggers = triggers
+        self._pair_at = 0.0
         self._drops: dict[str, datetime] = {}  # when somebody waits no longer, by trigger
 
     @property
@@ -95,8 +100,6 @@ class TriggerReactor:
         tasks = {task.task_id for task in self._engine.registry.definitions()}
         tasks.update(one.task_id for one in definitions)
         self._store.register_triggers(sorted(tasks), self._triggers.specs())
-        # What waits may have been alone for long enough by now: the first look tells.
-        self._drops = {one.trigger_id: self._now() for one in definitions if one.pairs}
 
     def react(self, runner_id: RunnerId) -> float | None:
         """Look at what is due, till nothing is; return the seconds until there is more."""
@@ -104,6 +107,9 @@ class TriggerReactor:
         while taken := self._store.take_causes(runner_id, versions, AT_ONCE, LOOK_WITHIN):
             self._look_at(taken)
         now = self._now()
+        if time.monotonic() >= self._pair_at:
+            self._pair_at = time.monotonic() + PAIR_EVERY
+            self._drops |= {one.trigger_id: now for one in self._triggers.all() if one.pairs}
         for trigger_id in [i for i, drop in self._drops.items() if drop <= now]:
             self._pair(trigger_id)
         left = [(drop - now).total_seconds() for drop in self._drops.values()]

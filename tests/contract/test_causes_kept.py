@@ -28,11 +28,9 @@ def test_an_event_is_kept_while_somebody_needs_it(store: Driver) -> None:
     """However old: its cause can still be looked at, and the same id is still the same event."""
     tell(store, trigger(on_event()))
     event_id = emit(store, {"order": 7})
-    settle(store, take(store), Verdict.PARK)
     store.let_pass(WEEK + 60)
     store.orchestrator.maintain()
     emit(store, event_id=event_id)
-    assert store.trigger.retry_causes("t") == 1
     [taken] = take(store)
     assert json.loads(taken.sources[0].payload or "") == {"order": 7}
     settle(store, [taken], Verdict.NO)
@@ -56,3 +54,18 @@ def test_purge_leaves_what_the_code_has_told(store: Driver) -> None:
     assert store.trigger.schedules() == [schedule]
     emit(store, event_id=event_id)
     assert counts(store) == (1, 0, 0, 0)
+
+
+def test_what_is_parked_is_dropped_after_a_week(store: Driver) -> None:
+    """Visibly; until then somebody may look."""
+    tell(store, trigger(on_event()))
+    emit(store)
+    settle(store, take(store), Verdict.PARK)
+    store.let_pass(WEEK - 60)
+    store.orchestrator.maintain()
+    assert info(store).parked == 1
+    store.let_pass(120)
+    assert any("parked" in did for did in store.orchestrator.maintain())
+    assert info(store).parked == 0
+    [dropped] = store.trigger.fired()
+    assert (dropped.reason, dropped.invocation_id) == ("parked", None)

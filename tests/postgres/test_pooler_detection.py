@@ -178,7 +178,7 @@ def test_shared_sessions_are_recognized_at_once_and_told_once(
         assert time.monotonic() - began < 1.0  # nobody waits for what cannot come
         assert not any(one.healthy or one.can_lock for one in (home, results))
         for _ in range(3):
-            assert [hint.kind for hint in home.wait(5)] == ["due"]
+            assert [hint.kind for hint in home.wait(5)] == ["due", "cause"]
             assert [(hint.kind, hint.ids) for hint in results.wait(5)] == [("result", ())]
         home.interrupt()
         assert home.wait(5) == []

@@ -102,8 +102,14 @@ def _taken(connection: Connection, _sample: Sample) -> Held:
 
 def _taken_by_a_verb(connection: Connection, sample: Sample) -> Held:
     # What is called directly here has its settings from the verbs that call it.
-    for what in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
-        connection.execute(f"set local enable_{what} = off".encode())
+    for what in (
+        "enable_seqscan",
+        "enable_bitmapscan",
+        "enable_hashjoin",
+        "enable_mergejoin",
+        "jit",
+    ):
+        connection.execute(f"set local {what} = off".encode())
     return _taken(connection, sample)
 
 

@@ -103,7 +103,7 @@ create table {schema}.trigger_run (
     causes        json        not null,        -- condition_id, source_id, rev, status, at of each
     arguments     json,                        -- built of them
     invocation_id uuid,                        -- started; null: dropped, see reason
-    reason        text        check (reason in ('alone', 'removed')),
+    reason        text        check (reason in ('alone', 'removed', 'parked')),
     fired_at      timestamptz not null,
     unique (cause_id)
 );

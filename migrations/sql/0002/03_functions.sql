@@ -1211,8 +1211,9 @@ end $$;
 create or replace function {schema}.maintain(p_app text) returns text[]
 language plpgsql {definer} as $$
 declare
-    v_did  text[];
-    v_gone integer;
+    v_did    text[];
+    v_gone   integer;
+    v_parked bigint[];
 begin
     perform check_isolation();
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
@@ -1241,6 +1242,21 @@ begin
         select d.trigger_id from trigger_definition d where d.app_id = p_app and d.removed_at is not null));
     if v_gone > 0 then
         v_did := v_did || format('dropped %s causes of triggers that are no more', v_gone);
+    end if;
+    v_parked := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'parked' and c.at < clock_timestamp() - interval '7 days'
+        order by c.cause_id for update skip locked);
+    if v_parked <> '{}' then
+        insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+        select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'parked', clock_timestamp()
+        from trigger_cause c
+        join trigger_definition d on d.app_id = c.app_id and d.trigger_id = c.trigger_id
+        where c.cause_id = any (v_parked);
+        delete from trigger_cause c where c.cause_id = any (v_parked || array(
+            select p from trigger_cause x cross join lateral unnest(x.partners) p
+            where x.cause_id = any (v_parked)));
+        v_did := v_did || format('dropped %s causes that were parked for a week', cardinality(v_parked));
     end if;
     delete from trigger_definition d
     where d.app_id = p_app and d.removed_at < clock_timestamp() - interval '7 days';
@@ -1551,6 +1567,21 @@ begin
     end if;
     return query select * from outcomes(p_app, array(
         select a.id from unnest(p_awaited) a (id) where a.id <> all (v_live)));
+end $$;
+
+-- Stops, or goes on, giving out the work of a queue. To stop it waits for the claims that are under way,
+-- which may have seen it open: nothing that is called afterwards is given out.
+-- Locks: the queue, then, to stop it, the app's runners.
+create or replace function {schema}.pause_queue(p_app text, p_queue text, p_paused boolean)
+returns void language plpgsql {definer} as $$
+begin
+    insert into queue (app_id, queue, paused) values (p_app, p_queue, p_paused)
+    on conflict (app_id, queue) do update set paused = excluded.paused;
+    if p_paused then
+        perform from runner r where r.app_id = p_app order by r.runner_id for update;
+    else
+        perform notify(p_app, 'work');
+    end if;
 end $$;
 
 -- Lets a trigger rest, or go on; answers whether there is one. Meanwhile its causes are noted and wait; of

@@ -373,7 +373,7 @@ create table pynenc.trigger_run (
     fired_at timestamp with time zone not null,
     constraint trigger_run_cause_id_key UNIQUE (cause_id),
     constraint trigger_run_pkey PRIMARY KEY (run_id),
-    constraint trigger_run_reason_check CHECK ((reason = ANY (ARRAY['alone'::text, 'removed'::text])))
+    constraint trigger_run_reason_check CHECK ((reason = ANY (ARRAY['alone'::text, 'removed'::text, 'parked'::text])))
 );
 
 create table pynenc.trigger_watch (
@@ -2134,8 +2134,9 @@ CREATE OR REPLACE FUNCTION pynenc.maintain(p_app text)
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_did  text[];
-    v_gone integer;
+    v_did    text[];
+    v_gone   integer;
+    v_parked bigint[];
 begin
     perform check_isolation();
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
@@ -2164,6 +2165,21 @@ begin
         select d.trigger_id from trigger_definition d where d.app_id = p_app and d.removed_at is not null));
     if v_gone > 0 then
         v_did := v_did || format('dropped %s causes of triggers that are no more', v_gone);
+    end if;
+    v_parked := array(
+        select c.cause_id from trigger_cause c
+        where c.app_id = p_app and c.state = 'parked' and c.at < clock_timestamp() - interval '7 days'
+        order by c.cause_id for update skip locked);
+    if v_parked <> '{}' then
+        insert into trigger_run (app_id, trigger_id, version, task_id, cause_id, causes, reason, fired_at)
+        select p_app, c.trigger_id, d.version, d.task_id, c.cause_id, cause_as_json(c), 'parked', clock_timestamp()
+        from trigger_cause c
+        join trigger_definition d on d.app_id = c.app_id and d.trigger_id = c.trigger_id
+        where c.cause_id = any (v_parked);
+        delete from trigger_cause c where c.cause_id = any (v_parked || array(
+            select p from trigger_cause x cross join lateral unnest(x.partners) p
+            where x.cause_id = any (v_parked)));
+        v_did := v_did || format('dropped %s causes that were parked for a week', cardinality(v_parked));
     end if;
     delete from trigger_definition d
     where d.app_id = p_app and d.removed_at < clock_timestamp() - interval '7 days';
@@ -2599,7 +2615,9 @@ AS $function$
 begin
     insert into queue (app_id, queue, paused) values (p_app, p_queue, p_paused)
     on conflict (app_id, queue) do update set paused = excluded.paused;
-    if not p_paused then
+    if p_paused then
+        perform from runner r where r.app_id = p_app order by r.runner_id for update;
+    else
         perform notify(p_app, 'work');
     end if;
 end $function$;
