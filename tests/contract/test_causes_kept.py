@@ -65,7 +65,7 @@ def test_what_is_parked_is_dropped_after_a_week(store: Driver) -> None:
     store.orchestrator.maintain()
     assert info(store).parked == 1
     store.let_pass(120)
-    assert any("parked" in did for did in store.orchestrator.maintain())
+    store.orchestrator.maintain()
     assert info(store).parked == 0
     [dropped] = store.trigger.fired()
     assert (dropped.reason, dropped.invocation_id) == ("parked", None)
