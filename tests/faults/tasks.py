@@ -86,6 +86,13 @@ def reaction(number: int) -> int:
     return number
 
 
+if os.environ.get("FAULTS_TICKS"):
+
+    @app.task(triggers=TriggerBuilder().on_cron("* * * * * *"))
+    def tick() -> None:
+        """Be started each second."""
+
+
 @app.task
 def say_much(word: str) -> str:
     """Return what is stored by itself, before the end is told of."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from tests.acceptance.workers import wait_for
-from tests.faults.settings import KEEN
+from tests.faults.settings import HASTY, KEEN
 from tests.faults.site import Site
 
 SEED = 20_261_127
@@ -66,6 +69,27 @@ def test_causes_of_a_worker_that_died(site: Site) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_leader_that_stands_still(site: Site) -> None:
+    """Others note the ticks meanwhile; when it comes back, none has fired twice, and none never."""
+    ticking = HASTY | {"FAULTS_TICKS": "1"}
+    leader, *others = [site.fleet.start(**ticking) for _ in range(3)]
+    wait_for(lambda: len(site.query(_TICKS)) >= 2, leader.explain)
+    for _ in range(2):
+        leader.signal(signal.SIGSTOP)
+        time.sleep(2.5)
+        leader.signal(signal.SIGCONT)
+        time.sleep(1)
+    before = len(site.query(_TICKS))
+    wait_for(lambda: len(site.query(_TICKS)) > before, others[0].explain)
+    for worker in (leader, *others):
+        worker.stop()
+    ticks = [at for (at,) in site.query(_TICKS)]
+    assert len(ticks) >= 8
+    assert {later - earlier for earlier, later in pairwise(ticks)} == {timedelta(seconds=1)}
+
+
+_TICKS = """select (causes->0->>'at')::timestamptz from pynenc.trigger_run
+where task_id = 'tests.faults.tasks.tick' order by 1"""
 _STARTED = "select invocation_id::text from pynenc.invocation where task_id = %s"
 _TAKEN = "select from pynenc.trigger_cause where taken_by is not null"
 
