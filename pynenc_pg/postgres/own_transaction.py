@@ -140,7 +140,7 @@ class PgTransaction:
         """Like ``take_back``, for a connection that is awaited."""
         await self._end_loan_async()
         try:
-            self._check_whole()
+            await asyncio.to_thread(self._check_whole)
         except TransactionError:
             await asyncio.to_thread(self.roll_back)
             raise
@@ -227,7 +227,11 @@ class PgTransaction:
         session = self._session
         status = TransactionStatus.UNKNOWN
         if session is not None:
+            # The server may just be told that we live; a statement of the task's takes longer.
+            silent = self._loan.speaking.acquire(timeout=_MOMENT)
             status = session.connection.info.transaction_status
+            if silent:
+                self._loan.speaking.release()
         if status is not TransactionStatus.INTRANS:
             raise TransactionError(_BROKEN[status])
 

@@ -28,7 +28,16 @@ def test_every_fault_has_tests_that_exist() -> None:
 def test_every_test_of_a_fault_is_listed() -> None:
     """Tests that came with the catalogue are named on its page, so that it stays whole."""
     listed = set(re.findall(r"`(test_\w+)`", PAGE.read_text()))
-    files = ("blocked_worker", "deploys", "flapping", "heartbeats", "hints", "network", "streams", "triggers")
+    files = (
+        "blocked_worker",
+        "deploys",
+        "flapping",
+        "heartbeats",
+        "hints",
+        "network",
+        "streams",
+        "triggers",
+    )
     for name in files:
         text = (ROOT / f"tests/faults/test_{name}.py").read_text()
         assert set(re.findall(r"^def (test_\w+)", text, re.MULTILINE)) - listed == set(), name

@@ -531,6 +531,35 @@ def test_a_task_may_compute_for_long_in_its_block(
     assert effects(work) == ["a", "b"]
 
 
+def test_a_block_ends_while_the_server_is_told_that_it_lives(
+    work: Pynenc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose statement that is does not matter to the task."""
+    stirring = threading.Event()
+
+    def slowly(self: own_transaction.PgTransaction) -> None:
+        with self._loan.speaking:
+            stirring.set()
+            pgconn = self._session.connection.pgconn if self._session else None
+            assert pgconn is not None
+            pgconn.send_query(b"select pg_sleep(0.2)")
+            time.sleep(0.3)
+            while pgconn.get_result():
+                pass
+
+    monkeypatch.setattr(own_transaction.PgTransaction, "stir", slowly)
+    monkeypatch.setattr(task_sessions, "LOOK", 0.1)
+    for task, word in ((tasks.free, "a"), (tasks.free_async, "b")):
+        stirring.clear()
+
+        async def met_async(_: object) -> None:
+            await asyncio.to_thread(stirring.wait, PATIENCE)
+
+        tasks.hooks["block"] = met_async if word == "b" else lambda _: stirring.wait(PATIENCE)
+        assert task(word).result_or_raise(PATIENCE) == word.upper()
+    assert effects(work) == ["a", "b"]
+
+
 def test_the_way_in_fits_the_function(both: Pynenc) -> None:
     """A coroutine is not blocked, and a function has nobody to await."""
 
