@@ -54,6 +54,8 @@ def test_each_cause_fires_once(site: Site, causes: int, kills: int) -> None:
         REACTION,
     )
     assert sorted(n for (n,) in numbers) == list(range(causes))
+    # Somebody must be there to see that the last one has died.
+    wait_for(lambda: site.query("select count(*) from pynenc.runner") == [(WORKERS,)])
     site.check()
 
 
