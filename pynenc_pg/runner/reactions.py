@@ -89,12 +89,13 @@ class Reactions:
                     self._changed.wait(min(left, self._conf.heartbeat))
                     continue
                 self._next = time.monotonic() + self._conf.heartbeat  # a hint may be lost
+            began = time.monotonic()  # not after it: the next tick does not wait
             pause = self._look()
             with self._changed:
-                self._next = min(self._next, time.monotonic() + pause)
+                self._next = min(self._next, began + pause)
 
     def _look(self) -> float:
-        """Look once; return the seconds until the next look."""
+        """Look once; return the seconds from its beginning to the next look."""
         if self._reactor.idle:
             return self._conf.heartbeat
         try:
