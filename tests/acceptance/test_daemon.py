@@ -14,8 +14,6 @@ import pytest
 from tests.acceptance.daemons import CODE, MODULE, PROGRAM, SCRIPT, Folder, Start
 from tests.acceptance.workers import wait_for
 
-IN_PROCESSES = ("MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner")
-
 
 def _holding(folder: Folder, daemon_tasks: ModuleType, count: int = 2) -> list[object]:
     """So many calls that run until the gate is open."""
@@ -70,7 +68,14 @@ def test_sighup_exchanges_processes(
     assert daemon.stop() == 0, daemon.log()
 
 
-@pytest.mark.parametrize("runner", IN_PROCESSES)
+@pytest.mark.parametrize(
+    "runner",
+    [
+        "MultiThreadRunner",
+        "PersistentProcessRunner",
+        pytest.param("ProcessRunner", marks=pytest.mark.long),
+    ],
+)
 def test_sighup_frees_what_the_new_code_can_take(
     runner: str, folder: Folder, daemon_tasks: ModuleType, start: Start
 ) -> None:
@@ -91,6 +96,7 @@ def test_sighup_frees_what_the_new_code_can_take(
     assert daemon.stop() == 0, daemon.log()
 
 
+@pytest.mark.long
 def test_sighup_again_and_again(folder: Folder, daemon_tasks: ModuleType, start: Start) -> None:
     """Signals that come while it begins anew are not the end of it, and SIGTERM still is."""
     daemon = start()

@@ -131,6 +131,7 @@ def _run_commands(said: str, environment: dict[str, str]) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_interrupted_twice(environment: dict[str, str]) -> None:
     """A demo that is stopped takes its worker along, and the next one tells what is left."""
     environment["PYNENC_DEMO_FILES"] = "5000"  # all there are: it must not end by itself

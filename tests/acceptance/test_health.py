@@ -10,6 +10,7 @@ from http import HTTPStatus
 from types import ModuleType
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -65,6 +66,7 @@ def test_live_and_ready(start: Start) -> None:
     assert not daemon.events("health.failed")
 
 
+@pytest.mark.long
 def test_an_outage_is_no_reason_to_restart(folder: Folder, server_dsn: str, start: Start) -> None:
     """Without its database it is not ready and stays alive, also past its lease, and comes back."""
     daemon = start(

@@ -85,6 +85,7 @@ def test_code_is_exchanged_without_a_gap(dsn: str, tmp_path: Path) -> None:
         assert one.stop() == 0, one.explain()
 
 
+@pytest.mark.long
 def test_code_that_cannot_be_imported_is_not_taken(dsn: str, tmp_path: Path) -> None:
     """SIGHUP with broken code: it says so, and the former code goes on."""
     source = ROOT / "tests" / "acceptance" / "runner_tasks.py"

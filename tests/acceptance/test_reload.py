@@ -35,6 +35,7 @@ def test_a_change_restarts_the_worker(
     assert len(daemon.events("reload.changed")) == 1
 
 
+@pytest.mark.long
 def test_what_runs_too_long_is_given_back(
     folder: Folder, daemon_tasks: ModuleType, start: Start
 ) -> None:
@@ -49,6 +50,7 @@ def test_what_runs_too_long_is_given_back(
     assert daemon.stop() == 0, daemon.log()
 
 
+@pytest.mark.long
 def test_broken_code_waits_for_the_next_change(
     folder: Folder, daemon_tasks: ModuleType, start: Start
 ) -> None:
