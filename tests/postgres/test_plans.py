@@ -141,7 +141,6 @@ def large(size: int, small: dict[str, str], copy: Copy) -> dict[str, str]:
     # Analysed at a moment when nothing was left: no row is expected, on however many pages.
     emptied = copy(none)
     empty_out(emptied)
-    analyze(emptied)
     fill(emptied, SMALL)
     fill(emptied, size)
     return {"none": none, "stale": stale, "fresh": fresh, "emptied": emptied}

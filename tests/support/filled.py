@@ -116,7 +116,7 @@ def forget_statistics(dsn: str) -> None:
 
 
 def empty_out(dsn: str) -> None:
-    """Delete all the work there is, so that only its pages stay."""
+    """Delete all the work there is, and have that seen: its pages stay, with nothing in them."""
     with connect(dsn) as connection:
         connection.execute("set session_replication_role = replica")
         for (table,) in connection.execute(
@@ -127,6 +127,14 @@ def empty_out(dsn: str) -> None:
             ),
         ).fetchall():
             connection.execute(f"delete from {table}".encode())
+        # Without truncation, as autovacuum leaves it where somebody else needs the table meanwhile.
+        connection.execute("vacuum (truncate off, analyze)")
+        believed = one(
+            connection,
+            """select reltuples = 0 and relpages > 0 from pg_class
+               where oid = 'pynenc.invocation_state'::regclass""",
+        )
+        assert believed
 
 
 def fill(dsn: str, n: int) -> None:
