@@ -19,6 +19,21 @@ import psycopg
 from tests.acceptance.workers import ROOT, wait_for
 
 
+def freeze(pid: int) -> None:
+    """Stop a process, and wait until each of its threads stands: until then it goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+
+    def stands() -> bool:
+        try:
+            stats = [each.read_text() for each in tasks.glob("*/stat")]
+        except OSError:  # one of them has ended just now
+            return False
+        return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+    wait_for(stands)
+
+
 class Worker:
     """One process that runs ``pynenc-pg runner start``."""
 
@@ -35,7 +50,11 @@ class Worker:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, while it is there."""
-        if self.alive:
+        if not self.alive:
+            return
+        if number == signal.SIGSTOP:
+            freeze(self.pid)
+        else:
             os.kill(self.pid, number)
 
     def kill(self) -> None:

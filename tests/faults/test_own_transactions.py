@@ -18,7 +18,7 @@ from _pytest.mark import ParameterSet
 from tests.acceptance.workers import wait_for
 from tests.faults import proxy
 from tests.faults.failpoints import Killer
-from tests.faults.fleet import Worker
+from tests.faults.fleet import Worker, freeze
 from tests.faults.proxy import Harm, Line, Proxy, When
 from tests.faults.server import OwnServer
 from tests.faults.settings import HASTY, KEEN
@@ -84,7 +84,7 @@ class Freezer(Killer):
     def __call__(self, line: Line) -> bool:
         """Stop it; what it has said is passed on."""
         assert self._known.wait(20)
-        os.kill(self._pid, signal.SIGSTOP)
+        freeze(self._pid)
         return True
 
 
