@@ -1,0 +1,5 @@
+drop table {schema}.workflow_wake;
+drop table {schema}.workflow_wait;
+drop table {schema}.workflow_data;
+drop table {schema}.workflow_step;
+drop table {schema}.workflow;
