@@ -104,6 +104,7 @@ def _postgres(conf: PynencConf) -> Store:
     from pynenc_pg.postgres.own_transaction import PgTransactions  # noqa: PLC0415
     from pynenc_pg.postgres.state_backend import PgStateBackend  # noqa: PLC0415
     from pynenc_pg.postgres.trigger import PgTrigger  # noqa: PLC0415
+    from pynenc_pg.postgres.workflows import PgWorkflows  # noqa: PLC0415
 
     if not conf.postgres.dsn:
         message = (
@@ -131,6 +132,7 @@ def _postgres(conf: PynencConf) -> Store:
         broker=PgBroker(database),
         client_data_store=holds,
         trigger=PgTrigger(database),
+        workflows=PgWorkflows(database),
         transaction=transactions.new,
         close=close,
         processes=True,

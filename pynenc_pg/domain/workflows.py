@@ -7,7 +7,7 @@ written once, by whoever comes first. A later attempt of the same invocation rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -21,7 +21,7 @@ FOREVER: Final = 100 * 365.25 * 86_400.0
 LONGEST_VALUE: Final = 1_000_000
 #: Characters of what a step says it is about, and of a key of the data.
 LONGEST_ABOUT: Final = 1_000
-#: Steps of one invocation: all of them are read at each later attempt.
+#: Steps of one attempt, which its runner counts: all of them are read at each later one.
 MOST_STEPS: Final = 100_000
 
 
@@ -62,7 +62,6 @@ class NewStep:
     #: Paths of tasks that have failed, which the workflow knew of when it came here.
     survived: tuple[str, ...] = ()
     key: str | None = None  # of the data, or the code of an event
-    workflow_id: InvocationId | None = None  # whose data it is about
     event_id: str | None = None  # what was waited for; None: in vain
     delay: float | None = None  # of a sleep: seconds; its value is its end then
 
@@ -83,7 +82,8 @@ class Step:
     event_id: str | None = None
     child_id: InvocationId | None = None  # the invocation that the call became
     failed: bool = False  # that one has ended, and not in success
-    left: float | None = None  # of a sleep: seconds until its end, by the store's clock
+    #: Seconds until the end of a sleep, by the store's clock; ``FOREVER`` for a pause that lasts.
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,14 @@ class Child:
 
     author: Author
     step: NewStep
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The one call of a batch has the steps of another run before a path, and its data."""
+
+    source: InvocationId
+    before: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +142,4 @@ class WorkflowInfo:
     paused_at: datetime | None
     pause_reason: str | None
     forked_from: InvocationId | None
-    steps: int = field(default=0)
+    steps: int = 0
