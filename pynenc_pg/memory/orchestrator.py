@@ -38,6 +38,7 @@ from pynenc_pg.memory.recovery import give_back, recover
 from pynenc_pg.memory.registration import due, register
 from pynenc_pg.memory.rows import Lane, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
+from pynenc_pg.memory.runs import is_woken
 from pynenc_pg.memory.timed import expire, promote
 from pynenc_pg.memory.waits import pause, watch
 
@@ -98,7 +99,7 @@ class MemOrchestrator(MemCommands):
             return [self._give(row, runner_id, begin_below) for row in taken]
 
     def _give(self, row: Row, runner_id: RunnerId, begin_below: int) -> Claimed:
-        database = self._database
+        database, rev = self._database, row.rev
         database.leases += 1
         row.lease = database.leases
         database.move(row, S.PENDING, runner_id, runner_id=runner_id)
@@ -116,6 +117,8 @@ class MemOrchestrator(MemCommands):
             depth=batch.depth,
             options=batch.options,
             queue=batch.queue,
+            workflow_id=batch.workflow_id,
+            replays=rev > 0 or bool(database.runs.steps(row.invocation_id)),  # copied ones
         )
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
@@ -206,7 +209,8 @@ class MemOrchestrator(MemCommands):
 
     def _again(self, row: Row, again: Again, runner_id: RunnerId) -> None:
         database = self._database
-        if again.delay > 0:
+        waits = again.delay > 0 and not is_woken(database, row, again.reason)
+        if waits:
             row.due_at = database.clock() + timedelta(seconds=again.delay)
             database.timed.add(row.invocation_id)
         database.move(row, S.RETRY, runner_id, reason=again.reason, error=again.error)
@@ -214,7 +218,7 @@ class MemOrchestrator(MemCommands):
         database.retried.add((row.invocation_id, again.lease))
         if row.cancel_requested:
             database.end(row, S.FAILED, runner_id, reason=Reason.CANCELLED)
-        elif again.delay > 0:
+        elif waits:
             database.tell("due", due_in=again.delay)
 
     def set_aside(
