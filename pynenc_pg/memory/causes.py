@@ -16,7 +16,6 @@ from pynenc_pg.domain.causes import EVENT, Fired, Firing, NewEvent, TriggerSpec
 from pynenc_pg.domain.records import Registered
 from pynenc_pg.exceptions import CausesLostError
 from pynenc_pg.invocation.status import InvocationStatus
-from pynenc_pg.memory.runs import wake
 
 if TYPE_CHECKING:
     from pynenc_pg.memory.database import MemDatabase
@@ -177,18 +176,20 @@ def note_event(database: MemDatabase, event: NewEvent) -> None:
 
 
 def _wake_waiting(database: MemDatabase, event: NewEvent) -> None:
-    for which in list(database.runs.waiting.get(event.code, ())):
-        if event.workflow_id not in {None, which}:
-            continue
-        waits = [
-            wait
-            for wait in database.runs.of(which).waits.values()
-            if wait.code == event.code
+    """Have whoever waits for an event look again."""
+    woken = [
+        which
+        for which in database.runs.waiting.get(event.code, ())
+        if event.workflow_id in {None, which}
+        and any(
+            wait.code == event.code
             and (wait.filter is None or may_meet(wait.filter, event.payload))
-        ]
-        if waits and not wake(database, database.live[which]):
-            for wait in waits:
-                wait.heard = True
+            for wait in database.runs.by_id[which].waits.values()
+        )
+    ]
+    database.runs.woken.update(dict.fromkeys(woken))
+    if woken:
+        database.tell("due", due_in=0)
 
 
 def check_firings(database: MemDatabase, firings: Iterable[Firing]) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from pynenc_pg.domain.causes import NewEvent
 from pynenc_pg.domain.ids import InvocationId, id_time
 from pynenc_pg.domain.records import Batch
-from pynenc_pg.domain.workflows import LONGEST_ABOUT, LONGEST_VALUE, NewStep
+from pynenc_pg.domain.workflows import LONGEST_ABOUT, LONGEST_VALUE, NewStep, WaitSpec
 from pynenc_pg.exceptions import (
     DataRejectedError,
     InvocationStatusTransitionError,
@@ -76,26 +76,39 @@ def check_new_step(step: NewStep) -> None:
     Raises:
         DataRejectedError: its value or what it is about cannot be kept, or is too long.
     """
-    where = f"step {step.path} ({step.kind})"
-    for what, text in (("description", step.about), ("key", step.key or "")):
-        if len(text) > LONGEST_ABOUT:
-            msg = (
-                f"{where}: its {what} has {len(text):,} characters, more than {LONGEST_ABOUT:,}. "
-                "Choose a shorter name"
-            )
-            raise DataRejectedError(msg)
-        if "\0" in text or not _is_unicode(text):
-            msg = f"{where}: its {what} {text[:80]!r} is no Unicode text, or has a NUL"
-            raise DataRejectedError(msg)
+    where = f"step {step.path} ({step.about[:200]})"
+    for text in (step.about, step.key or ""):
+        _check_name(where, text)
     if step.value is not None and len(step.value) > LONGEST_VALUE:
         msg = (
-            f"{where}: its value has {len(step.value):,} characters as JSON, more than "
-            f"{LONGEST_VALUE:,}, and is read again at each later attempt. Keep it elsewhere and "
-            "record where, or have a task return it"
+            f"{where}: its value has {len(step.value)} characters as JSON, and {LONGEST_VALUE} are "
+            "the most: each later attempt reads it. Return it from a task, or keep it elsewhere "
+            "and record where"
         )
         raise DataRejectedError(msg)
     if step.value is not None and not is_json(step.value):
         msg = f"{where}: {step.value[:80]!r} is not JSON"
+        raise DataRejectedError(msg)
+
+
+def check_wait(wait: WaitSpec) -> None:
+    """Refuse to wait for an event that cannot be.
+
+    Raises:
+        DataRejectedError: its code.
+    """
+    _check_name(f"step {wait.path}", wait.code)
+
+
+def _check_name(where: str, text: str) -> None:
+    if len(text) > LONGEST_ABOUT:
+        msg = (
+            f"{where}: a name in it has {len(text)} characters, and {LONGEST_ABOUT} are the most. "
+            "Give it a shorter one"
+        )
+        raise DataRejectedError(msg)
+    if "\0" in text or not _is_unicode(text):
+        msg = f"{where}: {text[:80]!r} is no Unicode text, or has a NUL"
         raise DataRejectedError(msg)
 
 

@@ -23,7 +23,7 @@ class MemCommands(NoTransactions):
     _database: MemDatabase
 
     def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
-        """End it as FAILED (cancelled), with what it has called; ask the owners of what is owned."""
+        """End it as FAILED (cancelled), with what it has called; ask the owners, if owned."""
         database = self._database
         with database.lock:
             row = database.live.get(invocation_id)

@@ -38,7 +38,6 @@ from pynenc_pg.memory.recovery import give_back, recover
 from pynenc_pg.memory.registration import due, register
 from pynenc_pg.memory.rows import Lane, Row
 from pynenc_pg.memory.runners import heartbeat, live_runner, register_runner
-from pynenc_pg.memory.runs import is_woken
 from pynenc_pg.memory.timed import expire, promote
 from pynenc_pg.memory.waits import pause, watch
 
@@ -209,8 +208,7 @@ class MemOrchestrator(MemCommands):
 
     def _again(self, row: Row, again: Again, runner_id: RunnerId) -> None:
         database = self._database
-        waits = again.delay > 0 and not is_woken(database, row, again.reason)
-        if waits:
+        if again.delay > 0:
             row.due_at = database.clock() + timedelta(seconds=again.delay)
             database.timed.add(row.invocation_id)
         database.move(row, S.RETRY, runner_id, reason=again.reason, error=again.error)
@@ -218,8 +216,9 @@ class MemOrchestrator(MemCommands):
         database.retried.add((row.invocation_id, again.lease))
         if row.cancel_requested:
             database.end(row, S.FAILED, runner_id, reason=Reason.CANCELLED)
-        elif waits:
-            database.tell("due", due_in=again.delay)
+        elif again.delay > 0:
+            woken = row.invocation_id in database.runs.woken
+            database.tell("due", due_in=0 if woken else again.delay)
 
     def set_aside(
         self, runner_id: RunnerId, asides: Sequence[Aside]

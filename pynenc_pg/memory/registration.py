@@ -20,7 +20,7 @@ from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
 from pynenc_pg.memory.payloads import check_payloads, refer
 from pynenc_pg.memory.rows import Call, Queue, Row
-from pynenc_pg.memory.runs import author_row, check_not_paused, check_room, write
+from pynenc_pg.memory.runs import author_row, begin_run, check_room, write
 
 
 def register(database: MemDatabase, batch: Batch) -> list[Registered]:
@@ -75,21 +75,23 @@ def _note(database: MemDatabase, batch: Batch, registered: Sequence[Registered])
     if batch.firings:
         fire(database, batch.firings, registered)
     if batch.child is not None:
-        author, step = batch.child.author, batch.child.step
-        write(database, author.hold.invocation_id, step, step.value, registered[0].invocation_id)
+        run = begin_run(database, batch.child.author.hold.invocation_id)
+        step = batch.child.step
+        write(database, run, step, step.value, registered[0].invocation_id)
 
 
 def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | None:
     """Return what a call that is a step has become before, if its answer was lost."""
     which, step = child.author.hold.invocation_id, child.step
-    check_new_step(step)
-    if author_row(database, child.author).cancel_requested:
-        message = f"invocation {which} is to stop, for it was cancelled: it calls nothing any more"
-        raise InvocationCancelledError(message)
-    check_not_paused(database, which)
+    row = author_row(database, child.author)
     stands = database.runs.steps(which).get((step.path, step.run))
     if stands is None:
+        if row.cancel_requested:
+            message = f"invocation {which} was cancelled: it calls no more tasks"
+            raise InvocationCancelledError(message)
+        check_new_step(step)
         check_room(database, which, step)
+        begin_run(database, which)
         return None
     known = _known(database, batch.invocations[0])
     if known is None or known.invocation_id != stands.child_id:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
-from datetime import datetime
+from dataclasses import replace
+from datetime import timedelta
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.workflows import (
@@ -18,16 +20,16 @@ from pynenc_pg.domain.workflows import (
 )
 from pynenc_pg.exceptions import InvocationNotFoundError, InvocationStatusError
 from pynenc_pg.memory.causes import Event, may_meet
-from pynenc_pg.memory.checks import check_new_step
+from pynenc_pg.memory.checks import check_new_step, check_wait
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.rows import Row
 from pynenc_pg.memory.runs import (
     Run,
+    Wait,
     author_row,
-    check_not_paused,
+    begin_run,
     check_room,
     seen,
-    wake,
     write,
 )
 
@@ -44,36 +46,39 @@ class MemWorkflows:
     def record_step(self, author: Author, step: NewStep) -> Step:
         """Write a step, or read back the one that stands there."""
         database, which = self._database, author.hold.invocation_id
-        check_new_step(step)
         with database.lock:
             row = author_row(database, author)
             stands = database.runs.steps(which).get((step.path, step.run))
-            if stands is None:
-                check_not_paused(database, which)
-                check_room(database, which, step)
-                stands = write(database, which, step, self._do(row, step))
-            return seen(database, stands, database.clock())
+            if stands is not None:
+                return seen(database, database.runs.by_id[which], stands)
+            check_new_step(step)
+            check_room(database, which, step)
+            run = begin_run(database, which)
+            return seen(database, run, write(database, run, step, self._do(row, run, step)))
 
-    def _do(self, row: Row, step: NewStep) -> str | None:
+    def _do(self, row: Row, run: Run, step: NewStep) -> str | None:
         """Do what goes with a step; return its value."""
-        runs = self._database.runs
-        workflow_id = step.workflow_id or row.call.workflow_id
-        match step.kind, step.key:
-            case StepKind.SET_DATA, str(key):
-                runs.data.setdefault(workflow_id, {})[key] = step.value or "null"
-            case StepKind.GET_DATA, str(key):
-                return runs.data.get(workflow_id, {}).get(key)
-            case StepKind.EVENT, _:
+        runs, now = self._database.runs, self._database.clock()
+        workflow_id = row.call.workflow_id
+        match step.kind:
+            case StepKind.SET_DATA:
+                runs.data.setdefault(workflow_id, {})[step.key or ""] = step.value or "null"
+            case StepKind.GET_DATA:
+                return runs.data.get(workflow_id, {}).get(step.key or "")
+            case StepKind.SLEEP:
+                return json.dumps((now + timedelta(seconds=step.delay or 0)).isoformat())
+            case StepKind.EVENT:
                 runs.stop_waiting(row.invocation_id, step.path)
+            case StepKind.PAUSE:
+                run.paused_at, run.pause_reason = now, json.loads(step.value or "null")
         return step.value
 
     def steps(self, invocation_id: InvocationId) -> list[Step]:
         """Return all that stand written, in the order in which they were."""
         database = self._database
         with database.lock:
-            now = database.clock()
-            found = database.runs.steps(invocation_id).values()
-            return [seen(database, step, now) for step in found]
+            run = database.runs.by_id.get(invocation_id)
+            return [] if run is None else [seen(database, run, s) for s in run.steps.values()]
 
     def copy_steps(self, source: InvocationId, target: InvocationId, before: str) -> int:
         """Give an invocation that has not begun the steps of another one before a path."""
@@ -90,8 +95,8 @@ class MemWorkflows:
             place = _place(before)
             found = database.runs.steps(source).items()
             copied = {key: step for key, step in found if _place(key[0]) < place}
-            run = database.runs.of(target)
-            run.steps, run.forked_from = copied, source
+            run = Run(database.clock(), copied, forked_from=source)
+            database.runs.by_id[target] = run
             if database.calls[source].workflow_id == source and known.workflow_id == target:
                 database.runs.data[target] = dict(database.runs.data.get(source, {}))
             return len(copied)
@@ -103,13 +108,14 @@ class MemWorkflows:
         database, which = self._database, author.hold.invocation_id
         with database.lock:
             row = author_row(database, author)
-            check_not_paused(database, which)
-            now = database.clock()
-            waits = database.runs.wait(which, wait.path, wait.code, now)
-            waits.filter, waits.heard = wait.filter, False
-            left = None
-            if wait.timeout is not None:
-                left = wait.timeout - (now - waits.since).total_seconds()
+            check_wait(wait)
+            run, now = begin_run(database, which), database.clock()
+            if wait.path not in run.waits:
+                until = None if wait.timeout is None else now + timedelta(seconds=wait.timeout)
+                run.waits[wait.path] = Wait(wait.code, wait.filter, until)
+                database.runs.waiting.setdefault(wait.code, {})[which] = None
+            until = run.waits[wait.path].until
+            left = None if until is None else (until - now).total_seconds()
             found = self._first(row, wait, skip)
             if found is None:
                 return Look(None, left)
@@ -145,16 +151,24 @@ class MemWorkflows:
             call = database.calls.get(invocation_id)
             if call is None:
                 raise self._unknown(invocation_id)
-            parent_id = call.batch.parent_id
-            parent = None if parent_id is None else database.calls.get(parent_id)
-            above = None if parent is None else parent.workflow_id
-            run = database.runs.by_id.get(invocation_id, Run())
-            return WorkflowInfo(
+            root = database.calls.get(call.workflow_id)
+            above = root and root.batch.parent_id and database.calls.get(root.batch.parent_id)
+            info = WorkflowInfo(
                 invocation_id=invocation_id,
                 task_id=call.batch.task_id,
                 workflow_id=call.workflow_id,
-                parent_workflow_id=None if above == call.workflow_id else above,
-                began_at=_began(run),
+                parent_workflow_id=above.workflow_id if above else None,
+                began_at=None,
+                paused_at=None,
+                pause_reason=None,
+                forked_from=None,
+            )
+            run = database.runs.by_id.get(invocation_id)
+            if run is None:
+                return info
+            return replace(
+                info,
+                began_at=run.began_at,
                 paused_at=run.paused_at,
                 pause_reason=run.pause_reason,
                 forked_from=run.forked_from,
@@ -167,16 +181,17 @@ class MemWorkflows:
         """Let a run stop at its next step, or go on."""
         database = self._database
         with database.lock:
-            row = database.live.get(invocation_id)
-            if row is None:
+            if invocation_id not in database.live:
                 return False
-            run = database.runs.of(invocation_id)
             if paused:
-                run.paused_at = run.paused_at or database.clock()
-                run.pause_reason, run.resumed = reason, False
-            elif run.paused_at is not None:
-                run.paused_at = run.pause_reason = None
-                run.resumed = not wake(database, row)
+                now = database.clock()
+                run = database.runs.by_id.setdefault(invocation_id, Run(now))
+                run.paused_at, run.pause_reason = run.paused_at or now, reason
+                return True
+            if (known := database.runs.by_id.get(invocation_id)) is not None:
+                known.paused_at = known.pause_reason = None
+            database.runs.woken[invocation_id] = None
+            database.tell("due", due_in=0)
             return True
 
     def _unknown(self, invocation_id: InvocationId) -> InvocationNotFoundError:
@@ -188,7 +203,3 @@ class MemWorkflows:
 
 def _place(path: str) -> tuple[int, ...]:
     return tuple(int(number) for number in path.split("."))
-
-
-def _began(run: Run) -> datetime | None:
-    return next((step.at for step in run.steps.values()), None)
