@@ -77,7 +77,7 @@ def _note(database: MemDatabase, batch: Batch, registered: Sequence[Registered])
     if batch.child is not None:
         run = begin_run(database, batch.child.author.hold.invocation_id)
         step = batch.child.step
-        write(database, run, step, step.value, registered[0].invocation_id)
+        write(run, step, step.value, database.clock(), registered[0].invocation_id)
 
 
 def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | None:

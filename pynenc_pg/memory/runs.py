@@ -133,10 +133,10 @@ def check_room(database: MemDatabase, which: InvocationId, step: NewStep) -> Non
 
 
 def write(
-    database: MemDatabase,
     run: Run,
     step: NewStep,
     value: str | None,
+    at: datetime,
     child_id: InvocationId | None = None,
 ) -> Step:
     """Write a step where nothing stands."""
@@ -145,7 +145,7 @@ def write(
         kind=step.kind,
         about=step.about,
         value=value,
-        at=database.clock(),
+        at=at,
         run=step.run,
         retries=step.retries,
         survived=step.survived,

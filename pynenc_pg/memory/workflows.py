@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.workflows import (
@@ -53,13 +53,13 @@ class MemWorkflows:
                 return seen(database, database.runs.by_id[which], stands)
             check_new_step(step)
             check_room(database, which, step)
-            run = begin_run(database, which)
-            return seen(database, run, write(database, run, step, self._do(row, run, step)))
+            run, now = begin_run(database, which), database.clock()
+            written = write(run, step, self._do(row, run, step, now), now)
+            return seen(database, run, written)
 
-    def _do(self, row: Row, run: Run, step: NewStep) -> str | None:
+    def _do(self, row: Row, run: Run, step: NewStep, now: datetime) -> str | None:
         """Do what goes with a step; return its value."""
-        runs, now = self._database.runs, self._database.clock()
-        workflow_id = row.call.workflow_id
+        runs, workflow_id = self._database.runs, row.call.workflow_id
         match step.kind:
             case StepKind.SET_DATA:
                 runs.data.setdefault(workflow_id, {})[step.key or ""] = step.value or "null"
