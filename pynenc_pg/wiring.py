@@ -15,6 +15,7 @@ from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.memory.transactions import no_transaction
 from pynenc_pg.memory.trigger import MemTrigger
+from pynenc_pg.memory.workflows import MemWorkflows
 from pynenc_pg.ports import Store
 from pynenc_pg.runner.async_ import AsyncRunner
 from pynenc_pg.runner.base import BaseRunner
@@ -56,6 +57,7 @@ def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
         transaction=no_transaction,
         client_data_store=MemClientDataStore(memory),
         trigger=MemTrigger(memory),
+        workflows=MemWorkflows(memory),
         close=lambda: None,
         processes=False,
     )

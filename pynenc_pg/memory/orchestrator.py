@@ -215,7 +215,8 @@ class MemOrchestrator(MemCommands):
         if row.cancel_requested:
             database.end(row, S.FAILED, runner_id, reason=Reason.CANCELLED)
         elif again.delay > 0:
-            database.tell("due", due_in=again.delay)
+            woken = row.invocation_id in database.runs.woken
+            database.tell("due", due_in=0 if woken else again.delay)
 
     def set_aside(
         self, runner_id: RunnerId, asides: Sequence[Aside]

@@ -24,6 +24,13 @@ class Call:
     registered_at: datetime
     expires_at: datetime | None = None  # until when it must be begun
 
+    parent_workflow: InvocationId | None = None  # of whoever called it, if that is its own
+
+    @property
+    def workflow_id(self) -> InvocationId:
+        """The workflow it belongs to."""
+        return self.parent_workflow or self.new.invocation_id
+
 
 @dataclass(slots=True, eq=False)
 class Row:
