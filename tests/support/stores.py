@@ -54,6 +54,11 @@ work as (
 ), events as (
     update {schema}.event e set emitted_at = e.emitted_at - make_interval(secs => p.seconds)
     from passed p where e.app_id = p.app
+), waits as (
+    update {schema}.workflow_wait w
+    set since = w.since - make_interval(secs => p.seconds),
+        until = w.until - make_interval(secs => p.seconds)
+    from passed p where w.app_id = p.app
 ), fired as (
     update {schema}.trigger_run f set fired_at = f.fired_at - make_interval(secs => p.seconds)
     from passed p where f.app_id = p.app
