@@ -305,10 +305,13 @@ begin
     if v_free is not null then
         perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
     end if;
-    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
-                when exists (select from invocation_outcome o
-                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
-                else 'unknown' end;
+    if p_id = any (v_owned) then
+        return 'requested';
+    elsif p_id = any (v_free) then
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
 end $$;
 
 -- Cancels an invocation, whichever app it is of: for psql, triggers and other languages. Answers
@@ -1674,7 +1677,8 @@ begin atomic
         select w.child_id from called c
         cross join lateral (select from {schema}.invocation_state s where s.invocation_id = c.id offset 0) s
         cross join lateral (select w.child_id from {schema}.workflow_step w
-                            where w.invocation_id = c.id and w.child_id is not null offset 0) w
+                            where w.invocation_id = c.id offset 0) w
+        where w.child_id is not null
     )
     select array_agg(c.id order by c.id) from called c;
 end;

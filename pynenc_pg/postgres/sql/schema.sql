@@ -837,10 +837,13 @@ begin
     if v_free is not null then
         perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
     end if;
-    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
-                when exists (select from invocation_outcome o
-                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
-                else 'unknown' end;
+    if p_id = any (v_owned) then
+        return 'requested';
+    elsif p_id = any (v_free) then
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.canonical_json(p_value json, p_depth integer DEFAULT 0)
@@ -2717,8 +2720,9 @@ BEGIN ATOMIC
                   OFFSET 0) s)
               CROSS JOIN LATERAL ( SELECT w_1.child_id
                     FROM pynenc.workflow_step w_1
-                   WHERE ((w_1.invocation_id = c_1.id) AND (w_1.child_id IS NOT NULL))
+                   WHERE (w_1.invocation_id = c_1.id)
                   OFFSET 0) w)
+           WHERE (w.child_id IS NOT NULL)
          )
   SELECT array_agg(c.id ORDER BY c.id) AS array_agg
     FROM called c;
