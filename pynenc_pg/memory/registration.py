@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
-from pynenc_pg.domain.workflows import Child
+from pynenc_pg.domain.workflows import Child, Fork
 from pynenc_pg.exceptions import (
     InvocationCancelledError,
     InvocationConcurrencyWithDifferentArgumentsError,
@@ -48,9 +48,8 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         check_payloads(database, batch)
     if batch.firings:
         check_firings(database, batch.firings)
-    if batch.fork is not None and batch.fork.source not in database.runs.by_id:
-        message = f"invocation {batch.fork.source} is no run of a workflow"
-        raise InvocationNotFoundError(message)
+    if batch.fork is not None:
+        _check_fork(database, batch, batch.fork)
     registered = _accept_all(database, batch, found, now)
     _note(database, batch, registered)
     return registered
@@ -106,6 +105,16 @@ def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | N
         )
         raise StepTakenError(message)
     return known
+
+
+def _check_fork(database: MemDatabase, batch: Batch, fork: Fork) -> None:
+    if fork.source not in database.runs.by_id:
+        message = f"invocation {fork.source} is no run of a workflow"
+        raise InvocationNotFoundError(message)
+    known = _known(database, batch.invocations[0])
+    if known is not None and known.reused:
+        message = f"the fork became invocation {known.invocation_id}, which was there already"
+        raise StepTakenError(message)
 
 
 def due(batch: Batch, now: datetime) -> datetime | None:
