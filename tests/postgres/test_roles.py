@@ -52,6 +52,7 @@ _PRODUCE = _READ | {
     "workflow_info",
     "workflow_steps",
     "workflow_values",
+    "workflow_runs",
     "pause_workflow",
     "pause_workflow(uuid)",
     "fork_steps",
@@ -91,7 +92,7 @@ _RUN = {
     "record_child",
     "await_event",
 }
-_RUNS = {"workflow_info", "workflow_steps", "workflow_values"}
+_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs"}
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,

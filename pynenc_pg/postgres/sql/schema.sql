@@ -5156,6 +5156,28 @@ begin
     where i.invocation_id = p_id and i.app_id = p_app;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, reason text, workflow_id uuid, parent_workflow_id uuid, began_at timestamp with time zone, paused_at timestamp with time zone, pause_reason text, wakes_at timestamp with time zone, awaits_event text, forked_from uuid, steps bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+    from workflows v
+    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
+      and (not p_live or v.finished_at is null)
+    order by v.invocation_id desc limit p_limit;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.workflow_steps(p_app text, p_id uuid)
  RETURNS TABLE(path text, run integer, kind text, about text, value text, at timestamp with time zone, retries integer, survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision)
  LANGUAGE plpgsql
@@ -5506,6 +5528,7 @@ grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
@@ -5553,6 +5576,7 @@ grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
@@ -5579,6 +5603,7 @@ grant execute on function pynenc.register_once(text,text,text,text,double precis
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_producer;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_producer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
@@ -5638,5 +5663,6 @@ grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_worker;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_worker;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_worker;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_worker;

@@ -22,6 +22,8 @@ drop function {schema}.workflow_values(p_app text, p_workflow uuid);
 
 drop function {schema}.workflow_steps(p_app text, p_id uuid);
 
+drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer);
+
 drop function {schema}.workflow_info(p_app text, p_id uuid);
 
 drop function {schema}.wake_workflows(p_app text, p_limit integer);
