@@ -227,3 +227,22 @@ def test_a_step_has_one_value_for_ever(c: Connection, change: str) -> None:
     assert error is not None
     assert error.sqlstate == "PN004"
     assert one(c, "select value::text from workflow_step") == "1"
+
+
+def test_a_signal_from_sql(c: Connection) -> None:
+    """An event for one run wakes that one alone; the app is that of the run."""
+    first, second = running(c), running(c)
+    for held in (first, second):
+        assert listen(c, held) is None
+        rest(c, held)
+    event = one(c, "select emit_event('paid', '{\"n\": 1}', workflow => %s)", (first[0],))
+    assert promote(c) == 1
+    assert (one(c, READY, (first[0],)), one(c, READY, (second[0],))) == (True, False)
+    [again] = claim(c, limit=5)
+    start(c, [again])
+    assert listen(c, again) == event
+    error = refusal(
+        c, lambda: c.execute("select emit_event('paid', workflow => %s)", (new_invocation_id(),))
+    )
+    assert error is not None
+    assert error.sqlstate == "PN014"

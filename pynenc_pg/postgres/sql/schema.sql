@@ -1308,7 +1308,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.emit_event(code text, payload json DEFAULT '{}'::json, app text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION pynenc.emit_event(code text, payload json DEFAULT '{}'::json, app text DEFAULT NULL::text, workflow uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1325,6 +1325,12 @@ declare
     v_id   uuid := new_id();
     v_apps text[];
 begin
+    if app is null and workflow is not null then
+        select i.app_id into app from invocation i where i.invocation_id = workflow;
+        if not found then
+            raise exception 'no invocation %', workflow using errcode = 'PN014';
+        end if;
+    end if;
     if app is null then
         v_apps := array(select distinct t.app_id from task t
                         union select d.app_id from trigger_definition d where d.removed_at is null
@@ -1336,7 +1342,7 @@ begin
         end if;
         app := v_apps[1];
     end if;
-    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql');
+    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql', workflow);
     return v_id;
 end $function$;
 
@@ -5553,7 +5559,7 @@ grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_operator;
-grant execute on function pynenc.emit_event(text,json,text) to pynenc_operator;
+grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
@@ -5584,7 +5590,7 @@ grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_producer;
-grant execute on function pynenc.emit_event(text,json,text) to pynenc_producer;
+grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_producer;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
 grant execute on function pynenc.fork_steps(text,uuid,text,uuid,uuid[]) to pynenc_producer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_producer;
@@ -5617,7 +5623,7 @@ grant execute on function pynenc.collect(text,text,double precision,integer) to 
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_worker;
-grant execute on function pynenc.emit_event(text,json,text) to pynenc_worker;
+grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_worker;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;

@@ -166,7 +166,7 @@ drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_q
 
 drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
-drop function {schema}.emit_event(code text, payload json, app text);
+drop function {schema}.emit_event(code text, payload json, app text, workflow uuid);
 
 drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid);
 
