@@ -187,6 +187,34 @@ class ResultTimeoutError(InvocationError, TimeoutError):
     """The result was not there within the given time; the invocation goes on."""
 
 
+class WorkflowError(PynencError):
+    """An operation of a workflow cannot be done here, or not in this way."""
+
+
+class NonDeterminismError(WorkflowError):
+    """A workflow did something else than it did in a former attempt, at the same place.
+
+    The message shows what was recorded and what was attempted. Code that is changed while runs are
+    in flight asks ``wf.patched(name)`` where it goes another way.
+    """
+
+
+class SuspensionSwallowedError(WorkflowError):
+    """A workflow went on although it was to sleep, wait for an event or pause.
+
+    Its code has caught the ``BaseException`` that takes it off the stack, as a bare ``except:``
+    does, or has returned from a ``finally`` block.
+    """
+
+
+class EventTimeoutError(WorkflowError, TimeoutError):
+    """The event that a workflow waited for has not come in time."""
+
+
+class WorkflowPausedError(WorkflowError):
+    """The run is paused. In a workflow it is taken off the stack, and goes on when it is resumed."""
+
+
 class RetryError(PynencError):
     """Raise it in a task to have the invocation tried again (see ``max_retries``).
 
@@ -248,6 +276,10 @@ class CausesLostError(StoreError):
     def __str__(self) -> str:
         """Show the sentence alone."""
         return str(self.args[0])
+
+
+class StepTakenError(StoreError):
+    """Another call stands at the path of a workflow: whoever executes it, too, was faster."""
 
 
 class StoreUnavailableError(StoreError):

@@ -41,6 +41,7 @@ from pynenc_pg.domain.records import (
     Wakeup,
 )
 from pynenc_pg.trigger_port import Trigger
+from pynenc_pg.workflow_port import Workflows
 
 Answers = Mapping[InvocationId, Answer]
 
@@ -64,6 +65,10 @@ class Orchestrator(Protocol):
         Raises:
             InvocationConcurrencyWithDifferentArgumentsError: the batch refuses what has the key
                 of another and not its ``call_id``.
+            StepTakenError: it is a step of a workflow, and another call stands at its path.
+            InvocationStatusOwnershipError: that workflow is not (or no longer) the author's.
+            InvocationCancelledError: that workflow is to stop.
+            WorkflowPausedError: that workflow is paused.
         """
         ...
 
@@ -385,6 +390,7 @@ class Store:
     transaction: Callable[[], OwnTransaction]  # a new one; refused where there are none
     client_data_store: ClientDataStore
     trigger: Trigger
+    workflows: Workflows
     close: Callable[[], None]
     processes: bool  # other processes see the same work
     signed: bool = False  # nobody believes what stands there unless it is signed

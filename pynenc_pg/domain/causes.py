@@ -78,6 +78,7 @@ class NewEvent:
     code: str
     payload: str  # wire JSON
     emitted_by: str = "client"
+    workflow_id: InvocationId | None = None  # who alone hears of it; None: everybody
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import RateLimit
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.invocation.status import InvocationStatus, Reason
+
+if TYPE_CHECKING:
+    from pynenc_pg.domain.workflows import Child
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Batch:
     refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
     firings: Sequence[Firing] = ()  # by which causes they are started, one each
     retried_from: InvocationId | None = None  # its one call is that one again, and has no key
+    workflow_id: InvocationId | None = None  # that they belong to; None: each is one of its own
+    child: Child | None = None  # its one call is a step of a workflow, and has no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class Claimed:
     depth: int
     options: str
     queue: str = "default"
+    workflow_id: InvocationId | None = None  # None: it is one of its own
+    replays: bool = True  # it may have been begun before
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +303,7 @@ class InvocationRecord:
     due_at: datetime | None
     registered_at: datetime
     status_at: datetime
+    workflow_id: InvocationId | None = None  # None: it is one of its own
 
 
 @dataclass(frozen=True, slots=True)
