@@ -6,7 +6,7 @@ written once, by whoever comes first. A later attempt of the same invocation rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -135,3 +135,34 @@ class WorkflowInfo:
     pause_reason: str | None
     forked_from: InvocationId | None
     steps: int = field(default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowIdentity:
+    """Which workflow an invocation belongs to.
+
+    The store is asked for type and parent where the invocation does not know them, once.
+    """
+
+    invocation_id: InvocationId
+    workflow_id: InvocationId
+    _ask: Callable[[], WorkflowInfo] = field(repr=False, compare=False)
+    _known: list[tuple[str, InvocationId | None]] = field(
+        default_factory=list, repr=False, compare=False
+    )
+
+    @property
+    def workflow_type(self) -> str:
+        """The id of the task that the workflow began with."""
+        return self._of_workflow()[0]
+
+    @property
+    def parent_workflow_id(self) -> InvocationId | None:
+        """The workflow whose task started this one, if it is not the first."""
+        return self._of_workflow()[1]
+
+    def _of_workflow(self) -> tuple[str, InvocationId | None]:
+        if not self._known:
+            info = self._ask()
+            self._known.append((info.task_id, info.parent_workflow_id))
+        return self._known[0]

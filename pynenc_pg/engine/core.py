@@ -16,10 +16,12 @@ from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
 from pynenc_pg.domain.causes import Firing, NewEvent
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Registered
+from pynenc_pg.domain.workflows import Child
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.again import call_again, check_ended, options_again
 from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
+from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.known import Known
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.payloads import Payloads
@@ -111,16 +113,21 @@ class Engine(Reading):
         session: object = None,
         firings: Sequence[Firing] = (),
         retried_from: InvocationId | None = None,
+        child: Callable[[str], Child] | None = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
         ``session`` is a transaction of the caller's, with which they come to be or not;
         ``firings`` are the causes by which they are started, one each; ``retried_from`` is the
-        invocation that the one call is again.
+        invocation that the one call is again; ``child`` makes a step of a workflow of the id of
+        the one call, which is the same for equal calls.
         """
         calls = self._lowered(task, calls, shared)
-        batch = self._new_batch(task, calls, options, shared, retried_from)
+        batch = self._new_batch(task, calls, options, shared, retried_from, child is not None)
+        if child is not None:
+            made = child(batch.invocations[0].call_id)
+            batch = replace(batch, child=made, cached=False)
         if firings:
             batch = replace(batch, firings=firings, cached=False, changed_by="trigger")
         with _shield(), self._explained(batch, calls, task):
@@ -172,6 +179,11 @@ class Engine(Reading):
             retried_from=invocation_id,
         )
         return registered
+
+    def call_id(self, task: TaskDefinition, call: Mapping[str, Any]) -> str:
+        """Return the id of a call, given by name, that equal ones have, too."""
+        [lowered] = self._lowered(task, [call], None)
+        return CallKeys(task, lowered, self.registry.serializer(task, self.serializer)).identity
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
@@ -288,6 +300,7 @@ class Engine(Reading):
         options: CallOptions,
         shared: SharedArguments | None,
         retried_from: InvocationId | None = None,
+        identified: bool = False,  # noqa: FBT001, FBT002 - a call as all of them are
     ) -> Batch:
         return new_batch(
             calls,
@@ -298,6 +311,7 @@ class Engine(Reading):
             options=options,
             shared=shared,
             retried_from=retried_from,
+            identified=identified,
         )
 
     def _explained(

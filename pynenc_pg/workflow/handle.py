@@ -1,0 +1,121 @@
+"""A run of a workflow, seen from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.workflows import Step, StepKind, WorkflowInfo
+from pynenc_pg.serializer.wire import decode
+from pynenc_pg.trigger.conditions.event import check_event_code
+
+if TYPE_CHECKING:
+    from pynenc_pg.domain.records import CancelAnswer
+    from pynenc_pg.engine.core import Engine
+    from pynenc_pg.serializer.base import BaseSerializer
+
+_TIMES = frozenset({StepKind.UTC_NOW, StepKind.SLEEP})
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """An operation that stands written."""
+
+    path: str  # its number; of a branch with dots: "4.1.2"
+    kind: StepKind
+    about: str  # a key, an event's code, a name; of a task its id and a hash of its arguments
+    value: Any  # what it returned; of a sleep its end, of a task None: that is the invocation's
+    at: datetime
+    run: int  # of a task that has failed: how often it was called anew
+    child_id: InvocationId | None  # the invocation of a task
+    failed: bool  # that one has ended, and not in success
+
+
+class WorkflowRunHandle:
+    """What a run has done, and what it is told. Made by ``app.get_workflow``."""
+
+    def __init__(self, invocation_id: str, engine: Callable[[], Engine]) -> None:
+        """``engine`` answers who has it."""
+        self.invocation_id = InvocationId(invocation_id)
+        self._engine = engine
+
+    @property
+    def info(self) -> WorkflowInfo:
+        """Where it stands.
+
+        Raises:
+            InvocationNotFoundError: there is no such invocation.
+        """
+        return self._engine().store.workflows.info(self.invocation_id)
+
+    def steps(self) -> list[RunStep]:
+        """Return all that stands written, in the order in which it was."""
+        engine = self._engine()
+        own = self._serializer(engine)
+        found = engine.store.workflows.steps(self.invocation_id)
+        return [_seen(step, own, engine.serializer) for step in found]
+
+    def data(self) -> dict[str, Any]:
+        """Return the data of the workflow that it belongs to."""
+        engine = self._engine()
+        own = self._serializer(engine)
+        found = engine.store.workflows.data(self.info.workflow_id)
+        return {key: decode(text, own) for key, text in found.items()}
+
+    def signal(self, code: str, payload: Any = None) -> str:
+        """Emit an event for this run alone; return the event's id.
+
+        Heard by its ``wait_for_event``, now or later, and by no trigger.
+
+        Raises:
+            InvocationNotFoundError: there is no such invocation.
+            TriggerDefinitionError: no event can have that code.
+            SerializationError: the payload cannot be carried.
+        """
+        engine = self._engine()
+        engine.store.workflows.info(self.invocation_id)
+        event = engine.new_event(check_event_code(code), payload)
+        engine.store.trigger.emit(replace(event, workflow_id=self.invocation_id))
+        return event.event_id
+
+    def pause(self, reason: str = "") -> bool:
+        """Let it stop at its next operation; whether it has not ended. What it called goes on."""
+        return self._engine().store.workflows.pause_workflow(self.invocation_id, reason)
+
+    def resume(self) -> bool:
+        """Let it go on; whether it has not ended."""
+        return self._engine().store.workflows.pause_workflow(self.invocation_id, paused=False)
+
+    def cancel(self) -> CancelAnswer:
+        """End it, and the tasks that it has called: see ``Invocation.cancel``."""
+        return self._engine().store.orchestrator.cancel(self.invocation_id)
+
+    def __repr__(self) -> str:
+        """Name it, without asking the store."""
+        return f"<WorkflowRunHandle {self.invocation_id}>"
+
+    def _serializer(self, engine: Engine) -> BaseSerializer:
+        task = engine.registry.find(self.info.task_id)
+        return engine.registry.serializer(task, engine.serializer)
+
+
+def _seen(step: Step, own: BaseSerializer, apps: BaseSerializer) -> RunStep:
+    value = None
+    if step.value is not None and step.kind in _TIMES:
+        value = datetime.fromisoformat(json.loads(step.value))
+    elif step.value is not None:
+        value = decode(step.value, apps if step.kind is StepKind.EVENT else own)
+    return RunStep(
+        path=step.path,
+        kind=step.kind,
+        about=step.about,
+        value=value,
+        at=step.at,
+        run=step.run,
+        child_id=step.child_id,
+        failed=step.failed,
+    )
