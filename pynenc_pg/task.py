@@ -23,9 +23,14 @@ from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.transaction import InAsyncTransaction, InTransaction, within
 from pynenc_pg.tuned import TunedTask
+from pynenc_pg.workflow.async_operations import AsyncWorkflowOperations
+from pynenc_pg.workflow.here import running_of
+from pynenc_pg.workflow.operations import WorkflowOperations
+from pynenc_pg.workflow.run import identity_of
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_task import TaskConf
+    from pynenc_pg.domain.workflows import WorkflowIdentity
     from pynenc_pg.engine.core import Engine
     from pynenc_pg.transaction import AsyncSession, Session
 
@@ -62,6 +67,9 @@ class Task(Generic[P, R_co]):
             self.task_id, func, inspect.signature(func), conf, self.get_invocation
         )
         self._calls = Calls(self, self.definition, engine=engine, sync_engine=sync_engine)
+        #: What a ``def`` task does as a workflow, and what an ``async def`` task does.
+        self.wf = WorkflowOperations(self.definition, self._calls.engine_now)
+        self.awf = AsyncWorkflowOperations(self.definition, self._calls.engine_now)
         functools.update_wrapper(self, func)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Invocation[R_co]:
@@ -200,6 +208,15 @@ class Task(Generic[P, R_co]):
             )
             raise RuntimeError(message)
         return self._calls.handle(now.invocation_id, self._calls.engine_now())
+
+    @property
+    def workflow(self) -> WorkflowIdentity:
+        """Inside the task: which workflow it belongs to.
+
+        Raises:
+            WorkflowError: no invocation of this task runs here.
+        """
+        return identity_of(running_of(self.definition), self._calls.engine_now()())
 
     def get_invocation(self, invocation_id: str, *, reused: bool = False) -> Invocation[R_co]:
         """Return the handle of an invocation of this task, without asking the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.memory.broker import MemBroker
@@ -15,6 +15,7 @@ from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.memory.transactions import no_transaction
 from pynenc_pg.memory.trigger import MemTrigger
+from pynenc_pg.memory.workflows import MemWorkflows
 from pynenc_pg.ports import Store
 from pynenc_pg.runner.async_ import AsyncRunner
 from pynenc_pg.runner.base import BaseRunner
@@ -56,6 +57,7 @@ def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
         transaction=no_transaction,
         client_data_store=MemClientDataStore(memory),
         trigger=MemTrigger(memory),
+        workflows=MemWorkflows(memory),
         close=lambda: None,
         processes=False,
     )
@@ -131,6 +133,7 @@ def _postgres(conf: PynencConf) -> Store:
         broker=PgBroker(database),
         client_data_store=holds,
         trigger=PgTrigger(database),
+        workflows=cast("Any", None),
         transaction=transactions.new,
         close=close,
         processes=True,

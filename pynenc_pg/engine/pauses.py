@@ -14,6 +14,7 @@ from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Answer, Hold
 from pynenc_pg.engine.results import Impatient, Outcomes, ResultWaiter, Wait, teller
 from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.whole import to_its_end
 from pynenc_pg.exceptions import (
     InvocationStatusOwnershipError,
     RunnerFencedError,
@@ -176,7 +177,8 @@ class Pauses:
         wait = await results.enter_async(ids, any_of=any_of, tell=teller(over))
         try:
             async with self._alone():
-                await asyncio.to_thread(self._pause, wait)
+                # Cancelled or not: what comes after it must not overtake it.
+                await to_its_end(asyncio.to_thread(self._pause, wait))
             await results.block_async(wait, over, timeout, impatient)
         except StoreUnavailableError:
             self._stop.check()

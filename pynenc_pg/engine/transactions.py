@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pynenc_pg.domain.records import Answer, Ending, Settled
+from pynenc_pg.engine.whole import to_its_end
 from pynenc_pg.exceptions import (
     OutcomeUnknownError,
     StoreUnavailableError,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pynenc_pg.ports import OwnTransaction
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 A_co = TypeVar("A_co", covariant=True)
 
@@ -104,9 +104,9 @@ class TransactionBlock(Generic[C_co, A_co]):
         """Like ``__enter__``, for a coroutine."""
         own = self._own(coroutine=True)
         try:
-            return await _to_its_end(own.session.lend_async(sqlalchemy=self._sqlalchemy))
+            return await to_its_end(own.session.lend_async(sqlalchemy=self._sqlalchemy))
         except BaseException:
-            await _to_its_end(own.session.roll_back_async())
+            await to_its_end(own.session.roll_back_async())
             self._pauses.transaction = None
             raise
 
@@ -122,10 +122,10 @@ class TransactionBlock(Generic[C_co, A_co]):
             return
         try:
             if kind is None:
-                await _to_its_end(own.session.take_back_async())
+                await to_its_end(own.session.take_back_async())
                 own.left = True
             else:
-                await _to_its_end(own.session.roll_back_async())
+                await to_its_end(own.session.roll_back_async())
         finally:
             if not own.left:
                 self._pauses.transaction = None
@@ -183,18 +183,4 @@ async def complete_async(pauses: Pauses, own: Own, ending: Ending) -> Settled:
     while not doing.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([doing])
-    return doing.result()
-
-
-async def _to_its_end(what: Coroutine[Any, Any, T]) -> T:
-    """Await it whole, whoever cancels meanwhile: that comes out after it."""
-    doing = asyncio.ensure_future(what)
-    cancelled: asyncio.CancelledError | None = None
-    while not doing.done():
-        try:
-            await asyncio.wait([doing])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None and not doing.cancelled() and doing.exception() is None:
-        raise cancelled
     return doing.result()

@@ -11,6 +11,7 @@ from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.transactions import TransactionBlock
 from pynenc_pg.exceptions import TransactionError
+from pynenc_pg.workflow.run import identity_in_store, identity_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
     from sqlalchemy.ext import asyncio as alchemy_async
 
+    from pynenc_pg.domain.workflows import WorkflowIdentity
     from pynenc_pg.domain.records import CancelAnswer, HistoryEntry, Outcome
     from pynenc_pg.engine.attempts import Attempt
     from pynenc_pg.engine.core import Engine
@@ -161,6 +163,18 @@ class Invocation(Generic[R_co]):
             coroutine=inspect.iscoroutinefunction(self.task.func),
             sqlalchemy=sqlalchemy,
         )
+
+    @property
+    def workflow(self) -> WorkflowIdentity:
+        """Which workflow it belongs to; inside its task that asks nobody.
+
+        Raises:
+            InvocationNotFoundError: it was purged, or is past its retention.
+        """
+        now, engine = running.get(), self._engine()
+        if now is not None and now.invocation_id == self.invocation_id:
+            return identity_of(now, engine)
+        return identity_in_store(self.invocation_id, engine)
 
     @property
     def history(self) -> list[HistoryEntry]:

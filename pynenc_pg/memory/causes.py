@@ -161,15 +161,35 @@ def note_status(database: MemDatabase, row: Row, at: datetime) -> None:
 
 
 def note_event(database: MemDatabase, event: NewEvent) -> None:
-    """Write an event, and note it for each trigger that watches its code."""
+    """Write an event, wake who waits for it, and note it for each trigger that watches its code."""
     known, now = database.causes, database.clock()
     if event.event_id in known.events:
         return
     known.events[event.event_id] = Event(event, now)
+    _wake_waiting(database, event)
+    if event.workflow_id is not None:
+        return
     watched = known.watches.get((EVENT, event.code), {})
     for trigger_id, condition_id in _met(watched, {"payload": event.payload}):
         known.add(trigger_id, condition_id, now, now).source_id = event.event_id
         database.tell("cause")
+
+
+def _wake_waiting(database: MemDatabase, event: NewEvent) -> None:
+    """Have whoever waits for an event look again."""
+    woken = [
+        which
+        for which in database.runs.waiting.get(event.code, ())
+        if event.workflow_id in {None, which}
+        and any(
+            wait.code == event.code
+            and (wait.filter is None or may_meet(wait.filter, event.payload))
+            for wait in database.runs.by_id[which].waits.values()
+        )
+    ]
+    database.runs.woken.update(dict.fromkeys(woken))
+    if woken:
+        database.tell("due", due_in=0)
 
 
 def check_firings(database: MemDatabase, firings: Iterable[Firing]) -> None:
@@ -217,11 +237,11 @@ def _met(
         key
         for key, wanted in watched.items()
         if wanted is None
-        or all(_may_meet(wanted[name], text) for name, text in found.items() if name in wanted)
+        or all(may_meet(wanted[name], text) for name, text in found.items() if name in wanted)
     ]
 
 
-def _may_meet(wanted: Any, found: str | None) -> bool:
+def may_meet(wanted: Any, found: str | None) -> bool:
     """Whether JSON may contain what is wanted; false only where that is certain."""
     if found is None or '"$' in found or '"\\u0024' in found.lower() or "\\u0000" in found:
         return True

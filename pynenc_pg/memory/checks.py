@@ -12,6 +12,7 @@ from uuid import UUID
 from pynenc_pg.domain.causes import NewEvent
 from pynenc_pg.domain.ids import InvocationId, id_time
 from pynenc_pg.domain.records import Batch
+from pynenc_pg.domain.workflows import LONGEST_ABOUT, LONGEST_VALUE, NewStep, WaitSpec
 from pynenc_pg.exceptions import (
     DataRejectedError,
     InvocationStatusTransitionError,
@@ -63,9 +64,52 @@ def check_event(event: NewEvent) -> None:
         raise DataRejectedError(msg)
     try:
         UUID(event.event_id)
+        UUID(event.workflow_id or event.event_id)
     except ValueError as error:
-        msg = f"the id {event.event_id!r} is no UUID"
+        msg = f"the id {event.event_id!r} or {event.workflow_id!r} is no UUID"
         raise DataRejectedError(msg) from error
+
+
+def check_new_step(step: NewStep) -> None:
+    """Refuse a step that is not to be kept.
+
+    Raises:
+        DataRejectedError: its value or what it is about cannot be kept, or is too long.
+    """
+    where = f"step {step.path} ({step.about[:200]})"
+    for text in (step.about, step.key or ""):
+        _check_name(where, text)
+    if step.value is not None and len(step.value) > LONGEST_VALUE:
+        msg = (
+            f"{where}: its value has {len(step.value)} characters as JSON, and {LONGEST_VALUE} are "
+            "the most: each later attempt reads it. Return it from a task, or keep it elsewhere "
+            "and record where"
+        )
+        raise DataRejectedError(msg)
+    if step.value is not None and not is_json(step.value):
+        msg = f"{where}: {step.value[:80]!r} is not JSON"
+        raise DataRejectedError(msg)
+
+
+def check_wait(wait: WaitSpec) -> None:
+    """Refuse to wait for an event that cannot be.
+
+    Raises:
+        DataRejectedError: its code.
+    """
+    _check_name(f"step {wait.path}", wait.code)
+
+
+def _check_name(where: str, text: str) -> None:
+    if len(text) > LONGEST_ABOUT:
+        msg = (
+            f"{where}: a name in it has {len(text)} characters, and {LONGEST_ABOUT} are the most. "
+            "Give it a shorter one"
+        )
+        raise DataRejectedError(msg)
+    if "\0" in text or not _is_unicode(text):
+        msg = f"{where}: {text[:80]!r} is no Unicode text, or has a NUL"
+        raise DataRejectedError(msg)
 
 
 def check_queue(name: str) -> None:
@@ -106,6 +150,14 @@ def is_json(text: str) -> bool:
         text.encode()
         _STRICT.decode(text)
     except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return False
     return True
 

@@ -10,7 +10,8 @@ from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.memory.causes import clean
 from pynenc_pg.memory.checks import check_queue
 from pynenc_pg.memory.database import MemDatabase
-from pynenc_pg.memory.rows import Queue
+from pynenc_pg.memory.rows import Queue, Row
+from pynenc_pg.memory.runs import live_children
 from pynenc_pg.memory.transactions import NoTransactions
 
 S = InvocationStatus
@@ -22,20 +23,26 @@ class MemCommands(NoTransactions):
     _database: MemDatabase
 
     def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
-        """End what is not owned as FAILED (cancelled); ask the owner for the rest."""
+        """End it as FAILED (cancelled), with what it has called; ask the owners, if owned."""
         database = self._database
         with database.lock:
             row = database.live.get(invocation_id)
             if row is None:
                 known = invocation_id in database.ended
                 return CancelAnswer.FINAL if known else CancelAnswer.UNKNOWN
-            if row.runner_id is None:
-                database.end(row, S.FAILED, changed_by, reason=Reason.CANCELLED)
-                return CancelAnswer.CANCELLED
-            row.cancel_requested = True
-            runners = [name for name, s in database.subscriptions.items() if s.work]
-            database.hint(runners, Wakeup("cancel", (invocation_id,)))
-            return CancelAnswer.REQUESTED
+            for child in live_children(database, invocation_id):
+                self._cancel(child, changed_by)
+            return self._cancel(row, changed_by)
+
+    def _cancel(self, row: Row, changed_by: str) -> CancelAnswer:
+        database = self._database
+        if row.runner_id is None:
+            database.end(row, S.FAILED, changed_by, reason=Reason.CANCELLED)
+            return CancelAnswer.CANCELLED
+        row.cancel_requested = True
+        runners = [name for name, s in database.subscriptions.items() if s.work]
+        database.hint(runners, Wakeup("cancel", (row.invocation_id,)))
+        return CancelAnswer.REQUESTED
 
     def asked_to_stop(self, runner_id: RunnerId) -> list[InvocationId]:
         """Return what the runner holds and ``cancel`` was called for."""

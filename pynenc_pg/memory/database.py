@@ -13,6 +13,7 @@ from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.causes import Causes, note_status
 from pynenc_pg.memory.checks import check_step
 from pynenc_pg.memory.rows import Call, Ended, Lane, Queue, Refused, Row, Runner
+from pynenc_pg.memory.runs import Runs
 
 if TYPE_CHECKING:
     from pynenc_pg.memory.broker import MemSubscription
@@ -59,6 +60,7 @@ class MemDatabase:
         self.timed: set[InvocationId] = set()  # live rows with a due or an expiry time
         self.edges: dict[InvocationId, dict[tuple[str, InvocationId | None], int]] = {}
         self.waits: dict[InvocationId, set[InvocationId]] = {}  # waiter -> what it waits for
+        self.runs = Runs()
         self.causes.forget()
         for queue in self.queues.values():
             queue.ready = Queue().ready
@@ -222,6 +224,7 @@ class MemDatabase:
         del self.live[which]
         self.begin(row)
         self.forget_waits(which, list(self.waits.get(which, ())))
+        self.runs.stop_waiting(which)
         if row.lane is not None:
             row.lane.live -= 1
             row.lane.parked.pop(which, None)

@@ -98,7 +98,7 @@ class MemOrchestrator(MemCommands):
             return [self._give(row, runner_id, begin_below) for row in taken]
 
     def _give(self, row: Row, runner_id: RunnerId, begin_below: int) -> Claimed:
-        database = self._database
+        database, rev = self._database, row.rev
         database.leases += 1
         row.lease = database.leases
         database.move(row, S.PENDING, runner_id, runner_id=runner_id)
@@ -116,6 +116,8 @@ class MemOrchestrator(MemCommands):
             depth=batch.depth,
             options=batch.options,
             queue=batch.queue,
+            workflow_id=batch.workflow_id,
+            replays=rev > 0 or bool(database.runs.steps(row.invocation_id)),  # copied ones
         )
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:
@@ -215,7 +217,8 @@ class MemOrchestrator(MemCommands):
         if row.cancel_requested:
             database.end(row, S.FAILED, runner_id, reason=Reason.CANCELLED)
         elif again.delay > 0:
-            database.tell("due", due_in=again.delay)
+            woken = row.invocation_id in database.runs.woken
+            database.tell("due", due_in=0 if woken else again.delay)
 
     def set_aside(
         self, runner_id: RunnerId, asides: Sequence[Aside]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
-from pynenc_pg.exceptions import InvocationConcurrencyWithDifferentArgumentsError
+from pynenc_pg.domain.workflows import Child
+from pynenc_pg.exceptions import (
+    InvocationCancelledError,
+    InvocationConcurrencyWithDifferentArgumentsError,
+    StepTakenError,
+)
 from pynenc_pg.memory.call_results import recall, remember
 from pynenc_pg.memory.causes import check_firings, fire
-from pynenc_pg.memory.checks import check_batch
+from pynenc_pg.memory.checks import check_batch, check_new_step
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
 from pynenc_pg.memory.payloads import check_payloads, refer
 from pynenc_pg.memory.rows import Call, Queue, Row
+from pynenc_pg.memory.runs import author_row, begin_run, check_room, write
 
 
 def register(database: MemDatabase, batch: Batch) -> list[Registered]:
@@ -27,13 +33,13 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         InvocationConcurrencyWithDifferentArgumentsError: a call would become one that has other
             arguments, and the batch refuses that.
         CausesLostError: a cause of it is not the caller's any more.
+        StepTakenError, InvocationStatusOwnershipError, InvocationCancelledError,
+            WorkflowPausedError: it is a step of a workflow, which cannot be written.
     """
     now = database.clock()
     check_batch(batch, now)
-    if batch.key is not None:
-        first = database.call_keys.get((batch.task_id, batch.key))
-        if first is not None:
-            return [Registered(first, reused=first != batch.invocations[0].invocation_id)]
+    if (first := _first(database, batch)) is not None:
+        return [first]
     found = recall(database, batch, due(batch, now) or now) if batch.cached else {}
     if batch.refuse_different:
         _check_same_arguments(batch, database, found)
@@ -42,6 +48,24 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     if batch.firings:
         check_firings(database, batch.firings)
     registered = _accept_all(database, batch, found, now)
+    _note(database, batch, registered)
+    return registered
+
+
+def _first(database: MemDatabase, batch: Batch) -> Registered | None:
+    """Return what the one call of a batch has become before, if it has a key or is a step."""
+    if batch.child is not None:
+        return _before(database, batch, batch.child)
+    if batch.key is None:
+        return None
+    first = database.call_keys.get((batch.task_id, batch.key))
+    if first is None:
+        return None
+    return Registered(first, reused=first != batch.invocations[0].invocation_id)
+
+
+def _note(database: MemDatabase, batch: Batch, registered: Sequence[Registered]) -> None:
+    """Write down all that goes with calls."""
     if batch.cached:
         remember(database, batch, registered)
     if batch.key is not None:
@@ -50,7 +74,33 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         refer(database, batch, registered)
     if batch.firings:
         fire(database, batch.firings, registered)
-    return registered
+    if batch.child is not None:
+        run = begin_run(database, batch.child.author.hold.invocation_id)
+        step = batch.child.step
+        write(run, step, step.value, database.clock(), registered[0].invocation_id)
+
+
+def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | None:
+    """Return what a call that is a step has become before, if its answer was lost."""
+    which, step = child.author.hold.invocation_id, child.step
+    row = author_row(database, child.author)
+    stands = database.runs.steps(which).get((step.path, step.run))
+    if stands is None:
+        if row.cancel_requested:
+            message = f"invocation {which} was cancelled: it calls no more tasks"
+            raise InvocationCancelledError(message)
+        check_new_step(step)
+        check_room(database, which, step)
+        begin_run(database, which)
+        return None
+    known = _known(database, batch.invocations[0])
+    if known is None or known.invocation_id != stands.child_id:
+        message = (
+            f"step {step.path} of invocation {which}: {stands.kind} {stands.about} stands there, "
+            f"with the invocation {stands.child_id}. Read the steps, and go on with that"
+        )
+        raise StepTakenError(message)
+    return known
 
 
 def due(batch: Batch, now: datetime) -> datetime | None:

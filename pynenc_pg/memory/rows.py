@@ -24,6 +24,11 @@ class Call:
     registered_at: datetime
     expires_at: datetime | None = None  # until when it must be begun
 
+    @property
+    def workflow_id(self) -> InvocationId:
+        """The workflow it belongs to."""
+        return self.batch.workflow_id or self.new.invocation_id
+
 
 @dataclass(slots=True, eq=False)
 class Row:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pynenc_pg.domain.records import Promoted
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.runs import wake_workflows
 
 
 def promote(database: MemDatabase, limit: int) -> Promoted:
-    """Make ready what is due, and open lanes whose rate limit lets the next one start."""
+    """Make ready what is due or woken, and open lanes whose rate limit lets the next one start."""
     now = database.clock()
+    woken = wake_workflows(database, limit)
     shut = [lane for lane in database.lanes.values() if lane.next_at is not None]
     opened = [lane for lane in shut if lane.open(now)]
     for lane in opened:
@@ -22,12 +24,12 @@ def promote(database: MemDatabase, limit: int) -> Promoted:
         if row.expires_at is None:
             database.timed.discard(row.invocation_id)
         database.offer(row)
-    if due or opened:
+    if due or opened or woken:
         database.tell("work")
     times = [at for at, _, _ in waiting[len(due) :]]
     times += [lane.next_at for lane in shut if lane.next_at is not None]
     next_due = max(0.0, (min(times) - now).total_seconds()) if times else None
-    return Promoted(len(due), next_due)
+    return Promoted(len(due) + woken, next_due)
 
 
 def expire(database: MemDatabase, limit: int) -> int:

@@ -269,3 +269,18 @@ def identity_of(now: Running, engine: Engine) -> WorkflowIdentity:
         known.append((now.task_id, None))
     info = engine.store.workflows.info
     return WorkflowIdentity(now.invocation_id, workflow_id, lambda: info(workflow_id), known)
+
+
+def identity_in_store(invocation_id: InvocationId, engine: Engine) -> WorkflowIdentity:
+    """Return which workflow an invocation belongs to that need not run here.
+
+    Raises:
+        InvocationNotFoundError: there is none of that id.
+    """
+    info = engine.store.workflows.info
+    own = info(invocation_id)
+    workflow_id = own.workflow_id
+    if workflow_id == invocation_id:
+        known = [(own.task_id, own.parent_workflow_id)]
+        return WorkflowIdentity(invocation_id, workflow_id, lambda: own, known)
+    return WorkflowIdentity(invocation_id, workflow_id, lambda: info(workflow_id))

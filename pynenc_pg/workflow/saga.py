@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 
 from pynenc_pg.engine.suspension import Suspended
 from pynenc_pg.engine.verdicts import is_retried
-from pynenc_pg.exceptions import NonDeterminismError, Snooze
+from pynenc_pg.exceptions import NonDeterminismError, RunnerFencedError, Snooze
 from pynenc_pg.workflow import values
 from pynenc_pg.workflow.callee import Call, CalleeCalls, calls_of, is_task
 from pynenc_pg.workflow.place import Place
@@ -87,6 +87,8 @@ class Saga:
             yield
         except Suspended as suspended:
             self._parent.suspend_with(suspended)
+            raise
+        except RunnerFencedError:
             raise
         except Exception as worse:  # noqa: BLE001 - the user's own code
             self._run.now.stop.check()

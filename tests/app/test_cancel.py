@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,41 @@ def test_what_runs_is_cancelled(any_runner: Runner, name: str) -> None:
         if "slow" in name:
             tasks.gate.set()
             assert tasks.children[0].result_or_raise(20) == "slow"
+
+
+def test_a_coroutine_is_cancelled_while_its_pause_is_written(
+    app: Pynenc, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on when that has been written, not before: else it would stay PAUSED."""
+    with runner():
+        orchestrator = app.engine.store.orchestrator
+        pausing, go, said = threading.Event(), threading.Event(), []
+        pause, resume = orchestrator.pause, orchestrator.resume
+
+        def late(*args: Any) -> Any:
+            pausing.set()
+            assert go.wait(20)
+            try:
+                return pause(*args)
+            finally:
+                said.append("paused")
+
+        def noted(*args: Any) -> Any:
+            said.append("resumed")
+            return resume(*args)
+
+        monkeypatch.setattr(orchestrator, "pause", late)
+        monkeypatch.setattr(orchestrator, "resume", noted)
+        invocation = tasks.awaits_slow()
+        assert pausing.wait(20)
+        assert invocation.cancel() is CancelAnswer.REQUESTED
+        time.sleep(0.3)
+        go.set()
+        with pytest.raises(InvocationCancelledError, match=str(invocation.invocation_id)):
+            invocation.result_or_raise(20)
+        assert said == ["paused", "resumed"]
+        tasks.gate.set()
+        assert tasks.children[0].result_or_raise(20) == "slow"
 
 
 def test_what_calls_nothing_ends_as_it_does(any_runner: Runner) -> None:

@@ -47,7 +47,7 @@ class Ear:
 
 
 class Driver:
-    """The five ports of one app, with one runner (``worker``) registered.
+    """The six ports of one app, with one runner (``worker``) registered.
 
     Verbs take what a claim gave, or its ids; answers are those of the port.
     """
@@ -61,6 +61,7 @@ class Driver:
         self.broker = store.broker
         self.client_data_store = store.client_data_store
         self.trigger = store.trigger
+        self.workflows = store.workflows
         self._subscriptions: list[Subscription] = []
         self._others: list[Driver] = []
         self.worker = self.runner("worker")

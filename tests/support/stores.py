@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.memory.broker import MemBroker
@@ -14,6 +14,7 @@ from pynenc_pg.memory.orchestrator import MemOrchestrator
 from pynenc_pg.memory.payloads import MemClientDataStore
 from pynenc_pg.memory.state_backend import MemStateBackend
 from pynenc_pg.memory.trigger import MemTrigger
+from pynenc_pg.memory.workflows import MemWorkflows
 from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend
 from pynenc_pg.postgres.client_data_store import PgClientDataStore
 from pynenc_pg.postgres.database import PgDatabase
@@ -23,6 +24,7 @@ from pynenc_pg.postgres.state_backend import PgStateBackend
 from pynenc_pg.postgres.templates import render
 from pynenc_pg.postgres.trigger import PgTrigger
 from pynenc_pg.trigger_port import Trigger
+from pynenc_pg.workflow_port import Workflows
 
 # The database's clock is nobody's to move, so the rows move the other way. What stands in history
 # and the time of a status stay (the guard refuses them): "not begun in time" needs a limit of 0.
@@ -75,7 +77,7 @@ select count(*) from lost"""
 
 
 class OpenStore(Protocol):
-    """What both kinds have: the five ports, and time as a thing that tests own."""
+    """What both kinds have: the six ports, and time as a thing that tests own."""
 
     @property
     def app_id(self) -> str:
@@ -107,6 +109,11 @@ class OpenStore(Protocol):
         """Reacts."""
         ...
 
+    @property
+    def workflows(self) -> Workflows:
+        """Remembers."""
+        ...
+
     def let_pass(self, seconds: float) -> None:
         """Make everything as if so much time had passed at once."""
         ...
@@ -130,7 +137,7 @@ class OpenStore(Protocol):
 
 @dataclass
 class PostgresStore:
-    """The five parts over one database."""
+    """The six parts over one database."""
 
     database: PgDatabase
     orchestrator: PgOrchestrator
@@ -138,6 +145,7 @@ class PostgresStore:
     broker: PgBroker
     client_data_store: PgClientDataStore
     trigger: PgTrigger
+    workflows: Workflows
 
     @property
     def app_id(self) -> str:
@@ -186,7 +194,7 @@ class Clock:
 
 @dataclass
 class MemoryStore:
-    """The five parts over one app's dicts."""
+    """The six parts over one app's dicts."""
 
     database: MemDatabase
     orchestrator: MemOrchestrator
@@ -194,6 +202,7 @@ class MemoryStore:
     broker: MemBroker
     client_data_store: MemClientDataStore
     trigger: MemTrigger
+    workflows: MemWorkflows
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -225,7 +234,7 @@ class MemoryStore:
 
 
 def over_postgres(database: PgDatabase) -> PostgresStore:
-    """Put the five parts over a database."""
+    """Put the six parts over a database."""
     holds = PgClientDataStore(database)
     return PostgresStore(
         database,
@@ -234,6 +243,7 @@ def over_postgres(database: PgDatabase) -> PostgresStore:
         PgBroker(database),
         holds,
         PgTrigger(database),
+        cast("Any", None),
     )
 
 
@@ -253,5 +263,6 @@ def open_memory_store(app_id: str) -> MemoryStore:
         MemBroker(database),
         MemClientDataStore(database),
         MemTrigger(database),
+        MemWorkflows(database),
         clock,
     )
