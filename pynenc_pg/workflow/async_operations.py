@@ -86,9 +86,7 @@ class AsyncWorkflowOperations(Operations):
     def step(
         self, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, R]: ...
-    def step(
-        self, func: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Coroutine[Any, Any, Any]:
+    def step(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Call a function here, record what it returns, and do not call it again.
 
         An ``async def`` is awaited; a plain function runs in a thread, so that the loop goes on.

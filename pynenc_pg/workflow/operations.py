@@ -192,9 +192,7 @@ class WorkflowOperations(Operations):
         return datetime.now(UTC) + timedelta(seconds=self._engine_now()().clock_offset())
 
 
-def run_step(
-    place: Place, name: str, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-) -> R:
+def run_step(place: Place, name: str, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return what a function returned the first time; call it if there was none."""
     step = place.returned(name)
     if step is None:

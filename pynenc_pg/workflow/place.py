@@ -189,14 +189,12 @@ class Place:
         """
         run = self.branch.run
         if run.known(self.path):
-            self.recorded(StepKind.PAUSE, reason)
+            self._check(run.known(self.path)[0], StepKind.PAUSE, reason)
             return
         if run.now.forced_sync:
             message = "in synchronous mode nobody could let it go on after wf.pause()"
             raise WorkflowError(message)
-        self.recorded(StepKind.PAUSE, reason)
-        pause = run.engine.store.workflows.pause_workflow
-        run.ask(lambda: pause(run.now.invocation_id, reason))
+        self.recorded(StepKind.PAUSE, reason, value=lambda: json.dumps(reason))
         raise self.branch.suspend(Reason.PAUSED, FOREVER)
 
     # --- what all of them do ------------------------------------------------------------------
