@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.memory.broker import MemBroker
@@ -106,6 +106,7 @@ def _postgres(conf: PynencConf) -> Store:
     from pynenc_pg.postgres.own_transaction import PgTransactions  # noqa: PLC0415
     from pynenc_pg.postgres.state_backend import PgStateBackend  # noqa: PLC0415
     from pynenc_pg.postgres.trigger import PgTrigger  # noqa: PLC0415
+    from pynenc_pg.postgres.workflows import PgWorkflows  # noqa: PLC0415
 
     if not conf.postgres.dsn:
         message = (
@@ -133,7 +134,7 @@ def _postgres(conf: PynencConf) -> Store:
         broker=PgBroker(database),
         client_data_store=holds,
         trigger=PgTrigger(database),
-        workflows=cast("Any", None),
+        workflows=PgWorkflows(database),
         transaction=transactions.new,
         close=close,
         processes=True,

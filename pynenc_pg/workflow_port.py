@@ -26,13 +26,14 @@ class Workflows(Protocol):
         """Write a step, or read back the one that stands at its path and run.
 
         With it goes what it does: ``set_data`` sets the workflow's data, ``get_data`` reads it into
-        the step's value, an event that was waited for is not waited for any more.
+        the step's value, ``pause`` pauses the run, an event that was waited for is not waited for any
+        more.
 
         Raises:
             InvocationStatusOwnershipError: the lease is not (or no longer) the author's, or the
                 invocation is not being executed.
             WorkflowPausedError: it is paused, and nothing stood there.
-            DataRejectedError: the value or what it is about is too large, or there are too many.
+            DataRejectedError: its value is too large, or what it is about.
         """
         ...
 
@@ -71,15 +72,5 @@ class Workflows(Protocol):
         """Let a run stop at its next step, or go on; whether it is live.
 
         What it has called goes on.
-        """
-        ...
-
-    def copy_steps(self, source: InvocationId, target: InvocationId, before: str) -> int:
-        """Give an invocation that has not begun the steps of another one before a path.
-
-        The data of its workflow, too, where that is its own. Returns how many steps.
-
-        Raises:
-            InvocationStatusError: it has begun.
         """
         ...

@@ -18,7 +18,7 @@ from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 
 if TYPE_CHECKING:
-    from pynenc_pg.domain.workflows import Child
+    from pynenc_pg.domain.workflows import Child, Fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,9 @@ class Batch:
     refs: Sequence[tuple[InvocationId, str]] = ()  # which call needs which of them
     firings: Sequence[Firing] = ()  # by which causes they are started, one each
     retried_from: InvocationId | None = None  # its one call is that one again, and has no key
-    workflow_id: InvocationId | None = None  # that they belong to; None: each is one of its own
+    own_workflow: bool = False  # each begins one of its own, whoever called it
     child: Child | None = None  # its one call is a step of a workflow, and has no key
+    fork: Fork | None = None  # its one call goes on from a step of another run, and has no key
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,6 @@ class Claimed:
     depth: int
     options: str
     queue: str = "default"
-    workflow_id: InvocationId | None = None  # None: it is one of its own
-    replays: bool = True  # it may have been begun before
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +302,6 @@ class InvocationRecord:
     due_at: datetime | None
     registered_at: datetime
     status_at: datetime
-    workflow_id: InvocationId | None = None  # None: it is one of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ FOREVER: Final = 100 * 365.25 * 86_400.0
 LONGEST_VALUE: Final = 1_000_000
 #: Characters of what a step says it is about, and of a key of the data.
 LONGEST_ABOUT: Final = 1_000
-#: Steps of one invocation: all of them are read at each later attempt.
+#: Steps of one attempt, which its runner counts: all of them are read at each later one.
 MOST_STEPS: Final = 100_000
 
 
@@ -62,7 +62,6 @@ class NewStep:
     #: Paths of tasks that have failed, which the workflow knew of when it came here.
     survived: tuple[str, ...] = ()
     key: str | None = None  # of the data, or the code of an event
-    workflow_id: InvocationId | None = None  # whose data it is about
     event_id: str | None = None  # what was waited for; None: in vain
     delay: float | None = None  # of a sleep: seconds; its value is its end then
 
@@ -83,7 +82,8 @@ class Step:
     event_id: str | None = None
     child_id: InvocationId | None = None  # the invocation that the call became
     failed: bool = False  # that one has ended, and not in success
-    left: float | None = None  # of a sleep: seconds until its end, by the store's clock
+    #: Seconds until the end of a sleep, by the store's clock; ``FOREVER`` for a pause that lasts.
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,14 @@ class Child:
 
     author: Author
     step: NewStep
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The one call of a batch has the steps of another run before a path, and its data."""
+
+    source: InvocationId
+    before: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,35 +142,39 @@ class WorkflowInfo:
     paused_at: datetime | None
     pause_reason: str | None
     forked_from: InvocationId | None
-    steps: int = field(default=0)
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowIdentity:
-    """Which workflow an invocation belongs to.
-
-    The store is asked for type and parent where the invocation does not know them, once.
-    """
+    """Which workflow an invocation belongs to. What it does not know, it asks for once."""
 
     invocation_id: InvocationId
-    workflow_id: InvocationId
-    _ask: Callable[[], WorkflowInfo] = field(repr=False, compare=False)
-    _known: list[tuple[str, InvocationId | None]] = field(
-        default_factory=list, repr=False, compare=False
-    )
+    task_id: str
+    #: Whether it is known that its workflow is its own.
+    _own: bool = field(repr=False, compare=False)
+    _ask: Callable[[InvocationId], WorkflowInfo] = field(repr=False, compare=False)
+    _told: dict[InvocationId, WorkflowInfo] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def workflow_id(self) -> InvocationId:
+        """The id of the invocation that the workflow began with."""
+        return self.invocation_id if self._own else self._info(self.invocation_id).workflow_id
 
     @property
     def workflow_type(self) -> str:
         """The id of the task that the workflow began with."""
-        return self._of_workflow()[0]
+        workflow_id = self.workflow_id
+        if workflow_id == self.invocation_id:
+            return self.task_id
+        return self._info(workflow_id).task_id
 
     @property
     def parent_workflow_id(self) -> InvocationId | None:
-        """The workflow whose task started this one, if it is not the first."""
-        return self._of_workflow()[1]
+        """The workflow in which this one was begun, if it was in one."""
+        return self._info(self.invocation_id).parent_workflow_id
 
-    def _of_workflow(self) -> tuple[str, InvocationId | None]:
-        if not self._known:
-            info = self._ask()
-            self._known.append((info.task_id, info.parent_workflow_id))
-        return self._known[0]
+    def _info(self, invocation_id: InvocationId) -> WorkflowInfo:
+        if invocation_id not in self._told:
+            self._told[invocation_id] = self._ask(invocation_id)
+        return self._told[invocation_id]

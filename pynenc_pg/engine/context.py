@@ -51,12 +51,6 @@ class Running:
     thread: int = field(default_factory=get_ident)
     loop: AbstractEventLoop | None = field(default_factory=_get_running_loop)
 
-    @property
-    def workflow_id(self) -> InvocationId:
-        """The workflow it belongs to, which may be one of its own."""
-        inherited = None if self.claimed is None else self.claimed.workflow_id
-        return inherited or self.invocation_id
-
 
 running: ContextVar[Running | None] = ContextVar("pynenc_running", default=None)
 

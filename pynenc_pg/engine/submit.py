@@ -72,7 +72,7 @@ def new_batch(
         payloads=_payloads(outgoing, shared) if refs else (),
         refs=refs,
         retried_from=retried_from,
-        workflow_id=parent.workflow_id if parent and not conf.force_new_workflow else None,
+        own_workflow=conf.force_new_workflow,
     )
 
 

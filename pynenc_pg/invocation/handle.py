@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.workflows import WorkflowIdentity
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.transactions import TransactionBlock
 from pynenc_pg.exceptions import TransactionError
-from pynenc_pg.workflow.run import identity_in_store, identity_of
+from pynenc_pg.workflow.run import identity_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
     from sqlalchemy.ext import asyncio as alchemy_async
 
-    from pynenc_pg.domain.workflows import WorkflowIdentity
     from pynenc_pg.domain.records import CancelAnswer, HistoryEntry, Outcome
     from pynenc_pg.engine.attempts import Attempt
     from pynenc_pg.engine.core import Engine
@@ -174,7 +174,9 @@ class Invocation(Generic[R_co]):
         now, engine = running.get(), self._engine()
         if now is not None and now.invocation_id == self.invocation_id:
             return identity_of(now, engine)
-        return identity_in_store(self.invocation_id, engine)
+        return WorkflowIdentity(
+            self.invocation_id, self.task_id, False, engine.store.workflows.info
+        )
 
     @property
     def history(self) -> list[HistoryEntry]:

@@ -98,7 +98,7 @@ class MemOrchestrator(MemCommands):
             return [self._give(row, runner_id, begin_below) for row in taken]
 
     def _give(self, row: Row, runner_id: RunnerId, begin_below: int) -> Claimed:
-        database, rev = self._database, row.rev
+        database = self._database
         database.leases += 1
         row.lease = database.leases
         database.move(row, S.PENDING, runner_id, runner_id=runner_id)
@@ -116,8 +116,6 @@ class MemOrchestrator(MemCommands):
             depth=batch.depth,
             options=batch.options,
             queue=batch.queue,
-            workflow_id=batch.workflow_id,
-            replays=rev > 0 or bool(database.runs.steps(row.invocation_id)),  # copied ones
         )
 
     def start(self, runner_id: RunnerId, holds: Sequence[Hold]) -> Mapping[InvocationId, Answer]:

@@ -136,7 +136,9 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
     expires_at = None
     if batch.expires_in is not None:
         expires_at = (due_at or now) + timedelta(seconds=batch.expires_in)
-    call = Call(new, batch, now, expires_at)
+    caller = database.calls.get(batch.parent_id) if batch.parent_id else None
+    inherited = None if caller is None or batch.own_workflow else caller.workflow_id
+    call = Call(new, batch, now, expires_at, inherited)
     database.calls[new.invocation_id] = call
     database.add(
         Row(

@@ -24,10 +24,12 @@ class Call:
     registered_at: datetime
     expires_at: datetime | None = None  # until when it must be begun
 
+    inherited: InvocationId | None = None  # the workflow it belongs to; None: its own
+
     @property
     def workflow_id(self) -> InvocationId:
         """The workflow it belongs to."""
-        return self.batch.workflow_id or self.new.invocation_id
+        return self.inherited or self.new.invocation_id
 
 
 @dataclass(slots=True, eq=False)

@@ -62,7 +62,6 @@ class MemStateBackend:
                 due_at=due_at,
                 registered_at=call.registered_at,
                 status_at=status_at,
-                workflow_id=call.batch.workflow_id,
             )
 
     def get_call(self, invocation_id: InvocationId) -> CallRecord:

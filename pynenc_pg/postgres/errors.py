@@ -34,6 +34,9 @@ _BY_SQLSTATE: Final[dict[str, type[ours.PynencError]]] = {
     "PN024": ours.InvocationStatusError,
     "PN025": ours.DataRejectedError,
     "PN026": ours.CausesLostError,
+    "PN027": ours.StepTakenError,
+    "PN028": ours.WorkflowPausedError,
+    "PN029": ours.InvocationCancelledError,
     "25006": ours.StoreUnavailableError,  # a read-only server: the wrong one
     "3F000": ours.SchemaVersionError,
     "42883": ours.SchemaVersionError,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynenc_pg.domain.ids import InvocationId
@@ -13,6 +14,7 @@ from pynenc_pg.postgres.client_data_store import TRIES, PgClientDataStore
 from pynenc_pg.postgres.templates import render
 
 if TYPE_CHECKING:
+    from pynenc_pg.domain.workflows import Child
     from pynenc_pg.postgres.database import PgDatabase
 
 # Lists go in binary: as text psycopg escapes them in Python, at 20 us a value and more, and the
@@ -22,11 +24,24 @@ _REGISTER_2 = """{schema}.register_2(
     %s, %s, %s, %s, %s, %s, %s, %s, cast(%s as uuid), %s, %s, %s, %s,
     cast(cast(%b as text[]) as uuid[]), cast(%b as text[]), cast(%b as text[]),
     cast(%b as text[]), cast(%b as text[]), %s, %s, %s, %s, %s)"""
-_REGISTER_ONCE = _REGISTER_2.replace("register_2(", "register_once(%s, ")
-_FIRE = f"""{{schema}}.fire(
-    %s, cast(%b as bigint[]), cast(%b as integer[]), {_REGISTER_2}, cast(%b as text[]))"""
-_REGISTER_CACHED = _REGISTER_2.replace("register_2(", "register_cached(%s, %s, ")
-_REGISTER_AGAIN = _REGISTER_2[:-1] + ", cast(%s as uuid))"
+_BASES = {
+    "plain": _REGISTER_2,
+    "once": _REGISTER_2.replace("register_2(", "register_once(%s, "),
+    "cached": _REGISTER_2.replace("register_2(", "register_cached(%s, %s, "),
+    "again": f"{_REGISTER_2[:-1]}, cast(%s as uuid))",
+}
+#: What passes on the answer of a registration, and does something of its own with it.
+_AROUND = {
+    "fire": (
+        "{schema}.fire(%s, cast(%b as bigint[]), cast(%b as integer[]), ",
+        ", cast(%b as text[]))",
+    ),
+    "child": (
+        "{schema}.record_child(%s, %s, cast(%s as uuid), %s, %s, %s, %s, %s, cast(%b as text[]), ",
+        ")",
+    ),
+    "fork": ("{schema}.fork_steps(%s, cast(%s as uuid), %s, cast(%s as uuid), ", ")"),
+}
 
 
 class _Statements(NamedTuple):
@@ -37,23 +52,33 @@ class _Statements(NamedTuple):
     held: str
 
 
-def _statements(verb: str) -> _Statements:
+@cache
+def _statements(kind: str, *, own: bool) -> _Statements:
+    """Return those of a kind of batch; ``own``: its calls begin workflows."""
+    register = _BASES.get(kind, _REGISTER_2)
+    if own:
+        register = f"{register[:-1]}, p_own_workflow => true)"
+    before, after = _AROUND.get(kind, ("", ""))
+    verb = f"{before}{register}{after}"
     return _Statements(f"select cast({verb} as text[])", *holding.around(verb))
 
 
-_PLAIN, _ONCE, _CACHED, _FIRING, _AGAIN = map(
-    _statements, (_REGISTER_2, _REGISTER_ONCE, _REGISTER_CACHED, _FIRE, _REGISTER_AGAIN)
-)
-
-
 def _verb(batch: Batch) -> _Statements:
+    return _statements(_kind(batch), own=batch.own_workflow)
+
+
+def _kind(batch: Batch) -> str:
     if batch.firings:
-        return _FIRING
+        return "fire"
+    if batch.child is not None:
+        return "child"
+    if batch.fork is not None:
+        return "fork"
     if batch.cached:
-        return _CACHED
+        return "cached"
     if batch.key is not None:
-        return _ONCE
-    return _PLAIN if batch.retried_from is None else _AGAIN
+        return "once"
+    return "plain" if batch.retried_from is None else "again"
 
 
 class Registering:
@@ -152,17 +177,31 @@ class Registering:
             limit and limit.period,
             batch.at,
         )
+        return self._around(batch, parameters)
+
+    def _around(self, batch: Batch, parameters: tuple[object, ...]) -> tuple[object, ...]:
+        """Add what the kind of the batch has beside."""
         if batch.firings:
-            causes, attempts = (
-                [f.cause_id for f in batch.firings],
-                [f.attempt for f in batch.firings],
-            )
+            causes = [f.cause_id for f in batch.firings]
+            attempts = [f.attempt for f in batch.firings]
             return (self._app, causes, attempts, *parameters, [f.arguments for f in batch.firings])
+        if batch.child is not None:
+            return (self._app, *_step(batch.child), *parameters)
+        if batch.fork is not None:
+            source, before = batch.fork.source, batch.fork.before
+            return (self._app, source, before, batch.invocations[0].invocation_id, *parameters)
         if batch.cached:
             return (batch.key, batch.cache_ttl, *parameters)
         if batch.key is not None:
             return (batch.key, *parameters)
         return parameters if batch.retried_from is None else (*parameters, batch.retried_from)
+
+
+def _step(child: Child) -> tuple[object, ...]:
+    author, step = child.author, child.step
+    hold, survived = author.hold, list(step.survived)
+    which = (author.runner_id, hold.invocation_id, hold.lease)
+    return (*which, step.path, step.run, step.about, step.retries, survived)
 
 
 def _registered(batch: Batch, rows: Sequence[Sequence[Any]]) -> list[Registered]:

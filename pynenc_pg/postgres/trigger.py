@@ -27,7 +27,8 @@ from pynenc_pg.postgres.templates import render
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
 
-_EMIT: Final = "select {schema}.emit(%s, cast(%s as uuid), %s, %s, %s)"
+_EMIT: Final = """select {schema}.emit(
+    %s, cast(%s as uuid), %s, %s, %s, cast(%s as uuid))"""
 
 
 class PgTrigger:
@@ -186,7 +187,8 @@ class PgTrigger:
         ]
 
     def _event(self, event: NewEvent) -> tuple[object, ...]:
-        return self._app, event.event_id, event.code, event.payload, event.emitted_by
+        what = (event.event_id, event.code, event.payload, event.emitted_by)
+        return (self._app, *what, event.workflow_id)
 
     def _call(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._database.call(statement, (self._app, *parameters))

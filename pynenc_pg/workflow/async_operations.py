@@ -50,7 +50,7 @@ class AsyncWorkflowOperations(Operations):
         return _off(place, place.uuid)
 
     def utc_now(self) -> Coroutine[Any, Any, datetime]:
-        """Return the time, aware and by the clock of the store; at each attempt that of the first."""
+        """Return the time, aware and by the clock of the store: that of the first attempt."""
         place = self._place()
         return _off(place, place.utc_now)
 

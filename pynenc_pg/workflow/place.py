@@ -82,14 +82,11 @@ class Place:
             key,
             value=lambda: encode(value, run.serializer),
             key=key,
-            workflow_id=run.now.workflow_id,
         )
 
     def get_data(self, key: str, default: Any) -> Any:
         """Return an item of the workflow's data."""
-        run = self.branch.run
-        workflow_id = run.now.workflow_id
-        step = self.recorded(StepKind.GET_DATA, key, key=key, workflow_id=workflow_id)
+        step = self.recorded(StepKind.GET_DATA, key, key=key)
         return default if step.value is None else self._decoded(step)
 
     def patched(self, name: str) -> bool:
@@ -135,9 +132,9 @@ class Place:
             if found:
                 newest = found[-1]
                 if newest.kind is not StepKind.TASK or newest.child_id is None:
-                    self._refuse(newest, described(StepKind.TASK, task.task_id))
+                    raise self._differs(newest, described(StepKind.TASK, task.task_id))
                 if newest.about != f"{task.task_id} {run.engine.call_id(task, call)}":
-                    self._refuse_call(newest, task.task_id, call)
+                    raise self._other_call(newest, task.task_id, call)
                 if not run.is_called_anew(newest):
                     run.called(self.path, newest.child_id)
                     return calls.handle(newest.child_id, calls.engine_now())
@@ -189,7 +186,10 @@ class Place:
         """
         run = self.branch.run
         if run.known(self.path):
-            self._check(run.known(self.path)[0], StepKind.PAUSE, reason)
+            step = run.known(self.path)[0]
+            self._check(step, StepKind.PAUSE, reason)
+            if step.left:  # nobody has let it go on yet
+                raise self.branch.suspend(Reason.PAUSED, FOREVER)
             return
         if run.now.forced_sync:
             message = "in synchronous mode nobody could let it go on after wf.pause()"
@@ -228,25 +228,27 @@ class Place:
 
     def _check(self, step: Step, kind: StepKind, about: str) -> None:
         if step.kind is not kind or step.about != about:
-            self._refuse(step, described(kind, about))
+            raise self._differs(step, described(kind, about))
 
-    def _refuse(self, step: Step, attempted: str, recorded: str | None = None) -> None:
+    def _differs(
+        self, step: Step, attempted: str, recorded: str | None = None
+    ) -> NonDeterminismError:
         run = self.branch.run
         message = (
             f"step {self.path} of {run.task.task_id} (invocation {run.now.invocation_id}): "
             f"recorded is {recorded or described(step.kind, step.about)}, "
             f"of {step.at:%Y-%m-%d %H:%M:%S}, and attempted was {attempted}; {_WAY_OUT}"
         )
-        raise NonDeterminismError(message)
+        return NonDeterminismError(message)
 
-    def _refuse_call(self, step: Step, task_id: str, call: Call) -> None:
+    def _other_call(self, step: Step, task_id: str, call: Call) -> NonDeterminismError:
         engine = self.branch.run.engine
         attempted = f"task {task_id} with ({engine.printing.arguments(dict(call))})"
         recorded = None
         with suppress(PynencError):  # it may be gone
             if step.child_id is not None and step.about.startswith(f"{task_id} "):
                 recorded = f"task {task_id} with ({engine.arguments(step.child_id)})"
-        self._refuse(step, attempted, recorded)
+        return self._differs(step, attempted, recorded)
 
     def _decoded(self, step: Step) -> Any:
         return decode(step.value or "null", self.branch.run.serializer)

@@ -95,7 +95,7 @@ class WorkflowRun:
         self.author = Author(now.pauses.runner_id, now.pauses.hold)
         self._claimed = now.claimed
         self._lock = threading.Lock()
-        self._steps: dict[str, list[Step]] | None = None if now.claimed.replays else {}
+        self._steps: dict[str, list[Step]] | None = None
         self._read_at = 0.0
         self._paths: dict[InvocationId, str] = {}  # of the tasks that it has called
         self._survived: set[str] = set()  # that stand recorded
@@ -246,8 +246,8 @@ def check_length(step: NewStep) -> None:
         what = "the value" if step.kind is StepKind.SET_DATA else "the result"
         message = (
             f"step {step.path} of the workflow, {described(step.kind, step.about)}: {what} has "
-            f"{size} characters as JSON, and a step has {LONGEST_VALUE} at most: store it elsewhere "
-            "(a task's result may be larger) and record where"
+            f"{size} characters as JSON, and a step has {LONGEST_VALUE} at most: store it "
+            "elsewhere (a task's result may be larger) and record where"
         )
         raise DataRejectedError(message)
 
@@ -263,24 +263,7 @@ def described(kind: StepKind, about: str) -> str:
 
 def identity_of(now: Running, engine: Engine) -> WorkflowIdentity:
     """Return which workflow an invocation that runs here belongs to."""
-    workflow_id = now.workflow_id
-    known: list[tuple[str, InvocationId | None]] = []
-    if workflow_id == now.invocation_id and now.claimed and now.claimed.parent_id is None:
-        known.append((now.task_id, None))
-    info = engine.store.workflows.info
-    return WorkflowIdentity(now.invocation_id, workflow_id, lambda: info(workflow_id), known)
-
-
-def identity_in_store(invocation_id: InvocationId, engine: Engine) -> WorkflowIdentity:
-    """Return which workflow an invocation belongs to that need not run here.
-
-    Raises:
-        InvocationNotFoundError: there is none of that id.
-    """
-    info = engine.store.workflows.info
-    own = info(invocation_id)
-    workflow_id = own.workflow_id
-    if workflow_id == invocation_id:
-        known = [(own.task_id, own.parent_workflow_id)]
-        return WorkflowIdentity(invocation_id, workflow_id, lambda: own, known)
-    return WorkflowIdentity(invocation_id, workflow_id, lambda: info(workflow_id))
+    task, claimed = engine.registry.find(now.task_id), now.claimed
+    own = claimed is not None and claimed.parent_id is None
+    own = own or (task is not None and task.conf.force_new_workflow)
+    return WorkflowIdentity(now.invocation_id, now.task_id, own, engine.store.workflows.info)

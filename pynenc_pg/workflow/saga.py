@@ -58,9 +58,10 @@ class Saga:
             TypeError: they do not fit the task.
         """
         if is_task(func):
-            calls = calls_of(func)  # type: ignore[arg-type]  # as looked at
+            task: Any = func
+            calls = calls_of(task)
             engine = self._run.engine
-            call = values.bound(func, args, kwargs, lambda: lambda: engine)
+            call = values.bound(task, args, kwargs, lambda: lambda: engine)
             self._undos.append(Undo(calls.definition.task_id, func, (), call, calls))
         else:
             name = values.function_name(func, coroutine=self._coroutine)
@@ -103,8 +104,8 @@ class Saga:
         if self._run.is_before(self._branch.prefix):
             message = (
                 f"the block of {self._branch.prefix[:-1]} of {self._run.task.task_id} has not "
-                "failed, but did in a former attempt, and something was undone: a workflow does the "
-                "same at each attempt, so let what may fail be a step or a task"
+                "failed, but did in a former attempt, and something was undone: a workflow does "
+                "the same at each attempt, so let what may fail be a step or a task"
             )
             raise NonDeterminismError(message)
 

@@ -60,6 +60,69 @@ returns uuid[] language sql stable {definer} as $$
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $$;
 
+-- Answers the first event that may be what a workflow waits for: emitted since it was registered, to all
+-- or to it, not taken by an earlier step. If there is none (event_id is null), the next one wakes it.
+-- left_seconds: until it waits in vain, counted from the first time; null: for ever.
+-- Locks: the row (share), then the code of the event, until the end of the transaction. Raises: PN002 the
+-- invocation is not the caller's, PN025 too large, PN028 the run is paused.
+create or replace function {schema}.await_event(
+    p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb,
+    p_timeout double precision, p_skip uuid[]
+) returns table (event_id uuid, payload text, emitted_at timestamptz, left_seconds double precision)
+language plpgsql {definer} as $$
+#variable_conflict use_column
+declare
+    v_now   constant timestamptz := clock_timestamp();
+    v_until timestamptz;
+    v_since timestamptz;
+    v_taken uuid[];
+begin
+    perform check_isolation();
+    perform check_author(p_app, p_runner, p_id, p_lease);
+    perform check_step(p_path, '', p_code, p_filter::text);
+    perform begin_run(p_app, p_id);
+    insert into workflow_wait (invocation_id, path, app_id, code, filter, since, until)
+    values (p_id, p_path, p_app, p_code, p_filter, v_now, v_now + make_interval(secs => p_timeout))
+    on conflict do nothing;
+    perform pg_advisory_xact_lock(event_lock(p_app, p_code));
+    select w.until into v_until from workflow_wait w where w.invocation_id = p_id and w.path = p_path;
+    select i.registered_at into v_since from invocation i where i.invocation_id = p_id;
+    v_taken := array(select s.event_id from workflow_step s
+                     where s.invocation_id = p_id and s.event_id is not null);
+    return query
+    select e.event_id, e.payload::text, e.emitted_at,
+           extract(epoch from v_until - v_now)::double precision
+    from (values (1)) one
+    left join lateral (
+        select e.* from event e
+        where e.app_id = p_app and e.code = p_code and e.emitted_at >= v_since
+          and (e.workflow_id is null or e.workflow_id = p_id)
+          and e.event_id <> all (v_taken) and e.event_id <> all (p_skip)
+          and may_meet(p_filter, e.payload)
+        order by e.emitted_at, e.event_id limit 1) e on true;
+end $$;
+
+-- Makes the row of a run with its first step. Internal; answers whose data it uses. Raises: PN028 the run is
+-- paused.
+create or replace function {schema}.begin_run(p_app text, p_id uuid) returns uuid language plpgsql as $$
+declare
+    v_run {schema}.workflow;
+begin
+    select * into v_run from workflow w where w.invocation_id = p_id;
+    if not found then
+        insert into workflow (invocation_id, app_id, workflow_id, began_at)
+        select p_id, p_app, coalesce(i.workflow_id, p_id), clock_timestamp() from invocation i
+        where i.invocation_id = p_id
+        on conflict do nothing;
+        select * into v_run from workflow w where w.invocation_id = p_id;
+    end if;
+    if v_run.paused_at is not null then
+        raise exception 'workflow run % is paused', p_id
+            using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
+    end if;
+    return v_run.workflow_id;
+end $$;
+
 -- The BLAKE2b digest of 16 bytes (RFC 7693), in hexadecimal digits: concurrency keys are made of it, also
 -- by clients of the release before. Internal to call_digest.
 -- PostgreSQL adds bigints only if their sum is one, so sums are made of halves of 32 bits.
@@ -208,6 +271,46 @@ begin
     end if;
 end $$;
 
+-- Ends what nobody owns; asks the owner for the rest. Answers cancelled | requested | final | unknown.
+-- What it has called as steps of a workflow is cancelled with it, and what that has.
+-- Moves: registered, rerouted, retry, concurrency_controlled -> failed (cancelled).
+-- Locks: its lane, then its row; for a workflow the lanes of all by key, then the rows by id.
+create or replace function {schema}.cancel(p_app text, p_id uuid, p_changed_by text)
+returns text language plpgsql {definer} as $$
+declare
+    v_ids   uuid[] := array[p_id];
+    v_owned uuid[];
+    v_free  uuid[];
+begin
+    perform check_isolation();
+    for v_round in 1..3 loop
+        v_ids := own_steps(v_ids);
+        perform lock_lanes(v_ids);
+        perform from invocation_state s where s.invocation_id = any (v_ids)
+        order by s.invocation_id for update;
+        -- A new statement: what was called while we waited.
+        exit when cardinality(own_steps(v_ids)) = cardinality(v_ids);
+    end loop;
+    select array_agg(s.invocation_id) filter (where s.runner_id is not null),
+           array_agg(s.invocation_id) filter (where s.runner_id is null)
+    into v_owned, v_free
+    from invocation_state s where s.invocation_id = any (v_ids) and s.app_id = p_app;
+    if v_owned is not null then
+        update invocation_state s
+        set cancel_requested_at = coalesce(s.cancel_requested_at, clock_timestamp()),
+            previous_status = s.status
+        where s.invocation_id = any (v_owned);
+        perform notify(p_app, 'cancel', to_json(o.id)) from unnest(v_owned) o (id);
+    end if;
+    if v_free is not null then
+        perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
+    end if;
+    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
+                when exists (select from invocation_outcome o
+                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
+                else 'unknown' end;
+end $$;
+
 -- Cancels an invocation, whichever app it is of: for psql, triggers and other languages. Answers
 -- cancelled | requested | final | unknown, as the cancel it calls.
 create or replace function {schema}.cancel(id uuid)
@@ -271,6 +374,22 @@ return (
         'at', c.at) order by c.at, c.cause_id)
     from {schema}.trigger_cause c where c.cause_id = any (p_cause.partners || p_cause.cause_id));
 
+-- Refuses who does not execute an invocation. Internal; its end, its next status and its cancellation wait
+-- until the caller's transaction is over. Locks: the row (share). Raises: PN002 it is not (or no longer)
+-- theirs.
+create or replace function {schema}.check_author(p_app text, p_runner text, p_id uuid, p_lease bigint)
+returns void language plpgsql as $$
+begin
+    perform from invocation_state s
+    where s.invocation_id = p_id and s.app_id = p_app and s.lease = p_lease
+      and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed', 'paused')
+    for share;
+    if not found then
+        raise exception 'invocation % is not executed by runner % with lease %', p_id, p_runner, p_lease
+            using errcode = 'PN002', hint = 'It was given to another runner, or has ended.';
+    end if;
+end $$;
+
 -- Refuses arguments that a task cannot take. Internal to enqueue and retry.
 -- Raises: PN021 names that do not fit.
 create or replace function {schema}.check_call(p_task {schema}.task, p_arguments json) returns void
@@ -310,6 +429,21 @@ begin
         raise exception '% cannot be called like that: % must be %', p_task.task_id, v_name,
                 case when v_name like '$%' then 'left out' else 'an array if it stands for *, an object if it stands for **' end
             using errcode = 'PN021', hint = 'Its other parameters are given by name.';
+    end if;
+end $$;
+
+-- Refuses a step that is too large: each later attempt reads all of them. Internal. Raises: PN025.
+create or replace function {schema}.check_step(p_path text, p_about text, p_key text, p_value text)
+returns void language plpgsql immutable as $$
+begin
+    if length(p_value) > 1000000 then
+        raise exception 'step % of the workflow (%): its value has % characters as JSON, and 1000000 are the most',
+                p_path, left(p_about, 200), length(p_value)
+            using errcode = 'PN025', hint = 'Return it from a task, or keep it elsewhere and record where.';
+    elsif length(p_about) > 1000 or length(p_key) > 1000 then
+        raise exception 'step % of the workflow (%): a name in it has more than 1000 characters',
+                p_path, left(p_about, 200)
+            using errcode = 'PN025', hint = 'Give it a shorter one.';
     end if;
 end $$;
 
@@ -563,8 +697,8 @@ begin
                                else interval '14 days' end > clock_timestamp();
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days'));
-        -- It comes last by its name.
-        continue when v_parent = 'payload_ref' and exists (
+        -- They come last by their names.
+        continue when v_parent not like 'invocation%' and exists (
             select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
             where to_regclass(partition_name(p, v_from)) is not null);
         begin
@@ -585,9 +719,10 @@ begin
 end $$;
 
 -- Writes an event, and notes it for each trigger that watches its code. The same id again is the same
--- event. p_payload: in the wire format. Raises: PN008 isolation, PN025 a code that cannot be.
-create or replace function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
-returns void language plpgsql {definer} as $$
+-- event. p_payload: in the wire format. p_workflow: the run of a workflow that alone hears of it. Raises: PN008 isolation, PN025 a code that cannot be.
+create or replace function {schema}.emit(
+    p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid default null
+) returns void language plpgsql {definer} as $$
 declare
     v_now timestamptz := clock_timestamp();
 begin
@@ -597,9 +732,9 @@ begin
                 coalesce(quote_literal(p_code), 'null')
             using errcode = 'PN025', hint = 'As in order.paid.';
     end if;
-    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by)
-    values (p_id, p_app, p_code, p_payload::json, v_now, p_by) on conflict do nothing;
-    if not found then
+    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by, workflow_id)
+    values (p_id, p_app, p_code, p_payload::json, v_now, p_by, p_workflow) on conflict do nothing;
+    if not found or p_workflow is not null then
         return;
     end if;
     insert into trigger_cause (app_id, trigger_id, condition_id, source_id, at)
@@ -784,12 +919,14 @@ begin
         select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
         union all
         select p, v_week + w * interval '7 days'
-        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref']) p,
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref', 'workflow',
+                          'workflow_step', 'workflow_data']) p,
              generate_series(-1, 3) w
         union all
-        -- Invocations of former weeks end in this one.
-        select 'payload_ref', to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        -- Invocations of former weeks run and end in this one.
+        select p, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
         from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        cross join unnest(array['payload_ref', 'workflow', 'workflow_step', 'workflow_data']) p
         where h.inhparent = '{schema}.invocation'::regclass
     loop
         v_name := partition_name(v_parent, v_from);
@@ -799,6 +936,12 @@ begin
     end loop;
     return v_made;
 end $$;
+
+-- The advisory lock of an event's code: whoever begins to wait has it alone, whoever commits an event
+-- shares it. Internal.
+create or replace function {schema}.event_lock(p_app text, p_code text) returns bigint
+language sql immutable
+return hashtextextended('{schema_name}' || chr(1) || p_app || chr(1) || p_code, 8);
 
 -- The contents of payloads, as they were sent; those that are not there are left out.
 create or replace function {schema}.fetch(p_app text, p_hashes text[])
@@ -967,6 +1110,40 @@ begin
         get diagnostics v_gone = row_count;
     end if;
     return v_gone;
+end $$;
+
+-- Gives a call that is being registered the steps of another run before a path, and the data of its
+-- workflow: in the statement that registers it, whose answer it passes on. Raises: PN014 there is no
+-- such run, PN027 it became another invocation.
+create or replace function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[])
+returns uuid[] language plpgsql {definer} as $$
+declare
+    v_before constant integer[] := string_to_array(p_before, '.')::integer[];
+    v_data   uuid;
+begin
+    perform check_isolation();
+    select w.workflow_id into v_data from workflow w where w.invocation_id = p_from and w.app_id = p_app;
+    if not found then
+        raise exception 'invocation % is no run of a workflow', p_from using errcode = 'PN014';
+    elsif p_became[1] <> p_id then
+        raise exception 'the fork became invocation %, which was there already', p_became[1]
+            using errcode = 'PN027';
+    end if;
+    insert into workflow (invocation_id, app_id, workflow_id, began_at, forked_from)
+    values (p_id, p_app, p_id, clock_timestamp(), p_from) on conflict do nothing;
+    if not found then
+        return p_became;  -- a repetition
+    end if;
+    insert into workflow_step (invocation_id, app_id, path, run, kind, about, value, retries, survived, key,
+                               event_id, child_id, at)
+    select p_id, p_app, s.path, s.run, s.kind, s.about, s.value, 0, s.survived, s.key, s.event_id,
+           s.child_id, s.at
+    from workflow_step s
+    where s.invocation_id = p_from and string_to_array(s.path, '.')::integer[] < v_before
+    order by s.step_id;
+    insert into workflow_data (workflow_id, app_id, key, value, set_by, set_at)
+    select p_id, p_app, d.key, d.value, d.set_by, d.set_at from workflow_data d where d.workflow_id = v_data;
+    return p_became;
 end $$;
 
 -- Makes ready what was set aside and a live runner can take, p_limit at most; answers how many. Internal;
@@ -1265,10 +1442,39 @@ begin
                     where d.app_id = c.app_id and d.trigger_id = c.trigger_id);
     delete from trigger_run r
     where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
+    delete from workflow_wait w where w.app_id = p_app
+    and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
     and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
     return v_did || drop_old_partitions();
+end $$;
+
+-- Makes one partition and gives it the triggers that it does not inherit. Internal.
+create or replace function {schema}.make_partition(p_parent text, p_name text, p_from timestamptz)
+returns void language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' as $$
+declare
+    v_by_day boolean := p_parent = 'invocation_history';
+    v_column text := case when v_by_day then 'at' when p_parent = 'workflow_data' then 'workflow_id'
+                              else 'invocation_id' end;
+    v_until  timestamptz := p_from + case when v_by_day then interval '1 day' else interval '7 days' end;
+    v_low    text := case when v_by_day then p_from::text else first_id(p_from)::text end;
+    v_high   text := case when v_by_day then v_until::text else first_id(v_until)::text end;
+begin
+    execute format('create table %I (like %I including all)', p_name, p_parent);
+    execute format('alter table %I add constraint bounds check (%I >= %L and %I < %L)',
+                   p_name, v_column, v_low, v_column, v_high);
+    execute format('alter table %I attach partition %I for values from (%L) to (%L)',
+                   p_parent, p_name, v_low, v_high);
+    execute format('alter table %I drop constraint bounds', p_name);
+    execute format('create trigger guard_truncate before truncate on %I '
+                   'for each statement execute function refuse_change()', p_name);
+    if p_parent = 'invocation_outcome' then
+        execute format('create trigger guard_outcome after insert on %I '
+                       'referencing new table as new_rows '
+                       'for each statement execute function guard_outcome()', p_name);
+    end if;
 end $$;
 
 -- Whether what has happened may meet a condition: false only where that is certain. A text with a marker
@@ -1458,6 +1664,21 @@ begin
            where i.parent_id is distinct from p_id);
 end $$;
 
+-- These invocations, and what the live ones of them have called as steps of workflows, down to the last.
+-- Internal to cancel.
+create or replace function {schema}.own_steps(p_ids uuid[]) returns uuid[] language sql stable
+begin atomic
+    with recursive called (id) as (
+        select unnest(p_ids)
+        union
+        select w.child_id from called c
+        cross join lateral (select from {schema}.invocation_state s where s.invocation_id = c.id offset 0) s
+        cross join lateral (select w.child_id from {schema}.workflow_step w
+                            where w.invocation_id = c.id and w.child_id is not null offset 0) w
+    )
+    select array_agg(c.id order by c.id) from called c;
+end;
+
 -- Puts causes together that fire as one, and drops those that nobody came for; answers whether it was
 -- done: not if one of them is not waiting any more. p_sets: arrays of causes, the first of each leads.
 -- Locks: the trigger, then the causes by id.
@@ -1598,6 +1819,41 @@ begin
     return found;
 end $$;
 
+-- Has a run stop at its next step, or go on; answers whether it is live. What it has called goes on.
+create or replace function {schema}.pause_workflow(p_app text, p_id uuid, p_reason text, p_paused boolean)
+returns boolean language plpgsql {definer} as $$
+begin
+    perform check_isolation();
+    perform from invocation_state s where s.invocation_id = p_id and s.app_id = p_app for share;
+    if not found then
+        return false;
+    end if;
+    if p_paused then
+        insert into workflow as w (invocation_id, app_id, workflow_id, began_at, paused_at, pause_reason)
+        select p_id, p_app, coalesce(i.workflow_id, p_id), clock_timestamp(), clock_timestamp(), p_reason
+        from invocation i where i.invocation_id = p_id
+        on conflict (invocation_id) do update
+        set paused_at = coalesce(w.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
+    else
+        update workflow w set paused_at = null, pause_reason = null where w.invocation_id = p_id;
+        insert into workflow_wake (app_id, invocation_id) values (p_app, p_id) on conflict do nothing;
+        perform notify(p_app, 'due', to_json(0));
+    end if;
+    return true;
+end $$;
+
+-- Has a run of a workflow stop at its next step, or go on, whichever app it is of: for psql, triggers and
+-- other languages. Answers whether it is live.
+create or replace function {schema}.pause_workflow(id uuid, paused boolean default true, reason text default '')
+returns boolean language plpgsql {definer} as $$
+#variable_conflict use_variable
+declare
+    v_app text;
+begin
+    select i.app_id into v_app from invocation i where i.invocation_id = id;
+    return found and pause_workflow(v_app, id, reason, paused);
+end $$;
+
 -- The next of these lanes in turn: the first of each by when it was served, the others as if it were
 -- served now, and never before their first; its priority puts a lane ahead. turns: by rank, where each stands among the work that
 -- has no key; the first in turn has the lowest rank of all. Internal to take_slots, which has locked
@@ -1677,12 +1933,20 @@ begin atomic
         or exists (select from {schema}.wait_edge
                    where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until))
         or exists (select from {schema}.trigger_cause
-                   where source_id >= {schema}.first_id(p_from) and source_id < {schema}.first_id(p_until));
+                   where source_id >= {schema}.first_id(p_from) and source_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.workflow w
+                   join {schema}.invocation_state s on s.invocation_id = w.invocation_id
+                   where w.workflow_id <> w.invocation_id
+                     and w.workflow_id >= {schema}.first_id(p_from) and w.workflow_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.workflow_step w
+                   join {schema}.invocation_state s on s.invocation_id = w.invocation_id
+                   where w.child_id >= {schema}.first_id(p_from) and w.child_id < {schema}.first_id(p_until));
 end;
 
 -- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
 -- work there was, and in how many seconds the next is due.
--- Moves nothing: due_at and next_at are cleared. Locks: lanes and rows by their time (skip locked).
+-- Moves nothing: due_at and next_at are cleared. Locks: lanes and rows by their time (skip locked), then
+-- as wake_workflows.
 create or replace function {schema}.promote(
     p_app text, p_limit integer, out promoted integer, out next_due double precision
 ) language plpgsql {definer} as $$
@@ -1705,6 +1969,7 @@ begin
     update invocation_state s set due_at = null, previous_status = s.status
     from due d where s.invocation_id = any (array[d.invocation_id]);
     get diagnostics promoted = row_count;
+    promoted := promoted + wake_workflows(p_app, p_limit);
     if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');
     end if;
@@ -1731,6 +1996,11 @@ begin
     delete from trigger_cause c where c.app_id = p_app;
     delete from trigger_run r where r.app_id = p_app;
     delete from event e where e.app_id = p_app;
+    delete from workflow_wake w where w.app_id = p_app;
+    delete from workflow_wait w where w.app_id = p_app;
+    delete from workflow_data d where d.app_id = p_app;
+    delete from workflow_step s where s.app_id = p_app;
+    delete from workflow w where w.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;
@@ -1898,6 +2168,88 @@ begin
     loop
         perform {schema}.notify(v_app, 'cause');
     end loop;
+end $$;
+
+-- Writes that a call is a step of a workflow: in the statement that registers it, whose answer it passes
+-- on. Locks: the row (share), after those of register. Raises, and nothing is registered: PN002 the
+-- invocation is not the caller's, PN025 too large, PN027 another call stands at the path, PN028 the run is
+-- paused, PN029 it is to stop.
+create or replace function {schema}.record_child(
+    p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_about text,
+    p_retries integer, p_survived text[], p_became uuid[]
+) returns uuid[] language plpgsql {definer} as $$
+declare
+    v_stands uuid;
+begin
+    perform check_isolation();
+    perform check_author(p_app, p_runner, p_id, p_lease);
+    select s.child_id into v_stands from workflow_step s
+    where s.invocation_id = p_id and s.path = p_path and s.run = p_run;
+    if found then
+        if v_stands is distinct from p_became[1] then
+            raise exception 'another call stands at step % of workflow run %', p_path, p_id
+                using errcode = 'PN027', hint = 'Read the steps, and go on with that one.';
+        end if;
+        return p_became;
+    elsif exists (select from invocation_state s
+                  where s.invocation_id = p_id and s.cancel_requested_at is not null) then
+        raise exception 'invocation % was cancelled: it calls no more tasks', p_id using errcode = 'PN029';
+    end if;
+    perform check_step(p_path, p_about, null, null);
+    perform begin_run(p_app, p_id);
+    insert into workflow_step (invocation_id, app_id, path, run, kind, about, retries, survived, child_id, at)
+    values (p_id, p_app, p_path, p_run, 'task', p_about, p_retries, nullif(p_survived, '{}'), p_became[1],
+            clock_timestamp());
+    return p_became;
+end $$;
+
+-- Writes a step of a workflow, or answers the one that stands at its path. With it goes what it does:
+-- sets the data, or reads it into its value; ends the wait for an event; pauses the run, whose answer
+-- is then how long it rests in left_seconds, as is that of a sleep.
+-- Locks: the row (share). Raises: PN002 the invocation is not the caller's, PN025 too large, PN028 the run
+-- is paused and nothing stands there.
+create or replace function {schema}.record_step(
+    p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_kind text,
+    p_about text, p_value text, p_retries integer, p_survived text[], p_key text, p_event uuid,
+    p_delay double precision
+) returns table (
+    path text, run integer, kind text, about text, value text, at timestamptz, retries integer,
+    survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision
+) language plpgsql {definer} as $$
+#variable_conflict use_column
+declare
+    v_now   constant timestamptz := clock_timestamp();
+    v_value text := p_value;
+    v_data  uuid;
+begin
+    perform check_isolation();
+    perform check_author(p_app, p_runner, p_id, p_lease);
+    if not exists (select from workflow_step s
+                   where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
+        perform check_step(p_path, p_about, p_key, p_value);
+        v_data := begin_run(p_app, p_id);
+        if p_kind = 'sleep' then
+            v_value := to_json(v_now + make_interval(secs => p_delay))::text;
+        elsif p_kind = 'get_data' then
+            select d.value::text into v_value from workflow_data d
+            where d.workflow_id = v_data and d.key = p_key;
+        elsif p_kind = 'set_data' then
+            insert into workflow_data as d (workflow_id, app_id, key, value, set_by, set_at)
+            values (v_data, p_app, p_key, p_value::json, p_id, v_now)
+            on conflict (workflow_id, key) do update
+            set value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
+        elsif p_kind = 'event' then
+            delete from workflow_wait w where w.invocation_id = p_id and w.path = p_path;
+        elsif p_kind = 'pause' then
+            update workflow w set paused_at = v_now, pause_reason = p_value::json#>>'{}'
+            where w.invocation_id = p_id;
+        end if;
+        insert into workflow_step (invocation_id, app_id, path, run, kind, about, value, retries, survived,
+                                   key, event_id, at)
+        values (p_id, p_app, p_path, p_run, p_kind, p_about, v_value::json, p_retries,
+                nullif(p_survived, '{}'), p_key, p_event, v_now);
+    end if;
+    return query select * from step_as_read(p_id, p_path, p_run);
 end $$;
 
 -- Takes from dead runners what they held, and from live ones what they did not begin in time.
@@ -2113,6 +2465,7 @@ begin
 end $$;
 
 -- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.
+-- They belong to the workflow of p_parent; with p_own_workflow, or without parent, each to one of its own.
 -- Moves: (new) -> registered. Locks: lanes by key (key share), then registration keys in order.
 -- Raises: PN008 isolation, PN009 an id whose time is more than a day off; where p_refuse_different,
 -- PN013 a registration key that belongs to an invocation with other arguments; PN015 one that a
@@ -2125,7 +2478,7 @@ create or replace function {schema}.register_2(
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
     p_rate_period double precision default null, p_at timestamptz default null,
-    p_retried_from uuid default null
+    p_retried_from uuid default null, p_own_workflow boolean default false
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
@@ -2137,6 +2490,7 @@ declare
     v_become  uuid[] := p_ids;
     v_patience constant text := current_setting('lock_timeout');
     v_fresh   uuid[];
+    v_flow    uuid;
 begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
@@ -2161,12 +2515,16 @@ begin
         end;
     end if;
 
+    if p_parent is not null and not p_own_workflow then
+        select coalesce(i.workflow_id, p_parent) into v_flow from invocation i
+        where i.invocation_id = p_parent;
+    end if;
     with fresh as (
         insert into invocation (
             invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by, expires_at, retried_from)
+            parent_id, depth, workflow_id, registered_at, registered_by, expires_at, retried_from)
         select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by, v_expires, p_retried_from
+               p_priority, p_parent, p_depth, v_flow, v_now, p_changed_by, v_expires, p_retried_from
         from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
         where c.id = c.become
         on conflict (invocation_id) do nothing
@@ -2217,7 +2575,8 @@ create or replace function {schema}.register_cached(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null, p_at timestamptz default null
+    p_rate_period double precision default null, p_at timestamptz default null,
+    p_own_workflow boolean default false
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now    constant timestamptz := clock_timestamp();
@@ -2249,7 +2608,7 @@ begin
             p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
             v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
             case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
-            p_rate, p_rate_period, p_at);
+            p_rate, p_rate_period, p_at, p_own_workflow => p_own_workflow);
         select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
         from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
               from unnest(v_become) with ordinality u (id, n)) b;
@@ -2279,7 +2638,8 @@ create or replace function {schema}.register_once(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null, p_at timestamptz default null
+    p_rate_period double precision default null, p_at timestamptz default null,
+    p_own_workflow boolean default false
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_first  uuid;
@@ -2294,7 +2654,7 @@ begin
         p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
         p_parent, p_depth, p_options, p_changed_by, p_own_connection, p_ids, p_call_ids,
         p_arguments, p_registration_keys, p_lane_keys, p_refuse_different, p_ageing, p_rate,
-        p_rate_period, p_at);
+        p_rate_period, p_at, p_own_workflow => p_own_workflow);
     if v_become[1] <> p_ids[1] then
         update call_key k set invocation_id = v_become[1]
         where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
@@ -2635,6 +2995,7 @@ declare
     v_done  uuid[];
     v_off   uuid[];
     v_next  double precision;
+    v_waits boolean;
     v_ready boolean;
 begin
     perform check_isolation();
@@ -2656,15 +3017,15 @@ begin
             retries = s.retries + (m.reason in ('error', 'timeout'))::int,
             due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
         from mine m where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
+        returning s.invocation_id, s.rev, m.error, m.delay, s.reason, s.cancel_requested_at
     ), kept as (
         insert into invocation_error (invocation_id, rev, error, at)
         select a.invocation_id, a.rev, a.error::json, v_now from again a where a.error is not null
     )
     select array_agg(a.invocation_id),
            array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
-           min(a.delay) filter (where a.delay > 0), bool_or(coalesce(a.delay, 0) <= 0)
-    into v_done, v_off, v_next, v_ready from again a;
+           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')), bool_or(coalesce(a.delay, 0) <= 0)
+    into v_done, v_off, v_next, v_waits, v_ready from again a;
 
     if v_done is not null then
         delete from wait_edge e where e.waiter_id = any (v_done);
@@ -2677,6 +3038,9 @@ begin
     end if;
     if v_ready then
         perform notify(p_app, 'work');
+    end if;
+    if v_waits then  -- it may have been woken before it came to rest: promote knows
+        v_next := 0;
     end if;
     if v_next is not null then
         perform notify(p_app, 'due', to_json(v_next));
@@ -3050,6 +3414,31 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $$;
 
+-- Steps of a run as their readers want them, in the order in which they were written: all, or the one at a
+-- path. Internal.
+create or replace function {schema}.step_as_read(
+    p_id uuid, p_path text default null, p_run integer default null
+) returns table (
+    path text, run integer, kind text, about text, value text, at timestamptz, retries integer,
+    survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision
+) language plpgsql stable as $$
+begin
+    return query
+    select s.path, s.run, s.kind, s.about, s.value::text, s.at, s.retries,
+           coalesce(s.survived, '{}'), s.key, s.event_id, s.child_id,
+           exists (select from invocation_outcome o
+                   where o.invocation_id = s.child_id and o.status <> 'success' offset 0),
+           case s.kind
+               when 'sleep' then extract(epoch from (s.value#>>'{}')::timestamptz - clock_timestamp())
+               when 'pause' then (select 100 * 365.25 * 86400 from workflow w
+                                  where w.invocation_id = p_id and w.paused_at is not null)
+           end::double precision
+    from workflow_step s
+    where s.invocation_id = p_id
+      and (p_path is null or s.path = p_path) and (p_run is null or s.run = p_run)
+    order by s.step_id;
+end $$;
+
 -- Gives out up to p_limit causes to be looked at, of the triggers that the caller has, for p_seconds:
 -- whoever has not answered by then will not, and when the runner dies or leaves they come back at once. Answers them with all that is
 -- known of what happened, those that go together as one. Locks: the causes (skip locked).
@@ -3273,6 +3662,52 @@ begin
     order by c.at, c.cause_id;
 end $$;
 
+-- Has whoever waits for an event look again. A trigger, at the commit of the event: who begins to wait has
+-- the code's lock, so either it sees the event or this sees the wait.
+create or replace function {schema}.wake_waiting() returns trigger language plpgsql {definer} as $$
+begin
+    perform pg_advisory_xact_lock_shared(event_lock(new.app_id, new.code));
+    insert into workflow_wake (app_id, invocation_id)
+    select distinct new.app_id, w.invocation_id from workflow_wait w
+    where w.app_id = new.app_id and w.code = new.code
+      and (new.workflow_id is null or new.workflow_id = w.invocation_id)
+      and may_meet(w.filter, new.payload)
+    order by w.invocation_id
+    on conflict do nothing;
+    if found then
+        perform notify(new.app_id, 'due', to_json(0));
+    end if;
+    return null;
+end $$;
+
+-- Makes runs ready that were woken; answers how many. What is still being executed is looked at again when
+-- it has come to rest: whoever puts it there has promote called. Internal to promote.
+-- Moves nothing: due_at is cleared. Locks: the wakes (skip locked), then rows by id.
+create or replace function {schema}.wake_workflows(p_app text, p_limit integer) returns integer
+language plpgsql as $$
+declare
+    v_ids  uuid[];
+    v_busy uuid[];
+    v_done integer;
+begin
+    v_ids := array(select w.invocation_id from workflow_wake w where w.app_id = p_app
+                   order by w.invocation_id limit p_limit for update skip locked);
+    if v_ids = '{}' then
+        return 0;
+    end if;
+    perform from invocation_state s where s.invocation_id = any (v_ids)
+    order by s.invocation_id for no key update;
+    update invocation_state s set due_at = null, previous_status = s.status
+    where s.invocation_id = any (v_ids) and s.status = 'retry' and s.reason in ('event', 'paused')
+      and s.due_at is not null;
+    get diagnostics v_done = row_count;
+    v_busy := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (v_ids) and s.runner_id is not null);
+    delete from workflow_wake w
+    where w.app_id = p_app and w.invocation_id = any (v_ids) and w.invocation_id <> all (v_busy);
+    return v_done;
+end $$;
+
 -- Asks for a notification on the channel p_listener when each of these ends; answers those that
 -- are not live, so that the caller reads their outcomes now.
 -- Locks: the hot rows by id, key share: an end waits for us, a claim does not.
@@ -3291,4 +3726,47 @@ begin
     select p_app, l.id, p_listener from unnest(v_live) l (id)
     on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid))) do nothing;
     return array(select i from unnest(p_ids) i where i <> all (v_live));
+end $$;
+
+-- Where the run of an invocation stands; no row if it is unknown.
+create or replace function {schema}.workflow_info(p_app text, p_id uuid)
+returns table (
+    invocation_id uuid, task_id text, workflow_id uuid, parent_workflow_id uuid, began_at timestamptz,
+    paused_at timestamptz, pause_reason text, forked_from uuid, steps integer
+) language plpgsql stable {definer} as $$
+begin
+    return query
+    select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
+           case when i.workflow_id is null then
+               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+                where p.invocation_id = i.parent_id)
+           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
+                 join invocation p on p.invocation_id = r.parent_id
+                 where r.invocation_id = i.workflow_id)
+           end,
+           w.began_at, w.paused_at, w.pause_reason, w.forked_from,
+           (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
+    from invocation i left join workflow w on w.invocation_id = i.invocation_id
+    where i.invocation_id = p_id and i.app_id = p_app;
+end $$;
+
+-- All that stands written of a run, in the order in which it was.
+create or replace function {schema}.workflow_steps(p_app text, p_id uuid)
+returns table (
+    path text, run integer, kind text, about text, value text, at timestamptz, retries integer,
+    survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision
+) language plpgsql stable {definer} as $$
+begin
+    return query
+    select s.* from step_as_read(p_id) s
+    where exists (select from invocation i where i.invocation_id = p_id and i.app_id = p_app);
+end $$;
+
+-- The data of a workflow, by key.
+create or replace function {schema}.workflow_values(p_app text, p_workflow uuid)
+returns table (key text, value text) language plpgsql stable {definer} as $$
+begin
+    return query
+    select d.key, d.value::text from workflow_data d
+    where d.workflow_id = p_workflow and d.app_id = p_app order by d.key;
 end $$;

@@ -8,16 +8,20 @@ declare
     v_verb   text;
     v_grants constant jsonb := '{
         "producer": ["register_2", "register_once", "register_cached", "hold", "refer", "fetch", "enqueue",
-                     "cancel", "get_call", "emit", "emit_event"],
+                     "cancel", "get_call", "emit", "emit_event", "workflow_info", "workflow_steps",
+                     "workflow_values", "pause_workflow", "fork_steps"],
         "worker": ["claim", "pause", "resume", "register_2", "register_once", "register_cached",
                    "release_strays", "crash", "asked_to_stop", "hold", "refer", "fetch", "collect",
                    "register_tasks", "set_aside", "enqueue", "cancel", "get_call", "emit", "emit_event",
                    "register_triggers", "take_causes", "settle_causes", "waiting_causes", "pair_causes",
-                   "fire", "next_cause", "schedules", "tick"],
-        "observer": ["fetch", "get_call", "queued_misfits", "triggers_of", "fired"],
+                   "fire", "next_cause", "schedules", "tick", "record_step", "record_child", "await_event",
+                   "workflow_info", "workflow_steps", "workflow_values", "pause_workflow", "fork_steps"],
+        "observer": ["fetch", "get_call", "queued_misfits", "triggers_of", "fired", "workflow_info",
+                     "workflow_steps", "workflow_values"],
         "operator": ["fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
                      "triggers_of", "fired", "pause_trigger", "retry_causes", "schedules",
-                     "reschedule"]
+                     "reschedule", "workflow_info", "workflow_steps", "workflow_values",
+                     "pause_workflow"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop
@@ -37,6 +41,7 @@ begin
         v_name := '{schema_name}_' || v_role;
         continue when not exists (select from pg_roles where rolname = v_name);
         execute format('grant select on {schema}.set_aside, {schema}.tasks, {schema}.triggers, '
-                       '{schema}.trigger_runs, {schema}.parked_causes, {schema}.events to %I', v_name);
+                       '{schema}.trigger_runs, {schema}.parked_causes, {schema}.events, {schema}.workflows, '
+                       '{schema}.workflow_steps, {schema}.workflow_values to %I', v_name);
     end loop;
 end $$;

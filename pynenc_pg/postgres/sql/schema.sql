@@ -25,6 +25,8 @@ create type pynenc.invocation_status as enum (
 
 create sequence pynenc.lease_seq as bigint increment 1 minvalue 1 maxvalue 9223372036854775807 start 1 cache 1;
 
+create sequence pynenc.workflow_step_seq as bigint increment 1 minvalue 1 maxvalue 9223372036854775807 start 1 cache 1;
+
 -- tables
 
 create table pynenc.aside (
@@ -71,6 +73,7 @@ create table pynenc.event (
     payload json not null,
     emitted_at timestamp with time zone not null,
     emitted_by text not null,
+    workflow_id uuid,
     constraint event_pkey PRIMARY KEY (event_id, app_id)
 );
 
@@ -405,12 +408,69 @@ create table pynenc.wait_edge (
     fillfactor=70
 );
 
+create table pynenc.workflow (
+    invocation_id uuid not null,
+    app_id text not null,
+    workflow_id uuid not null,
+    began_at timestamp with time zone not null,
+    paused_at timestamp with time zone,
+    pause_reason text,
+    forked_from uuid,
+    constraint workflow_pkey PRIMARY KEY (invocation_id)
+) partition by RANGE (invocation_id);
+
+create table pynenc.workflow_data (
+    workflow_id uuid not null,
+    app_id text not null,
+    key text not null,
+    value json not null,
+    set_by uuid not null,
+    set_at timestamp with time zone not null,
+    constraint workflow_data_pkey PRIMARY KEY (workflow_id, key)
+) partition by RANGE (workflow_id);
+
+create table pynenc.workflow_step (
+    step_id bigint default nextval('pynenc.workflow_step_seq'::regclass) not null,
+    invocation_id uuid not null,
+    app_id text not null,
+    path text not null,
+    run integer not null,
+    kind text not null,
+    about text not null,
+    value json,
+    retries integer not null,
+    survived text[],
+    key text,
+    event_id uuid,
+    child_id uuid,
+    at timestamp with time zone not null,
+    constraint workflow_step_pkey PRIMARY KEY (invocation_id, path, run)
+) partition by RANGE (invocation_id);
+
+create table pynenc.workflow_wait (
+    invocation_id uuid not null,
+    path text not null,
+    app_id text not null,
+    code text not null,
+    filter jsonb,
+    since timestamp with time zone not null,
+    until timestamp with time zone,
+    constraint workflow_wait_pkey PRIMARY KEY (invocation_id, path)
+);
+
+create table pynenc.workflow_wake (
+    app_id text not null,
+    invocation_id uuid not null,
+    constraint workflow_wake_pkey PRIMARY KEY (app_id, invocation_id)
+);
+
 -- indexes
 
 CREATE INDEX aside_waiting_idx ON pynenc.aside USING btree (app_id, task_id) WHERE (freed_at IS NULL);
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
 CREATE INDEX call_result_invocation_idx ON pynenc.call_result USING btree (invocation_id);
 CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
+CREATE INDEX event_code_idx ON pynenc.event USING btree (app_id, code, emitted_at);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
@@ -434,6 +494,9 @@ CREATE INDEX trigger_run_invocation_idx ON pynenc.trigger_run USING btree (invoc
 CREATE INDEX trigger_run_trigger_idx ON pynenc.trigger_run USING btree (app_id, trigger_id, fired_at, run_id);
 CREATE UNIQUE INDEX wait_edge_once ON pynenc.wait_edge USING btree (awaited_id, listener, COALESCE(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid));
 CREATE INDEX wait_edge_waiter_idx ON pynenc.wait_edge USING btree (waiter_id) WHERE (waiter_id IS NOT NULL);
+CREATE INDEX workflow_of_idx ON ONLY pynenc.workflow USING btree (workflow_id) WHERE (workflow_id <> invocation_id);
+CREATE INDEX workflow_step_child_idx ON ONLY pynenc.workflow_step USING btree (child_id) WHERE (child_id IS NOT NULL);
+CREATE INDEX workflow_wait_code_idx ON pynenc.workflow_wait USING btree (app_id, code);
 
 -- functions
 
@@ -501,6 +564,72 @@ AS $function$
         select s.invocation_id from invocation_state s
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[])
+ RETURNS TABLE(event_id uuid, payload text, emitted_at timestamp with time zone, left_seconds double precision)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_now   constant timestamptz := clock_timestamp();
+    v_until timestamptz;
+    v_since timestamptz;
+    v_taken uuid[];
+begin
+    perform check_isolation();
+    perform check_author(p_app, p_runner, p_id, p_lease);
+    perform check_step(p_path, '', p_code, p_filter::text);
+    perform begin_run(p_app, p_id);
+    insert into workflow_wait (invocation_id, path, app_id, code, filter, since, until)
+    values (p_id, p_path, p_app, p_code, p_filter, v_now, v_now + make_interval(secs => p_timeout))
+    on conflict do nothing;
+    perform pg_advisory_xact_lock(event_lock(p_app, p_code));
+    select w.until into v_until from workflow_wait w where w.invocation_id = p_id and w.path = p_path;
+    select i.registered_at into v_since from invocation i where i.invocation_id = p_id;
+    v_taken := array(select s.event_id from workflow_step s
+                     where s.invocation_id = p_id and s.event_id is not null);
+    return query
+    select e.event_id, e.payload::text, e.emitted_at,
+           extract(epoch from v_until - v_now)::double precision
+    from (values (1)) one
+    left join lateral (
+        select e.* from event e
+        where e.app_id = p_app and e.code = p_code and e.emitted_at >= v_since
+          and (e.workflow_id is null or e.workflow_id = p_id)
+          and e.event_id <> all (v_taken) and e.event_id <> all (p_skip)
+          and may_meet(p_filter, e.payload)
+        order by e.emitted_at, e.event_id limit 1) e on true;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.begin_run(p_app text, p_id uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_run "pynenc".workflow;
+begin
+    select * into v_run from workflow w where w.invocation_id = p_id;
+    if not found then
+        insert into workflow (invocation_id, app_id, workflow_id, began_at)
+        select p_id, p_app, coalesce(i.workflow_id, p_id), clock_timestamp() from invocation i
+        where i.invocation_id = p_id
+        on conflict do nothing;
+        select * into v_run from workflow w where w.invocation_id = p_id;
+    end if;
+    if v_run.paused_at is not null then
+        raise exception 'workflow run % is paused', p_id
+            using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
+    end if;
+    return v_run.workflow_id;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.blake2b(p_data bytea)
  RETURNS text
@@ -681,25 +810,37 @@ CREATE OR REPLACE FUNCTION pynenc.cancel(p_app text, p_id uuid, p_changed_by tex
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-    v_owned boolean;
+    v_ids   uuid[] := array[p_id];
+    v_owned uuid[];
+    v_free  uuid[];
 begin
     perform check_isolation();
-    perform lock_lanes(array[p_id]);
-    select s.runner_id is not null into v_owned from invocation_state s
-    where s.invocation_id = p_id and s.app_id = p_app for update;
-    if v_owned then
+    for v_round in 1..3 loop
+        v_ids := own_steps(v_ids);
+        perform lock_lanes(v_ids);
+        perform from invocation_state s where s.invocation_id = any (v_ids)
+        order by s.invocation_id for update;
+        -- A new statement: what was called while we waited.
+        exit when cardinality(own_steps(v_ids)) = cardinality(v_ids);
+    end loop;
+    select array_agg(s.invocation_id) filter (where s.runner_id is not null),
+           array_agg(s.invocation_id) filter (where s.runner_id is null)
+    into v_owned, v_free
+    from invocation_state s where s.invocation_id = any (v_ids) and s.app_id = p_app;
+    if v_owned is not null then
         update invocation_state s
         set cancel_requested_at = coalesce(s.cancel_requested_at, clock_timestamp()),
             previous_status = s.status
-        where s.invocation_id = p_id;
-        perform notify(p_app, 'cancel', to_json(p_id));
-        return 'requested';
-    elsif not v_owned then
-        perform end_unowned(array[p_id], 'failed', 'cancelled', p_changed_by);
-        return 'cancelled';
+        where s.invocation_id = any (v_owned);
+        perform notify(p_app, 'cancel', to_json(o.id)) from unnest(v_owned) o (id);
     end if;
-    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
-           then 'final' else 'unknown' end;
+    if v_free is not null then
+        perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
+    end if;
+    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
+                when exists (select from invocation_outcome o
+                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
+                else 'unknown' end;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.canonical_json(p_value json, p_depth integer DEFAULT 0)
@@ -748,6 +889,21 @@ CREATE OR REPLACE FUNCTION pynenc.cause_as_json(p_cause pynenc.trigger_cause)
  LANGUAGE sql
  STABLE
 RETURN (SELECT json_agg(json_build_object('condition_id', c.condition_id, 'source_id', c.source_id, 'rev', c.rev, 'status', c.status, 'at', c.at) ORDER BY c.at, c.cause_id) AS json_agg FROM pynenc.trigger_cause c WHERE (c.cause_id = ANY (((cause_as_json.p_cause).partners || (cause_as_json.p_cause).cause_id))));
+
+CREATE OR REPLACE FUNCTION pynenc.check_author(p_app text, p_runner text, p_id uuid, p_lease bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+    perform from invocation_state s
+    where s.invocation_id = p_id and s.app_id = p_app and s.lease = p_lease
+      and s.runner_id is not distinct from p_runner and s.status in ('running', 'resumed', 'paused')
+    for share;
+    if not found then
+        raise exception 'invocation % is not executed by runner % with lease %', p_id, p_runner, p_lease
+            using errcode = 'PN002', hint = 'It was given to another runner, or has ended.';
+    end if;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.check_call(p_task pynenc.task, p_arguments json)
  RETURNS void
@@ -805,6 +961,23 @@ begin
     end if;
     if current_setting('pynenc.purge', true) <> '' then
         perform set_config('pynenc.purge', '', true);
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.check_step(p_path text, p_about text, p_key text, p_value text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    if length(p_value) > 1000000 then
+        raise exception 'step % of the workflow (%): its value has % characters as JSON, and 1000000 are the most',
+                p_path, left(p_about, 200), length(p_value)
+            using errcode = 'PN025', hint = 'Return it from a task, or keep it elsewhere and record where.';
+    elsif length(p_about) > 1000 or length(p_key) > 1000 then
+        raise exception 'step % of the workflow (%): a name in it has more than 1000 characters',
+                p_path, left(p_about, 200)
+            using errcode = 'PN025', hint = 'Give it a shorter one.';
     end if;
 end $function$;
 
@@ -1076,8 +1249,8 @@ begin
                                else interval '14 days' end > clock_timestamp();
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days'));
-        -- It comes last by its name.
-        continue when v_parent = 'payload_ref' and exists (
+        -- They come last by their names.
+        continue when v_parent not like 'invocation%' and exists (
             select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
             where to_regclass(partition_name(p, v_from)) is not null);
         begin
@@ -1097,7 +1270,7 @@ begin
     return v_did;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
+CREATE OR REPLACE FUNCTION pynenc.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid DEFAULT NULL::uuid)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1118,9 +1291,9 @@ begin
                 coalesce(quote_literal(p_code), 'null')
             using errcode = 'PN025', hint = 'As in order.paid.';
     end if;
-    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by)
-    values (p_id, p_app, p_code, p_payload::json, v_now, p_by) on conflict do nothing;
-    if not found then
+    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by, workflow_id)
+    values (p_id, p_app, p_code, p_payload::json, v_now, p_by, p_workflow) on conflict do nothing;
+    if not found or p_workflow is not null then
         return;
     end if;
     insert into trigger_cause (app_id, trigger_id, condition_id, source_id, at)
@@ -1304,12 +1477,14 @@ begin
         select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
         union all
         select p, v_week + w * interval '7 days'
-        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref']) p,
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref', 'workflow',
+                          'workflow_step', 'workflow_data']) p,
              generate_series(-1, 3) w
         union all
-        -- Invocations of former weeks end in this one.
-        select 'payload_ref', to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        -- Invocations of former weeks run and end in this one.
+        select p, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
         from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        cross join unnest(array['payload_ref', 'workflow', 'workflow_step', 'workflow_data']) p
         where h.inhparent = '"pynenc".invocation'::regclass
     loop
         v_name := partition_name(v_parent, v_from);
@@ -1319,6 +1494,12 @@ begin
     end loop;
     return v_made;
 end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.event_lock(p_app text, p_code text)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+RETURN hashtextextended((((('pynenc'::text || chr(1)) || p_app) || chr(1)) || p_code), (8)::bigint);
 
 CREATE OR REPLACE FUNCTION pynenc.expire(p_app text, p_limit integer)
  RETURNS integer
@@ -1547,6 +1728,47 @@ begin
         get diagnostics v_gone = row_count;
     end if;
     return v_gone;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_before constant integer[] := string_to_array(p_before, '.')::integer[];
+    v_data   uuid;
+begin
+    perform check_isolation();
+    select w.workflow_id into v_data from workflow w where w.invocation_id = p_from and w.app_id = p_app;
+    if not found then
+        raise exception 'invocation % is no run of a workflow', p_from using errcode = 'PN014';
+    elsif p_became[1] <> p_id then
+        raise exception 'the fork became invocation %, which was there already', p_became[1]
+            using errcode = 'PN027';
+    end if;
+    insert into workflow (invocation_id, app_id, workflow_id, began_at, forked_from)
+    values (p_id, p_app, p_id, clock_timestamp(), p_from) on conflict do nothing;
+    if not found then
+        return p_became;  -- a repetition
+    end if;
+    insert into workflow_step (invocation_id, app_id, path, run, kind, about, value, retries, survived, key,
+                               event_id, child_id, at)
+    select p_id, p_app, s.path, s.run, s.kind, s.about, s.value, 0, s.survived, s.key, s.event_id,
+           s.child_id, s.at
+    from workflow_step s
+    where s.invocation_id = p_from and string_to_array(s.path, '.')::integer[] < v_before
+    order by s.step_id;
+    insert into workflow_data (workflow_id, app_id, key, value, set_by, set_at)
+    select p_id, p_app, d.key, d.value, d.set_by, d.set_at from workflow_data d where d.workflow_id = v_data;
+    return p_became;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.free_aside(p_app text, p_limit integer)
@@ -2188,6 +2410,8 @@ begin
                     where d.app_id = c.app_id and d.trigger_id = c.trigger_id);
     delete from trigger_run r
     where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
+    delete from workflow_wait w where w.app_id = p_app
+    and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
     and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
@@ -2202,7 +2426,8 @@ CREATE OR REPLACE FUNCTION pynenc.make_partition(p_parent text, p_name text, p_f
 AS $function$
 declare
     v_by_day boolean := p_parent = 'invocation_history';
-    v_column text := case when v_by_day then 'at' else 'invocation_id' end;
+    v_column text := case when v_by_day then 'at' when p_parent = 'workflow_data' then 'workflow_id'
+                              else 'invocation_id' end;
     v_until  timestamptz := p_from + case when v_by_day then interval '1 day' else interval '7 days' end;
     v_low    text := case when v_by_day then p_from::text else first_id(p_from)::text end;
     v_high   text := case when v_by_day then v_until::text else first_id(v_until)::text end;
@@ -2476,6 +2701,29 @@ begin
            where i.parent_id is distinct from p_id);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.own_steps(p_ids uuid[])
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ WITH RECURSIVE called(id) AS (
+          SELECT unnest(own_steps.p_ids) AS unnest
+         UNION
+          SELECT w.child_id
+            FROM ((called c_1
+              CROSS JOIN LATERAL ( SELECT
+                    FROM pynenc.invocation_state s_1
+                   WHERE (s_1.invocation_id = c_1.id)
+                  OFFSET 0) s)
+              CROSS JOIN LATERAL ( SELECT w_1.child_id
+                    FROM pynenc.workflow_step w_1
+                   WHERE ((w_1.invocation_id = c_1.id) AND (w_1.child_id IS NOT NULL))
+                  OFFSET 0) w)
+         )
+  SELECT array_agg(c.id ORDER BY c.id) AS array_agg
+    FROM called c;
+END;
+
 CREATE OR REPLACE FUNCTION pynenc.pair_causes(p_app text, p_trigger text, p_sets json, p_dropped bigint[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2644,6 +2892,58 @@ begin
     return found;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.pause_workflow(id uuid, paused boolean DEFAULT true, reason text DEFAULT ''::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+    v_app text;
+begin
+    select i.app_id into v_app from invocation i where i.invocation_id = id;
+    return found and pause_workflow(v_app, id, reason, paused);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.pause_workflow(p_app text, p_id uuid, p_reason text, p_paused boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    perform check_isolation();
+    perform from invocation_state s where s.invocation_id = p_id and s.app_id = p_app for share;
+    if not found then
+        return false;
+    end if;
+    if p_paused then
+        insert into workflow as w (invocation_id, app_id, workflow_id, began_at, paused_at, pause_reason)
+        select p_id, p_app, coalesce(i.workflow_id, p_id), clock_timestamp(), clock_timestamp(), p_reason
+        from invocation i where i.invocation_id = p_id
+        on conflict (invocation_id) do update
+        set paused_at = coalesce(w.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
+    else
+        update workflow w set paused_at = null, pause_reason = null where w.invocation_id = p_id;
+        insert into workflow_wake (app_id, invocation_id) values (p_app, p_id) on conflict do nothing;
+        perform notify(p_app, 'due', to_json(0));
+    end if;
+    return true;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamp with time zone, OUT ids uuid[], OUT lanes bigint[], OUT turns double precision[])
  RETURNS record
  LANGUAGE plpgsql
@@ -2722,7 +3022,13 @@ BEGIN ATOMIC
             FROM pynenc.wait_edge
            WHERE ((wait_edge.awaited_id >= pynenc.first_id(pointed_into.p_from)) AND (wait_edge.awaited_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
             FROM pynenc.trigger_cause
-           WHERE ((trigger_cause.source_id >= pynenc.first_id(pointed_into.p_from)) AND (trigger_cause.source_id < pynenc.first_id(pointed_into.p_until))))));
+           WHERE ((trigger_cause.source_id >= pynenc.first_id(pointed_into.p_from)) AND (trigger_cause.source_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
+            FROM (pynenc.workflow w
+              JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
+           WHERE ((w.workflow_id <> w.invocation_id) AND (w.workflow_id >= pynenc.first_id(pointed_into.p_from)) AND (w.workflow_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
+            FROM (pynenc.workflow_step w
+              JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
+           WHERE ((w.child_id >= pynenc.first_id(pointed_into.p_from)) AND (w.child_id < pynenc.first_id(pointed_into.p_until))))));
 END;
 
 CREATE OR REPLACE FUNCTION pynenc.prepare_registration(p_app text, p_queue text, p_ids uuid[], p_now timestamp with time zone)
@@ -2781,6 +3087,7 @@ begin
     update invocation_state s set due_at = null, previous_status = s.status
     from due d where s.invocation_id = any (array[d.invocation_id]);
     get diagnostics promoted = row_count;
+    promoted := promoted + wake_workflows(p_app, p_limit);
     if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');
     end if;
@@ -2815,6 +3122,11 @@ begin
     delete from trigger_cause c where c.app_id = p_app;
     delete from trigger_run r where r.app_id = p_app;
     delete from event e where e.app_id = p_app;
+    delete from workflow_wake w where w.app_id = p_app;
+    delete from workflow_wait w where w.app_id = p_app;
+    delete from workflow_data d where d.app_id = p_app;
+    delete from workflow_step s where s.app_id = p_app;
+    delete from workflow w where w.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;
@@ -3009,6 +3321,91 @@ begin
     loop
         perform "pynenc".notify(v_app, 'cause');
     end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.record_child(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_about text, p_retries integer, p_survived text[], p_became uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_stands uuid;
+begin
+    perform check_isolation();
+    perform check_author(p_app, p_runner, p_id, p_lease);
+    select s.child_id into v_stands from workflow_step s
+    where s.invocation_id = p_id and s.path = p_path and s.run = p_run;
+    if found then
+        if v_stands is distinct from p_became[1] then
+            raise exception 'another call stands at step % of workflow run %', p_path, p_id
+                using errcode = 'PN027', hint = 'Read the steps, and go on with that one.';
+        end if;
+        return p_became;
+    elsif exists (select from invocation_state s
+                  where s.invocation_id = p_id and s.cancel_requested_at is not null) then
+        raise exception 'invocation % was cancelled: it calls no more tasks', p_id using errcode = 'PN029';
+    end if;
+    perform check_step(p_path, p_about, null, null);
+    perform begin_run(p_app, p_id);
+    insert into workflow_step (invocation_id, app_id, path, run, kind, about, retries, survived, child_id, at)
+    values (p_id, p_app, p_path, p_run, 'task', p_about, p_retries, nullif(p_survived, '{}'), p_became[1],
+            clock_timestamp());
+    return p_became;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.record_step(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_kind text, p_about text, p_value text, p_retries integer, p_survived text[], p_key text, p_event uuid, p_delay double precision)
+ RETURNS TABLE(path text, run integer, kind text, about text, value text, at timestamp with time zone, retries integer, survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_now   constant timestamptz := clock_timestamp();
+    v_value text := p_value;
+    v_data  uuid;
+begin
+    perform check_isolation();
+    perform check_author(p_app, p_runner, p_id, p_lease);
+    if not exists (select from workflow_step s
+                   where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
+        perform check_step(p_path, p_about, p_key, p_value);
+        v_data := begin_run(p_app, p_id);
+        if p_kind = 'sleep' then
+            v_value := to_json(v_now + make_interval(secs => p_delay))::text;
+        elsif p_kind = 'get_data' then
+            select d.value::text into v_value from workflow_data d
+            where d.workflow_id = v_data and d.key = p_key;
+        elsif p_kind = 'set_data' then
+            insert into workflow_data as d (workflow_id, app_id, key, value, set_by, set_at)
+            values (v_data, p_app, p_key, p_value::json, p_id, v_now)
+            on conflict (workflow_id, key) do update
+            set value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at;
+        elsif p_kind = 'event' then
+            delete from workflow_wait w where w.invocation_id = p_id and w.path = p_path;
+        elsif p_kind = 'pause' then
+            update workflow w set paused_at = v_now, pause_reason = p_value::json#>>'{}'
+            where w.invocation_id = p_id;
+        end if;
+        insert into workflow_step (invocation_id, app_id, path, run, kind, about, value, retries, survived,
+                                   key, event_id, at)
+        values (p_id, p_app, p_path, p_run, p_kind, p_about, v_value::json, p_retries,
+                nullif(p_survived, '{}'), p_key, p_event, v_now);
+    end if;
+    return query select * from step_as_read(p_id, p_path, p_run);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.recover(p_app text, p_grace double precision, p_max_pending double precision, p_max_recoveries integer, p_limit integer, OUT rerouted integer, OUT quarantined integer, OUT dead text[], OUT next_look double precision)
@@ -3252,7 +3649,7 @@ begin
                       p_lane_keys, false);
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_retried_from uuid DEFAULT NULL::uuid)
+CREATE OR REPLACE FUNCTION pynenc.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_retried_from uuid DEFAULT NULL::uuid, p_own_workflow boolean DEFAULT false)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3274,6 +3671,7 @@ declare
     v_become  uuid[] := p_ids;
     v_patience constant text := current_setting('lock_timeout');
     v_fresh   uuid[];
+    v_flow    uuid;
 begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
@@ -3298,12 +3696,16 @@ begin
         end;
     end if;
 
+    if p_parent is not null and not p_own_workflow then
+        select coalesce(i.workflow_id, p_parent) into v_flow from invocation i
+        where i.invocation_id = p_parent;
+    end if;
     with fresh as (
         insert into invocation (
             invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by, expires_at, retried_from)
+            parent_id, depth, workflow_id, registered_at, registered_by, expires_at, retried_from)
         select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by, v_expires, p_retried_from
+               p_priority, p_parent, p_depth, v_flow, v_now, p_changed_by, v_expires, p_retried_from
         from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
         where c.id = c.become
         on conflict (invocation_id) do nothing
@@ -3341,7 +3743,7 @@ begin
     return v_become;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+CREATE OR REPLACE FUNCTION pynenc.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_own_workflow boolean DEFAULT false)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3383,7 +3785,7 @@ begin
             p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
             v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
             case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
-            p_rate, p_rate_period, p_at);
+            p_rate, p_rate_period, p_at, p_own_workflow => p_own_workflow);
         select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
         from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
               from unnest(v_become) with ordinality u (id, n)) b;
@@ -3401,7 +3803,7 @@ begin
     return v_become;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+CREATE OR REPLACE FUNCTION pynenc.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision DEFAULT 60, p_rate integer DEFAULT NULL::integer, p_rate_period double precision DEFAULT NULL::double precision, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_own_workflow boolean DEFAULT false)
  RETURNS uuid[]
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3426,7 +3828,7 @@ begin
         p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
         p_parent, p_depth, p_options, p_changed_by, p_own_connection, p_ids, p_call_ids,
         p_arguments, p_registration_keys, p_lane_keys, p_refuse_different, p_ageing, p_rate,
-        p_rate_period, p_at);
+        p_rate_period, p_at, p_own_workflow => p_own_workflow);
     if v_become[1] <> p_ids[1] then
         update call_key k set invocation_id = v_become[1]
         where k.app_id = p_app and k.task_id = p_task and k.key = p_key;
@@ -3930,6 +4332,7 @@ declare
     v_done  uuid[];
     v_off   uuid[];
     v_next  double precision;
+    v_waits boolean;
     v_ready boolean;
 begin
     perform check_isolation();
@@ -3951,15 +4354,15 @@ begin
             retries = s.retries + (m.reason in ('error', 'timeout'))::int,
             due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
         from mine m where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
+        returning s.invocation_id, s.rev, m.error, m.delay, s.reason, s.cancel_requested_at
     ), kept as (
         insert into invocation_error (invocation_id, rev, error, at)
         select a.invocation_id, a.rev, a.error::json, v_now from again a where a.error is not null
     )
     select array_agg(a.invocation_id),
            array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
-           min(a.delay) filter (where a.delay > 0), bool_or(coalesce(a.delay, 0) <= 0)
-    into v_done, v_off, v_next, v_ready from again a;
+           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')), bool_or(coalesce(a.delay, 0) <= 0)
+    into v_done, v_off, v_next, v_waits, v_ready from again a;
 
     if v_done is not null then
         delete from wait_edge e where e.waiter_id = any (v_done);
@@ -3972,6 +4375,9 @@ begin
     end if;
     if v_ready then
         perform notify(p_app, 'work');
+    end if;
+    if v_waits then  -- it may have been woken before it came to rest: promote knows
+        v_next := 0;
     end if;
     if v_next is not null then
         perform notify(p_app, 'due', to_json(v_next));
@@ -4344,6 +4750,28 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.step_as_read(p_id uuid, p_path text DEFAULT NULL::text, p_run integer DEFAULT NULL::integer)
+ RETURNS TABLE(path text, run integer, kind text, about text, value text, at timestamp with time zone, retries integer, survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+    return query
+    select s.path, s.run, s.kind, s.about, s.value::text, s.at, s.retries,
+           coalesce(s.survived, '{}'), s.key, s.event_id, s.child_id,
+           exists (select from invocation_outcome o
+                   where o.invocation_id = s.child_id and o.status <> 'success' offset 0),
+           case s.kind
+               when 'sleep' then extract(epoch from (s.value#>>'{}')::timestamptz - clock_timestamp())
+               when 'pause' then (select 100 * 365.25 * 86400 from workflow w
+                                  where w.invocation_id = p_id and w.paused_at is not null)
+           end::double precision
+    from workflow_step s
+    where s.invocation_id = p_id
+      and (p_path is null or s.path = p_path) and (p_run is null or s.run = p_run)
+    order by s.step_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
  RETURNS TABLE(cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamp with time zone, source_id uuid, status text, task_id text, arguments text, value text, reason text, code text, payload text, last_at timestamp with time zone)
  LANGUAGE plpgsql
@@ -4615,6 +5043,60 @@ begin
     end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.wake_waiting()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    perform pg_advisory_xact_lock_shared(event_lock(new.app_id, new.code));
+    insert into workflow_wake (app_id, invocation_id)
+    select distinct new.app_id, w.invocation_id from workflow_wait w
+    where w.app_id = new.app_id and w.code = new.code
+      and (new.workflow_id is null or new.workflow_id = w.invocation_id)
+      and may_meet(w.filter, new.payload)
+    order by w.invocation_id
+    on conflict do nothing;
+    if found then
+        perform notify(new.app_id, 'due', to_json(0));
+    end if;
+    return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.wake_workflows(p_app text, p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+    v_ids  uuid[];
+    v_busy uuid[];
+    v_done integer;
+begin
+    v_ids := array(select w.invocation_id from workflow_wake w where w.app_id = p_app
+                   order by w.invocation_id limit p_limit for update skip locked);
+    if v_ids = '{}' then
+        return 0;
+    end if;
+    perform from invocation_state s where s.invocation_id = any (v_ids)
+    order by s.invocation_id for no key update;
+    update invocation_state s set due_at = null, previous_status = s.status
+    where s.invocation_id = any (v_ids) and s.status = 'retry' and s.reason in ('event', 'paused')
+      and s.due_at is not null;
+    get diagnostics v_done = row_count;
+    v_busy := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (v_ids) and s.runner_id is not null);
+    delete from workflow_wake w
+    where w.app_id = p_app and w.invocation_id = any (v_ids) and w.invocation_id <> all (v_busy);
+    return v_done;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.watch(p_app text, p_ids uuid[], p_listener text)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -4642,8 +5124,73 @@ begin
     return array(select i from unnest(p_ids) i where i <> all (v_live));
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.workflow_info(p_app text, p_id uuid)
+ RETURNS TABLE(invocation_id uuid, task_id text, workflow_id uuid, parent_workflow_id uuid, began_at timestamp with time zone, paused_at timestamp with time zone, pause_reason text, forked_from uuid, steps integer)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
+           case when i.workflow_id is null then
+               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+                where p.invocation_id = i.parent_id)
+           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
+                 join invocation p on p.invocation_id = r.parent_id
+                 where r.invocation_id = i.workflow_id)
+           end,
+           w.began_at, w.paused_at, w.pause_reason, w.forked_from,
+           (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
+    from invocation i left join workflow w on w.invocation_id = i.invocation_id
+    where i.invocation_id = p_id and i.app_id = p_app;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.workflow_steps(p_app text, p_id uuid)
+ RETURNS TABLE(path text, run integer, kind text, about text, value text, at timestamp with time zone, retries integer, survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select s.* from step_as_read(p_id) s
+    where exists (select from invocation i where i.invocation_id = p_id and i.app_id = p_app);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.workflow_values(p_app text, p_workflow uuid)
+ RETURNS TABLE(key text, value text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select d.key, d.value::text from workflow_data d
+    where d.workflow_id = p_workflow and d.app_id = p_app order by d.key;
+end $function$;
+
 -- triggers
 
+CREATE CONSTRAINT TRIGGER wake_waiting AFTER INSERT ON pynenc.event DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pynenc.wake_waiting();
 CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation_error FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
@@ -4665,6 +5212,8 @@ CREATE TRIGGER guard_slot BEFORE INSERT OR DELETE OR UPDATE ON pynenc.slot FOR E
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.slot FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER open_lanes_freed AFTER DELETE ON pynenc.slot REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION pynenc.open_lanes();
 CREATE TRIGGER open_lanes_taken AFTER INSERT ON pynenc.slot REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION pynenc.open_lanes();
+CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.workflow_step FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.workflow_step FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 
 -- views
 
@@ -4862,6 +5411,67 @@ create view pynenc.triggers as
            WHERE ((r_1.app_id = d.app_id) AND (r_1.trigger_id = d.trigger_id) AND (r_1.reason IS NULL))) r)
    WHERE (d.removed_at IS NULL);
 
+create view pynenc.workflow_steps as
+ SELECT t.app_id,
+     t.invocation_id,
+     t.path,
+     t.run,
+     t.kind,
+     t.about,
+     t.value,
+     t.key,
+     t.event_id,
+     t.child_id,
+     t.at,
+     t.step_id
+    FROM pynenc.workflow_step t;
+
+create view pynenc.workflow_values as
+ SELECT d.app_id,
+     d.workflow_id,
+     d.key,
+     d.value,
+     d.set_by,
+     d.set_at
+    FROM pynenc.workflow_data d;
+
+create view pynenc.workflows as
+ SELECT w.app_id,
+     w.invocation_id,
+     i.task_id,
+     COALESCE(o.status, s.status) AS status,
+     COALESCE(o.reason, s.reason) AS reason,
+     w.workflow_id,
+         CASE
+             WHEN (w.workflow_id = w.invocation_id) THEN p.workflow_id
+             ELSE NULL::uuid
+         END AS parent_workflow_id,
+     i.parent_id,
+     w.began_at,
+     o.finished_at,
+     w.paused_at,
+     w.pause_reason,
+     w.forked_from,
+     s.due_at AS wakes_at,
+     e.code AS awaits_event,
+     e.until AS awaits_until,
+     ( SELECT count(*) AS count
+            FROM pynenc.workflow_step t
+           WHERE (t.invocation_id = w.invocation_id)) AS steps
+    FROM (((((pynenc.workflow w
+      JOIN pynenc.invocation i ON ((i.invocation_id = w.invocation_id)))
+      LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = w.invocation_id)))
+      LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
+      LEFT JOIN LATERAL ( SELECT COALESCE(q.workflow_id, q.invocation_id) AS workflow_id
+            FROM pynenc.invocation q
+           WHERE (q.invocation_id = i.parent_id)) p ON (true))
+      LEFT JOIN LATERAL ( SELECT t.code,
+             t.until
+            FROM pynenc.workflow_wait t
+           WHERE (t.invocation_id = w.invocation_id)
+           ORDER BY t.until, t.path
+          LIMIT 1) e ON ((s.invocation_id IS NOT NULL)));
+
 -- grants
 
 grant usage on type pynenc.invocation_status to public;
@@ -4878,6 +5488,9 @@ grant select on table pynenc.task_stats to pynenc_observer;
 grant select on table pynenc.tasks to pynenc_observer;
 grant select on table pynenc.trigger_runs to pynenc_observer;
 grant select on table pynenc.triggers to pynenc_observer;
+grant select on table pynenc.workflow_steps to pynenc_observer;
+grant select on table pynenc.workflow_values to pynenc_observer;
+grant select on table pynenc.workflows to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
@@ -4888,6 +5501,9 @@ grant execute on function pynenc.is_served(text,text) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
+grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
+grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
+grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
 grant select on table pynenc.events to pynenc_operator;
 grant select on table pynenc.invocations to pynenc_operator;
@@ -4901,12 +5517,15 @@ grant select on table pynenc.task_stats to pynenc_operator;
 grant select on table pynenc.tasks to pynenc_operator;
 grant select on table pynenc.trigger_runs to pynenc_operator;
 grant select on table pynenc.triggers to pynenc_operator;
+grant select on table pynenc.workflow_steps to pynenc_operator;
+grant select on table pynenc.workflow_values to pynenc_operator;
+grant select on table pynenc.workflows to pynenc_operator;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
 grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
-grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_operator;
+grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_operator;
 grant execute on function pynenc.emit_event(text,json,text) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
@@ -4918,6 +5537,8 @@ grant execute on function pynenc.maintain(text) to pynenc_operator;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
 grant execute on function pynenc.pause_trigger(text,text,boolean) to pynenc_operator;
+grant execute on function pynenc.pause_workflow(text,uuid,text,boolean) to pynenc_operator;
+grant execute on function pynenc.pause_workflow(uuid,boolean,text) to pynenc_operator;
 grant execute on function pynenc.promote(text,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
 grant execute on function pynenc.queued_misfits(text) to pynenc_operator;
@@ -4927,41 +5548,52 @@ grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
+grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
+grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
+grant execute on function pynenc.workflow_values(text,uuid) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
-grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_producer;
+grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_producer;
 grant execute on function pynenc.emit_event(text,json,text) to pynenc_producer;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
+grant execute on function pynenc.fork_steps(text,uuid,text,uuid,uuid[]) to pynenc_producer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_producer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_producer;
 grant execute on function pynenc.history(text,uuid) to pynenc_producer;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_producer;
 grant execute on function pynenc.is_served(text,text) to pynenc_producer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_producer;
+grant execute on function pynenc.pause_workflow(text,uuid,text,boolean) to pynenc_producer;
+grant execute on function pynenc.pause_workflow(uuid,boolean,text) to pynenc_producer;
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_producer;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_producer;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_producer;
-grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
-grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_producer;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid,boolean) to pynenc_producer;
+grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_producer;
+grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_producer;
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
+grant execute on function pynenc.workflow_info(text,uuid) to pynenc_producer;
+grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_producer;
+grant execute on function pynenc.workflow_values(text,uuid) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_worker;
 grant execute on function pynenc.asked_to_stop(text,text) to pynenc_worker;
+grant execute on function pynenc.await_event(text,text,uuid,bigint,text,text,jsonb,double precision,uuid[]) to pynenc_worker;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_worker;
 grant execute on function pynenc.cancel(uuid) to pynenc_worker;
 grant execute on function pynenc.claim(text,text,text[],integer,boolean,text[],double precision[],integer) to pynenc_worker;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_worker;
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
-grant execute on function pynenc.emit(text,uuid,text,text,text) to pynenc_worker;
+grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_worker;
 grant execute on function pynenc.emit_event(text,json,text) to pynenc_worker;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
 grant execute on function pynenc.fire(text,bigint[],integer[],uuid[],text[]) to pynenc_worker;
+grant execute on function pynenc.fork_steps(text,uuid,text,uuid,uuid[]) to pynenc_worker;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_worker;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_worker;
 grant execute on function pynenc.heartbeat(text,text,boolean) to pynenc_worker;
@@ -4973,13 +5605,17 @@ grant execute on function pynenc.next_cause(text,text[],text[]) to pynenc_worker
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.pair_causes(text,text,json,bigint[]) to pynenc_worker;
 grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text) to pynenc_worker;
+grant execute on function pynenc.pause_workflow(text,uuid,text,boolean) to pynenc_worker;
+grant execute on function pynenc.pause_workflow(uuid,boolean,text) to pynenc_worker;
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
+grant execute on function pynenc.record_child(text,text,uuid,bigint,text,integer,text,integer,text[],uuid[]) to pynenc_worker;
+grant execute on function pynenc.record_step(text,text,uuid,bigint,text,integer,text,text,text,integer,text[],text,uuid,double precision) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;
 grant execute on function pynenc.refer(text,uuid[],uuid[],text[]) to pynenc_worker;
 grant execute on function pynenc.register(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[]) to pynenc_worker;
-grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid) to pynenc_worker;
-grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
-grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone) to pynenc_worker;
+grant execute on function pynenc.register_2(text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,uuid,boolean) to pynenc_worker;
+grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_worker;
+grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_worker;
 grant execute on function pynenc.register_runner(text,text,text,text,integer,text[],integer,double precision,boolean) to pynenc_worker;
 grant execute on function pynenc.register_tasks(text,text,json) to pynenc_worker;
 grant execute on function pynenc.register_triggers(text,text[],json) to pynenc_worker;
@@ -4997,3 +5633,6 @@ grant execute on function pynenc.tick(text,text,text,timestamp with time zone,ti
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;
+grant execute on function pynenc.workflow_info(text,uuid) to pynenc_worker;
+grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_worker;
+grant execute on function pynenc.workflow_values(text,uuid) to pynenc_worker;

@@ -1,5 +1,11 @@
 -- Brings back what the revision replaced, and removes what it made.
 -- Written by tests/tools/freeze.py.
+drop view {schema}.workflows;
+
+drop view {schema}.workflow_values;
+
+drop view {schema}.workflow_steps;
+
 drop view {schema}.triggers;
 
 drop view {schema}.trigger_runs;
@@ -12,6 +18,16 @@ drop view {schema}.parked_causes;
 
 drop view {schema}.events;
 
+drop function {schema}.workflow_values(p_app text, p_workflow uuid);
+
+drop function {schema}.workflow_steps(p_app text, p_id uuid);
+
+drop function {schema}.workflow_info(p_app text, p_id uuid);
+
+drop function {schema}.wake_workflows(p_app text, p_limit integer);
+
+drop function {schema}.wake_waiting();
+
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
 
 drop function {schema}.triggers_with_causes(p_app text);
@@ -23,6 +39,8 @@ drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_sett
 drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
 
 drop function {schema}.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
+
+drop function {schema}.step_as_read(p_id uuid, p_path text, p_run integer);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
 
@@ -56,17 +74,21 @@ drop function {schema}.register_triggers(p_app text, p_tasks text[], p_triggers 
 
 drop function {schema}.register_tasks(p_app text, p_runner text, p_tasks json);
 
-drop function {schema}.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
+drop function {schema}.register_once(p_key text, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_own_workflow boolean);
 
-drop function {schema}.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz);
+drop function {schema}.register_cached(p_key text, p_ttl double precision, p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_own_workflow boolean);
 
-drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_retried_from uuid);
+drop function {schema}.register_2(p_app text, p_task text, p_queue text, p_priority double precision, p_delay double precision, p_expires_in double precision, p_slots integer, p_must_not_wait boolean, p_parent uuid, p_depth integer, p_options text, p_changed_by text, p_own_connection boolean, p_ids uuid[], p_call_ids text[], p_arguments text[], p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean, p_ageing double precision, p_rate integer, p_rate_period double precision, p_at timestamptz, p_retried_from uuid, p_own_workflow boolean);
 
 drop function {schema}.refuse_different(p_task text, p_ids uuid[], p_become uuid[], p_call_ids text[], p_arguments text[]);
 
 drop function {schema}.refuse_circle(p_id uuid);
 
 drop function {schema}.refer(p_app text, p_become uuid[], p_ids uuid[], p_hashes text[]);
+
+drop function {schema}.record_step(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_kind text, p_about text, p_value text, p_retries integer, p_survived text[], p_key text, p_event uuid, p_delay double precision);
+
+drop function {schema}.record_child(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_about text, p_retries integer, p_survived text[], p_became uuid[]);
 
 drop function {schema}.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamptz[]);
 
@@ -80,11 +102,17 @@ drop function {schema}.plain_wire(p_json json);
 
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
 
+drop function {schema}.pause_workflow(id uuid, paused boolean, reason text);
+
+drop function {schema}.pause_workflow(p_app text, p_id uuid, p_reason text, p_paused boolean);
+
 drop function {schema}.pause_trigger(p_app text, p_trigger text, p_paused boolean);
 
 drop function {schema}.pause(p_app text, p_runner text, p_id uuid, p_lease bigint, p_awaited uuid[], p_any boolean, p_listener text);
 
 drop function {schema}.pair_causes(p_app text, p_trigger text, p_sets json, p_dropped bigint[]);
+
+drop function {schema}.own_steps(p_ids uuid[]);
 
 drop function {schema}.own_children(p_id uuid, p_ids uuid[]);
 
@@ -118,6 +146,8 @@ drop function {schema}.get_call(p_app text, p_id uuid);
 
 drop function {schema}.free_aside(p_app text, p_limit integer);
 
+drop function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[]);
+
 drop function {schema}.forget_lanes(p_lanes bigint[]);
 
 drop function {schema}.fired(p_app text, p_trigger text, p_limit integer);
@@ -128,13 +158,15 @@ drop function {schema}.find_task(p_app text, p_task text);
 
 drop function {schema}.fetch(p_app text, p_hashes text[]);
 
+drop function {schema}.event_lock(p_app text, p_code text);
+
 drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_queue text, p_priority double precision, p_delay interval, p_at timestamptz, p_expires interval, p_options json, p_retried_from uuid, p_key text);
 
 drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
 drop function {schema}.emit_event(code text, payload json, app text);
 
-drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text);
+drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid);
 
 drop function {schema}.drop_causes(p_app text, p_triggers text[]);
 
@@ -146,9 +178,13 @@ drop function {schema}.claim(p_app text, p_runner text, p_queues text[], p_limit
 
 drop function {schema}.choose(p_app text, p_queue text, p_awaited uuid[], p_keyed uuid[], p_turns double precision[], p_floor double precision, p_limit integer, p_now timestamptz);
 
+drop function {schema}.check_step(p_path text, p_about text, p_key text, p_value text);
+
 drop function {schema}.check_containers(p_task {schema}.task, p_arguments json);
 
 drop function {schema}.check_call(p_task {schema}.task, p_arguments json);
+
+drop function {schema}.check_author(p_app text, p_runner text, p_id uuid, p_lease bigint);
 
 drop function {schema}.cause_as_json(p_cause {schema}.trigger_cause);
 
@@ -162,6 +198,10 @@ drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments
 
 drop function {schema}.blake2b(p_data bytea);
 
+drop function {schema}.begin_run(p_app text, p_id uuid);
+
+drop function {schema}.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[]);
+
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
 
 drop function {schema}.ascii_json(p_text text);
@@ -174,6 +214,33 @@ drop function {schema}.argument_text(p_parameters json, p_arguments json, p_name
 create or replace function {schema}.lock_space() returns integer
 language sql immutable parallel safe
 return hashtext('{schema_name}') & 2147483647;
+
+-- Ends what nobody owns; asks the owner for the rest. Answers cancelled | requested | final | unknown.
+-- Moves: registered, rerouted, retry, concurrency_controlled -> failed (cancelled).
+-- Locks: its lane, then its row.
+create or replace function {schema}.cancel(p_app text, p_id uuid, p_changed_by text)
+returns text language plpgsql {definer} as $$
+declare
+    v_owned boolean;
+begin
+    perform check_isolation();
+    perform lock_lanes(array[p_id]);
+    select s.runner_id is not null into v_owned from invocation_state s
+    where s.invocation_id = p_id and s.app_id = p_app for update;
+    if v_owned then
+        update invocation_state s
+        set cancel_requested_at = coalesce(s.cancel_requested_at, clock_timestamp()),
+            previous_status = s.status
+        where s.invocation_id = p_id;
+        perform notify(p_app, 'cancel', to_json(p_id));
+        return 'requested';
+    elsif not v_owned then
+        perform end_unowned(array[p_id], 'failed', 'cancelled', p_changed_by);
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
+end $$;
 
 -- The first of one queue by rank among work without a key and the candidates that hold a slot.
 -- Internal to claim.
@@ -479,6 +546,32 @@ begin
         v_did := v_did || format('removed idle lanes, %s at most', cardinality(v_lanes));
     end if;
     return v_did || drop_old_partitions();
+end $$;
+
+-- Makes one partition and gives it the triggers that it does not inherit. Internal.
+create or replace function {schema}.make_partition(p_parent text, p_name text, p_from timestamptz)
+returns void language plpgsql set search_path = {schema}, pg_catalog, pg_temp
+set timezone = 'UTC' as $$
+declare
+    v_by_day boolean := p_parent = 'invocation_history';
+    v_column text := case when v_by_day then 'at' else 'invocation_id' end;
+    v_until  timestamptz := p_from + case when v_by_day then interval '1 day' else interval '7 days' end;
+    v_low    text := case when v_by_day then p_from::text else first_id(p_from)::text end;
+    v_high   text := case when v_by_day then v_until::text else first_id(v_until)::text end;
+begin
+    execute format('create table %I (like %I including all)', p_name, p_parent);
+    execute format('alter table %I add constraint bounds check (%I >= %L and %I < %L)',
+                   p_name, v_column, v_low, v_column, v_high);
+    execute format('alter table %I attach partition %I for values from (%L) to (%L)',
+                   p_parent, p_name, v_low, v_high);
+    execute format('alter table %I drop constraint bounds', p_name);
+    execute format('create trigger guard_truncate before truncate on %I '
+                   'for each statement execute function refuse_change()', p_name);
+    if p_parent = 'invocation_outcome' then
+        execute format('create trigger guard_outcome after insert on %I '
+                       'referencing new table as new_rows '
+                       'for each statement execute function guard_outcome()', p_name);
+    end if;
 end $$;
 
 -- Of the queues asked for (none: all of the app), in order, those that are not paused. Internal.

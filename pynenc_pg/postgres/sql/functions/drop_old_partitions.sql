@@ -23,8 +23,8 @@ begin
                                else interval '14 days' end > clock_timestamp();
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days'));
-        -- It comes last by its name.
-        continue when v_parent = 'payload_ref' and exists (
+        -- They come last by their names.
+        continue when v_parent not like 'invocation%' and exists (
             select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
             where to_regclass(partition_name(p, v_from)) is not null);
         begin

@@ -1,7 +1,8 @@
 -- Writes an event, and notes it for each trigger that watches its code. The same id again is the same
--- event. p_payload: in the wire format. Raises: PN008 isolation, PN025 a code that cannot be.
-create or replace function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text)
-returns void language plpgsql {definer} as $$
+-- event. p_payload: in the wire format. p_workflow: the run of a workflow that alone hears of it. Raises: PN008 isolation, PN025 a code that cannot be.
+create or replace function {schema}.emit(
+    p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid default null
+) returns void language plpgsql {definer} as $$
 declare
     v_now timestamptz := clock_timestamp();
 begin
@@ -11,9 +12,9 @@ begin
                 coalesce(quote_literal(p_code), 'null')
             using errcode = 'PN025', hint = 'As in order.paid.';
     end if;
-    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by)
-    values (p_id, p_app, p_code, p_payload::json, v_now, p_by) on conflict do nothing;
-    if not found then
+    insert into event (event_id, app_id, code, payload, emitted_at, emitted_by, workflow_id)
+    values (p_id, p_app, p_code, p_payload::json, v_now, p_by, p_workflow) on conflict do nothing;
+    if not found or p_workflow is not null then
         return;
     end if;
     insert into trigger_cause (app_id, trigger_id, condition_id, source_id, at)

@@ -16,12 +16,14 @@ begin
         select 'invocation_history', v_today + d * interval '1 day' from generate_series(-1, 14) d
         union all
         select p, v_week + w * interval '7 days'
-        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref']) p,
+        from unnest(array['invocation', 'invocation_outcome', 'invocation_error', 'payload_ref', 'workflow',
+                          'workflow_step', 'workflow_data']) p,
              generate_series(-1, 3) w
         union all
-        -- Invocations of former weeks end in this one.
-        select 'payload_ref', to_timestamp(right(c.relname, 8), 'YYYYMMDD')
+        -- Invocations of former weeks run and end in this one.
+        select p, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
         from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        cross join unnest(array['payload_ref', 'workflow', 'workflow_step', 'workflow_data']) p
         where h.inhparent = '{schema}.invocation'::regclass
     loop
         v_name := partition_name(v_parent, v_from);

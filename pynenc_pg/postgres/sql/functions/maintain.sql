@@ -57,6 +57,8 @@ begin
                     where d.app_id = c.app_id and d.trigger_id = c.trigger_id);
     delete from trigger_run r
     where r.app_id = p_app and r.fired_at < clock_timestamp() - interval '7 days';
+    delete from workflow_wait w where w.app_id = p_app
+    and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
     and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);

@@ -4,7 +4,8 @@ returns void language plpgsql set search_path = {schema}, pg_catalog, pg_temp
 set timezone = 'UTC' as $$
 declare
     v_by_day boolean := p_parent = 'invocation_history';
-    v_column text := case when v_by_day then 'at' else 'invocation_id' end;
+    v_column text := case when v_by_day then 'at' when p_parent = 'workflow_data' then 'workflow_id'
+                              else 'invocation_id' end;
     v_until  timestamptz := p_from + case when v_by_day then interval '1 day' else interval '7 days' end;
     v_low    text := case when v_by_day then p_from::text else first_id(p_from)::text end;
     v_high   text := case when v_by_day then v_until::text else first_id(v_until)::text end;

@@ -7,5 +7,12 @@ begin atomic
         or exists (select from {schema}.wait_edge
                    where awaited_id >= {schema}.first_id(p_from) and awaited_id < {schema}.first_id(p_until))
         or exists (select from {schema}.trigger_cause
-                   where source_id >= {schema}.first_id(p_from) and source_id < {schema}.first_id(p_until));
+                   where source_id >= {schema}.first_id(p_from) and source_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.workflow w
+                   join {schema}.invocation_state s on s.invocation_id = w.invocation_id
+                   where w.workflow_id <> w.invocation_id
+                     and w.workflow_id >= {schema}.first_id(p_from) and w.workflow_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.workflow_step w
+                   join {schema}.invocation_state s on s.invocation_id = w.invocation_id
+                   where w.child_id >= {schema}.first_id(p_from) and w.child_id < {schema}.first_id(p_until));
 end;

@@ -1,6 +1,7 @@
 -- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
 -- work there was, and in how many seconds the next is due.
--- Moves nothing: due_at and next_at are cleared. Locks: lanes and rows by their time (skip locked).
+-- Moves nothing: due_at and next_at are cleared. Locks: lanes and rows by their time (skip locked), then
+-- as wake_workflows.
 create or replace function {schema}.promote(
     p_app text, p_limit integer, out promoted integer, out next_due double precision
 ) language plpgsql {definer} as $$
@@ -23,6 +24,7 @@ begin
     update invocation_state s set due_at = null, previous_status = s.status
     from due d where s.invocation_id = any (array[d.invocation_id]);
     get diagnostics promoted = row_count;
+    promoted := promoted + wake_workflows(p_app, p_limit);
     if promoted > 0 or v_lanes <> '{}' then
         perform notify(p_app, 'work');
     end if;

@@ -12,6 +12,11 @@ begin
     delete from trigger_cause c where c.app_id = p_app;
     delete from trigger_run r where r.app_id = p_app;
     delete from event e where e.app_id = p_app;
+    delete from workflow_wake w where w.app_id = p_app;
+    delete from workflow_wait w where w.app_id = p_app;
+    delete from workflow_data d where d.app_id = p_app;
+    delete from workflow_step s where s.app_id = p_app;
+    delete from workflow w where w.app_id = p_app;
     delete from slot x using lane l where l.lane_id = x.lane and l.app_id = p_app;
     delete from invocation_state s where s.app_id = p_app;
     delete from lane l where l.app_id = p_app;

@@ -1,4 +1,5 @@
 -- Accepts calls of one task as REGISTERED, all or none; returns the id each call became.
+-- They belong to the workflow of p_parent; with p_own_workflow, or without parent, each to one of its own.
 -- Moves: (new) -> registered. Locks: lanes by key (key share), then registration keys in order.
 -- Raises: PN008 isolation, PN009 an id whose time is more than a day off; where p_refuse_different,
 -- PN013 a registration key that belongs to an invocation with other arguments; PN015 one that a
@@ -11,7 +12,7 @@ create or replace function {schema}.register_2(
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
     p_rate_period double precision default null, p_at timestamptz default null,
-    p_retried_from uuid default null
+    p_retried_from uuid default null, p_own_workflow boolean default false
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now     timestamptz := clock_timestamp();
@@ -23,6 +24,7 @@ declare
     v_become  uuid[] := p_ids;
     v_patience constant text := current_setting('lock_timeout');
     v_fresh   uuid[];
+    v_flow    uuid;
 begin
     perform check_isolation();
     perform prepare_registration(p_app, p_queue, p_ids, v_now);
@@ -47,12 +49,16 @@ begin
         end;
     end if;
 
+    if p_parent is not null and not p_own_workflow then
+        select coalesce(i.workflow_id, p_parent) into v_flow from invocation i
+        where i.invocation_id = p_parent;
+    end if;
     with fresh as (
         insert into invocation (
             invocation_id, app_id, task_id, call_id, arguments, options, queue, priority,
-            parent_id, depth, registered_at, registered_by, expires_at, retried_from)
+            parent_id, depth, workflow_id, registered_at, registered_by, expires_at, retried_from)
         select c.id, p_app, p_task, c.call_id, c.arguments::json, p_options::json, p_queue,
-               p_priority, p_parent, p_depth, v_now, p_changed_by, v_expires, p_retried_from
+               p_priority, p_parent, p_depth, v_flow, v_now, p_changed_by, v_expires, p_retried_from
         from unnest(p_ids, p_call_ids, p_arguments, v_become) c (id, call_id, arguments, become)
         where c.id = c.become
         on conflict (invocation_id) do nothing

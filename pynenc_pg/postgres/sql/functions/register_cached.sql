@@ -11,7 +11,8 @@ create or replace function {schema}.register_cached(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null, p_at timestamptz default null
+    p_rate_period double precision default null, p_at timestamptz default null,
+    p_own_workflow boolean default false
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_now    constant timestamptz := clock_timestamp();
@@ -43,7 +44,7 @@ begin
             p_parent, p_depth, p_options, p_changed_by, p_own_connection, v_call.ids, v_call.call_ids,
             v_call.arguments, case when p_registration_keys is not null then v_call.keys end,
             case when p_lane_keys is not null then v_call.lanes end, p_refuse_different, p_ageing,
-            p_rate, p_rate_period, p_at);
+            p_rate, p_rate_period, p_at, p_own_workflow => p_own_workflow);
         select array_agg(coalesce(b.id, v_made[b.k]) order by b.n) into v_become
         from (select u.id, u.n, count(*) filter (where u.id is null) over (order by u.n) as k
               from unnest(v_become) with ordinality u (id, n)) b;

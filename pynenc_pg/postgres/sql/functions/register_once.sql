@@ -10,7 +10,8 @@ create or replace function {schema}.register_once(
     p_ids uuid[], p_call_ids text[], p_arguments text[],
     p_registration_keys text[], p_lane_keys text[], p_refuse_different boolean,
     p_ageing double precision default 60, p_rate integer default null,
-    p_rate_period double precision default null, p_at timestamptz default null
+    p_rate_period double precision default null, p_at timestamptz default null,
+    p_own_workflow boolean default false
 ) returns uuid[] language plpgsql {definer} as $$
 declare
     v_first  uuid;
@@ -25,7 +26,7 @@ begin
         p_app, p_task, p_queue, p_priority, p_delay, p_expires_in, p_slots, p_must_not_wait,
         p_parent, p_depth, p_options, p_changed_by, p_own_connection, p_ids, p_call_ids,
         p_arguments, p_registration_keys, p_lane_keys, p_refuse_different, p_ageing, p_rate,
-        p_rate_period, p_at);
+        p_rate_period, p_at, p_own_workflow => p_own_workflow);
     if v_become[1] <> p_ids[1] then
         update call_key k set invocation_id = v_become[1]
         where k.app_id = p_app and k.task_id = p_task and k.key = p_key;

@@ -11,6 +11,7 @@ declare
     v_done  uuid[];
     v_off   uuid[];
     v_next  double precision;
+    v_waits boolean;
     v_ready boolean;
 begin
     perform check_isolation();
@@ -32,15 +33,15 @@ begin
             retries = s.retries + (m.reason in ('error', 'timeout'))::int,
             due_at = case when m.delay > 0 then v_now + make_interval(secs => m.delay) end
         from mine m where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.rev, m.error, m.delay, s.cancel_requested_at
+        returning s.invocation_id, s.rev, m.error, m.delay, s.reason, s.cancel_requested_at
     ), kept as (
         insert into invocation_error (invocation_id, rev, error, at)
         select a.invocation_id, a.rev, a.error::json, v_now from again a where a.error is not null
     )
     select array_agg(a.invocation_id),
            array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
-           min(a.delay) filter (where a.delay > 0), bool_or(coalesce(a.delay, 0) <= 0)
-    into v_done, v_off, v_next, v_ready from again a;
+           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')), bool_or(coalesce(a.delay, 0) <= 0)
+    into v_done, v_off, v_next, v_waits, v_ready from again a;
 
     if v_done is not null then
         delete from wait_edge e where e.waiter_id = any (v_done);
@@ -53,6 +54,9 @@ begin
     end if;
     if v_ready then
         perform notify(p_app, 'work');
+    end if;
+    if v_waits then  -- it may have been woken before it came to rest: promote knows
+        v_next := 0;
     end if;
     if v_next is not null then
         perform notify(p_app, 'due', to_json(v_next));
