@@ -151,15 +151,15 @@ class WorkflowIdentity:
 
     invocation_id: InvocationId
     task_id: str
-    #: Whether it is known that its workflow is its own.
-    _own: bool = field(repr=False, compare=False)
     _ask: Callable[[InvocationId], WorkflowInfo] = field(repr=False, compare=False)
+    #: Whether it is known that its workflow is its own.
+    own: bool = field(default=False, kw_only=True, repr=False, compare=False)
     _told: dict[InvocationId, WorkflowInfo] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def workflow_id(self) -> InvocationId:
         """The id of the invocation that the workflow began with."""
-        return self.invocation_id if self._own else self._info(self.invocation_id).workflow_id
+        return self.invocation_id if self.own else self._info(self.invocation_id).workflow_id
 
     @property
     def workflow_type(self) -> str:

@@ -16,7 +16,6 @@ from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
 from pynenc_pg.domain.causes import Firing, NewEvent
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Registered
-from pynenc_pg.domain.workflows import Child
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.again import call_again, check_ended, options_again
 from pynenc_pg.engine.context import entered, running
@@ -113,21 +112,21 @@ class Engine(Reading):
         session: object = None,
         firings: Sequence[Firing] = (),
         retried_from: InvocationId | None = None,
-        child: Callable[[str], Child] | None = None,
+        amend: Callable[[Batch], Batch] | None = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
         ``session`` is a transaction of the caller's, with which they come to be or not;
         ``firings`` are the causes by which they are started, one each; ``retried_from`` is the
-        invocation that the one call is again; ``child`` makes a step of a workflow of the id of
-        the one call, which is the same for equal calls.
+        invocation that the one call is again; ``amend`` says more of one call, whose ``call_id``
+        is that of all equal ones then.
         """
         calls = self._lowered(task, calls, shared)
-        batch = self._new_batch(task, calls, options, shared, retried_from, child is not None)
-        if child is not None:
-            made = child(batch.invocations[0].call_id)
-            batch = replace(batch, child=made, cached=False)
+        known = amend is not None
+        batch = self._new_batch(task, calls, options, shared, retried_from, identified=known)
+        if amend is not None:
+            batch = replace(amend(batch), cached=False)
         if firings:
             batch = replace(batch, firings=firings, cached=False, changed_by="trigger")
         with _shield(), self._explained(batch, calls, task):
@@ -300,7 +299,8 @@ class Engine(Reading):
         options: CallOptions,
         shared: SharedArguments | None,
         retried_from: InvocationId | None = None,
-        identified: bool = False,  # noqa: FBT001, FBT002 - a call as all of them are
+        *,
+        identified: bool = False,
     ) -> Batch:
         return new_batch(
             calls,

@@ -12,8 +12,7 @@ from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Registered
-from pynenc_pg.domain.workflows import Child
+from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
 from pynenc_pg.engine.printing import Printing
@@ -62,7 +61,7 @@ class SyncEngine(Engine):
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
         firings: Sequence[Firing] = (),
         retried_from: InvocationId | None = None,
-        child: Callable[[str], Child] | None = None,
+        amend: Callable[[Batch], Batch] | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
@@ -78,7 +77,7 @@ class SyncEngine(Engine):
             shared=shared,
             firings=firings,
             retried_from=retried_from,
-            child=child,
+            amend=amend,
         )
         self._inline.run([queue])
         return registered

@@ -115,12 +115,8 @@ class Judge:
             error = asked
         if error is not asked:
             error = judged(error)
-        if isinstance(error, Suspended):
-            return Verdict(self._again(error.reason, min(error.delay, FOREVER)))
-        if isinstance(error, LaterError):
-            return Verdict(self._again(Reason.SNOOZED, UNREACHABLE_DELAY))
-        if isinstance(error, Snooze):
-            return Verdict(self._again(Reason.SNOOZED, min(error.delay, LONGEST)))
+        if isinstance(error, (Suspended, LaterError, Snooze)):
+            return Verdict(self._put_off(error))
         if error is asked and isinstance(error, InvocationCancelledError):
             return self._failed(error, Reason.CANCELLED)
         if not is_retried(error, self._task.conf, self._claimed):
@@ -132,6 +128,13 @@ class Judge:
             worse.__context__ = error
             return self._failed(worse)
         return self._retried(error, reason, delay)
+
+    def _put_off(self, error: Suspended | LaterError | Snooze) -> Again:
+        if isinstance(error, Suspended):
+            return self._again(error.reason, min(error.delay, FOREVER))
+        if isinstance(error, Snooze):
+            return self._again(Reason.SNOOZED, min(error.delay, LONGEST))
+        return self._again(Reason.SNOOZED, UNREACHABLE_DELAY)
 
     def _retried(self, error: BaseException, reason: Reason, delay: float) -> Verdict:
         logger.info("invocation.retry: in %.1f s, %s", delay, self._describe(error), extra=ids())

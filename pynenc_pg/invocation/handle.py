@@ -174,9 +174,7 @@ class Invocation(Generic[R_co]):
         now, engine = running.get(), self._engine()
         if now is not None and now.invocation_id == self.invocation_id:
             return identity_of(now, engine)
-        return WorkflowIdentity(
-            self.invocation_id, self.task_id, False, engine.store.workflows.info
-        )
+        return WorkflowIdentity(self.invocation_id, self.task_id, engine.store.workflows.info)
 
     @property
     def history(self) -> list[HistoryEntry]:

@@ -9,13 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.workflows import Step, StepKind, WorkflowInfo
+from pynenc_pg.domain.workflows import Fork, Step, StepKind, WorkflowInfo
+from pynenc_pg.engine.again import call_again, options_again
 from pynenc_pg.serializer.wire import decode
 from pynenc_pg.trigger.conditions.event import check_event_code
+from pynenc_pg.workflow.values import checked_path
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import CancelAnswer
     from pynenc_pg.engine.core import Engine
+    from pynenc_pg.invocation.handle import Invocation
     from pynenc_pg.serializer.base import BaseSerializer
 
 _TIMES = frozenset({StepKind.UTC_NOW, StepKind.SLEEP})
@@ -93,6 +96,32 @@ class WorkflowRunHandle:
     def cancel(self) -> CancelAnswer:
         """End it, and the tasks that it has called: see ``Invocation.cancel``."""
         return self._engine().store.orchestrator.cancel(self.invocation_id)
+
+    def fork(self, before: str) -> Invocation[Any]:
+        """Call its task again, to go on before a step of this run: what was done until then stands.
+
+        Of branches that ran at once, as much as has a path before that one. Returns the new
+        invocation, which has the same arguments and the data of this workflow.
+
+        >>> app.get_workflow(invocation.invocation_id).fork("3")  # doctest: +SKIP
+
+        Raises:
+            InvocationNotFoundError: there is no such run.
+            TaskNotFoundError: this process has not imported the module that defines the task.
+            DataRejectedError: the task takes other arguments now, or that is no path.
+        """
+        engine, which, path = self._engine(), self.invocation_id, checked_path(before)
+        backend = engine.store.state_backend
+        record = backend.get_invocation(which)
+        task = engine.registry.get(record.task_id)
+        arguments = dict(engine.decoded(record.task_id, record.arguments).kwargs)
+        [registered] = engine.submit(
+            task,
+            [call_again(task, arguments)],
+            options=options_again(record, backend.get_call(which)),
+            amend=lambda batch: replace(batch, fork=Fork(which, path)),
+        )
+        return task.handle(registered.invocation_id)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         """Name it, without asking the store."""

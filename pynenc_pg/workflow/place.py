@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +22,7 @@ from pynenc_pg.serializer.wire import decode, encode
 from pynenc_pg.workflow.run import Branch, described
 
 if TYPE_CHECKING:
+    from pynenc_pg.domain.records import Batch
     from pynenc_pg.workflow.callee import Call, CalleeCalls
 
 I = TypeVar("I")  # noqa: E741 - a handle of an invocation
@@ -150,12 +151,12 @@ class Place:
         run, task = self.branch.run, calls.definition
         made: list[NewStep] = []
 
-        def child(call_id: str) -> Child:
-            about = f"{task.task_id} {call_id}"
+        def as_child(batch: Batch) -> Batch:
+            about = f"{task.task_id} {batch.invocations[0].call_id}"
             made[:] = [run.completed(NewStep(self.path, StepKind.TASK, about, run=number))]
-            return Child(run.author, made[0])
+            return replace(batch, child=Child(run.author, made[0]))
 
-        submit = partial(run.engine.submit, task, [call], options=calls.options, child=child)
+        submit = partial(run.engine.submit, task, [call], options=calls.options, amend=as_child)
         [registered] = run.ask(submit)
         run.noted(made[0])
         run.called(self.path, registered.invocation_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pynenc_pg.domain.workflows import (
     FOREVER,
     LONGEST_VALUE,
+    MOST_STEPS,
     Author,
     NewStep,
     Step,
@@ -60,7 +61,12 @@ class Branch:
         self.busy: str | None = None  # the function of a step, which is being called
 
     def take(self) -> str:
-        """Return the next path."""
+        """Return the next path.
+
+        Raises:
+            DataRejectedError: there are too many of them.
+        """
+        self.run.count_one()
         self.count += 1
         return f"{self.prefix}{self.count}"
 
@@ -97,6 +103,7 @@ class WorkflowRun:
         self._lock = threading.Lock()
         self._steps: dict[str, list[Step]] | None = None
         self._read_at = 0.0
+        self._count = 0
         self._paths: dict[InvocationId, str] = {}  # of the tasks that it has called
         self._survived: set[str] = set()  # that stand recorded
         self._heard: dict[str, None] = {}  # that are to be recorded, in their order
@@ -105,6 +112,21 @@ class WorkflowRun:
     def identity(self) -> WorkflowIdentity:
         """Which workflow it is."""
         return identity_of(self.now, self.engine)
+
+    def count_one(self) -> None:
+        """Note that an operation begins.
+
+        Raises:
+            DataRejectedError: there are too many of them.
+        """
+        self._count += 1
+        if self._count > MOST_STEPS:
+            message = (
+                f"{self.task.task_id} has done {MOST_STEPS:,} operations as a workflow, and all of "
+                "them are read at each attempt: leave parts of the work to tasks that are "
+                "workflows of their own (force_new_workflow)"
+            )
+            raise DataRejectedError(message)
 
     # --- what stands written ------------------------------------------------------------------
 
@@ -266,4 +288,5 @@ def identity_of(now: Running, engine: Engine) -> WorkflowIdentity:
     task, claimed = engine.registry.find(now.task_id), now.claimed
     own = claimed is not None and claimed.parent_id is None
     own = own or (task is not None and task.conf.force_new_workflow)
-    return WorkflowIdentity(now.invocation_id, now.task_id, own, engine.store.workflows.info)
+    ask = engine.store.workflows.info
+    return WorkflowIdentity(now.invocation_id, now.task_id, ask, own=own)

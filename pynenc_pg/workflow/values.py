@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -116,3 +117,15 @@ def bound(
         )
         raise WorkflowError(message)
     return call
+
+
+def checked_path(path: str) -> str:
+    """Return the path of a step.
+
+    Raises:
+        DataRejectedError: it is none.
+    """
+    if not re.fullmatch(r"[1-9]\d{0,8}(\.[1-9]\d{0,8})*", path):
+        message = f"path {path!r}: give the number of a step, as '3' or '4.1.2'"
+        raise DataRejectedError(message)
+    return path
