@@ -212,7 +212,7 @@ class EventTimeoutError(WorkflowError, TimeoutError):
 
 
 class WorkflowPausedError(WorkflowError):
-    """The run is paused. In a workflow it is taken off the stack, and goes on when it is resumed."""
+    """The run is paused: it is taken off the stack, and goes on when it is resumed."""
 
 
 class RetryError(PynencError):

@@ -26,8 +26,7 @@ class Workflows(Protocol):
         """Write a step, or read back the one that stands at its path and run.
 
         With it goes what it does: ``set_data`` sets the workflow's data, ``get_data`` reads it into
-        the step's value, ``pause`` pauses the run, an event that was waited for is not waited for any
-        more.
+        the step's value, ``pause`` pauses the run, an event that was waited for is so no more.
 
         Raises:
             InvocationStatusOwnershipError: the lease is not (or no longer) the author's, or the

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, NewInvocation, Registered
-from pynenc_pg.domain.workflows import Child
+from pynenc_pg.domain.workflows import Child, Fork
 from pynenc_pg.exceptions import (
     InvocationCancelledError,
     InvocationConcurrencyWithDifferentArgumentsError,
+    InvocationNotFoundError,
     StepTakenError,
 )
 from pynenc_pg.memory.call_results import recall, remember
@@ -20,7 +21,7 @@ from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
 from pynenc_pg.memory.payloads import check_payloads, refer
 from pynenc_pg.memory.rows import Call, Queue, Row
-from pynenc_pg.memory.runs import author_row, begin_run, check_room, write
+from pynenc_pg.memory.runs import author_row, begin_run, fork_steps, write
 
 
 def register(database: MemDatabase, batch: Batch) -> list[Registered]:
@@ -47,6 +48,8 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
         check_payloads(database, batch)
     if batch.firings:
         check_firings(database, batch.firings)
+    if batch.fork is not None:
+        _check_fork(database, batch, batch.fork)
     registered = _accept_all(database, batch, found, now)
     _note(database, batch, registered)
     return registered
@@ -74,6 +77,8 @@ def _note(database: MemDatabase, batch: Batch, registered: Sequence[Registered])
         refer(database, batch, registered)
     if batch.firings:
         fire(database, batch.firings, registered)
+    if batch.fork is not None:
+        fork_steps(database, batch.fork, registered[0].invocation_id)
     if batch.child is not None:
         run = begin_run(database, batch.child.author.hold.invocation_id)
         step = batch.child.step
@@ -90,7 +95,6 @@ def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | N
             message = f"invocation {which} was cancelled: it calls no more tasks"
             raise InvocationCancelledError(message)
         check_new_step(step)
-        check_room(database, which, step)
         begin_run(database, which)
         return None
     known = _known(database, batch.invocations[0])
@@ -101,6 +105,16 @@ def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | N
         )
         raise StepTakenError(message)
     return known
+
+
+def _check_fork(database: MemDatabase, batch: Batch, fork: Fork) -> None:
+    if fork.source not in database.runs.by_id:
+        message = f"invocation {fork.source} is no run of a workflow"
+        raise InvocationNotFoundError(message)
+    known = _known(database, batch.invocations[0])
+    if known is not None and known.reused:
+        message = f"the fork became invocation {known.invocation_id}, which was there already"
+        raise StepTakenError(message)
 
 
 def due(batch: Batch, now: datetime) -> datetime | None:
@@ -137,8 +151,8 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
     if batch.expires_in is not None:
         expires_at = (due_at or now) + timedelta(seconds=batch.expires_in)
     caller = database.calls.get(batch.parent_id) if batch.parent_id else None
-    inherited = None if caller is None or batch.own_workflow else caller.workflow_id
-    call = Call(new, batch, now, expires_at, inherited)
+    above = None if caller is None or batch.own_workflow else caller.workflow_id
+    call = Call(new, batch, now, expires_at, above)
     database.calls[new.invocation_id] = call
     database.add(
         Row(

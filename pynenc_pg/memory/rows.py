@@ -24,12 +24,12 @@ class Call:
     registered_at: datetime
     expires_at: datetime | None = None  # until when it must be begun
 
-    inherited: InvocationId | None = None  # the workflow it belongs to; None: its own
+    parent_workflow: InvocationId | None = None  # of whoever called it, if that is its own
 
     @property
     def workflow_id(self) -> InvocationId:
         """The workflow it belongs to."""
-        return self.inherited or self.new.invocation_id
+        return self.parent_workflow or self.new.invocation_id
 
 
 @dataclass(slots=True, eq=False)

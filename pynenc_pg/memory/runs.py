@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.workflows import FOREVER, MOST_STEPS, Author, NewStep, Step, StepKind
+from pynenc_pg.domain.workflows import FOREVER, Author, Fork, NewStep, Step, StepKind
 from pynenc_pg.exceptions import (
-    DataRejectedError,
     InvocationStatusOwnershipError,
     WorkflowPausedError,
 )
@@ -116,22 +115,6 @@ def begin_run(database: MemDatabase, which: InvocationId) -> Run:
     return run
 
 
-def check_room(database: MemDatabase, which: InvocationId, step: NewStep) -> None:
-    """Refuse a step that is one too many.
-
-    Raises:
-        DataRejectedError: it is.
-    """
-    there = len(database.runs.steps(which))
-    if there >= MOST_STEPS:
-        message = (
-            f"step {step.path} ({step.kind}) of invocation {which}: there are {there:,} steps "
-            f"already, and no more than {MOST_STEPS:,} are kept of one invocation. Have a part of "
-            "the work done by a task that is a workflow of its own"
-        )
-        raise DataRejectedError(message)
-
-
 def write(
     run: Run,
     step: NewStep,
@@ -169,6 +152,25 @@ def seen(database: MemDatabase, run: Run, step: Step) -> Step:
         case StepKind.PAUSE if run.paused_at is not None:
             return replace(step, left=FOREVER)
     return step
+
+
+def fork_steps(database: MemDatabase, fork: Fork, which: InvocationId) -> None:
+    """Give a call that is being registered the steps of another run, and its data."""
+    if which in database.runs.by_id:  # a repetition
+        return
+    source, before = database.runs.by_id[fork.source], _place(fork.before)
+    steps = {
+        key: replace(step, retries=0)
+        for key, step in source.steps.items()
+        if _place(key[0]) < before
+    }
+    database.runs.by_id[which] = Run(database.clock(), steps, forked_from=fork.source)
+    workflow_id = database.calls[fork.source].workflow_id
+    database.runs.data[which] = dict(database.runs.data.get(workflow_id, {}))
+
+
+def _place(path: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in path.split("."))
 
 
 def live_children(database: MemDatabase, which: InvocationId) -> list[Row]:

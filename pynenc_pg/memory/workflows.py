@@ -18,7 +18,7 @@ from pynenc_pg.domain.workflows import (
     WaitSpec,
     WorkflowInfo,
 )
-from pynenc_pg.exceptions import InvocationNotFoundError, InvocationStatusError
+from pynenc_pg.exceptions import InvocationNotFoundError
 from pynenc_pg.memory.causes import Event, may_meet
 from pynenc_pg.memory.checks import check_new_step, check_wait
 from pynenc_pg.memory.database import MemDatabase
@@ -28,7 +28,6 @@ from pynenc_pg.memory.runs import (
     Wait,
     author_row,
     begin_run,
-    check_room,
     seen,
     write,
 )
@@ -52,7 +51,6 @@ class MemWorkflows:
             if stands is not None:
                 return seen(database, database.runs.by_id[which], stands)
             check_new_step(step)
-            check_room(database, which, step)
             run, now = begin_run(database, which), database.clock()
             written = write(run, step, self._do(row, run, step, now), now)
             return seen(database, run, written)
@@ -79,27 +77,6 @@ class MemWorkflows:
         with database.lock:
             run = database.runs.by_id.get(invocation_id)
             return [] if run is None else [seen(database, run, s) for s in run.steps.values()]
-
-    def copy_steps(self, source: InvocationId, target: InvocationId, before: str) -> int:
-        """Give an invocation that has not begun the steps of another one before a path."""
-        database = self._database
-        with database.lock:
-            row, known = database.live.get(target), database.calls.get(target)
-            if known is None:
-                raise self._unknown(target)
-            if row is None or row.rev > 0:
-                message = f"invocation {target} has begun, or has ended: its steps are its own"
-                raise InvocationStatusError(message)
-            if source not in database.calls:
-                raise self._unknown(source)
-            place = _place(before)
-            found = database.runs.steps(source).items()
-            copied = {key: step for key, step in found if _place(key[0]) < place}
-            run = Run(database.clock(), copied, forked_from=source)
-            database.runs.by_id[target] = run
-            if database.calls[source].workflow_id == source and known.workflow_id == target:
-                database.runs.data[target] = dict(database.runs.data.get(source, {}))
-            return len(copied)
 
     # --- events -------------------------------------------------------------------------------
 
@@ -199,7 +176,3 @@ class MemWorkflows:
             f"no invocation {invocation_id} in app {self._database.app_id!r}: never registered "
             "in this process, whose memory is the store, or purged"
         )
-
-
-def _place(path: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in path.split("."))

@@ -22,11 +22,11 @@ from pynenc_pg.exceptions import InvocationNotFoundError
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
 
-_COLUMNS: Final = """path, kind, about, value, at, run, retries, survived, key, event_id::text,
-child_id::text, failed, left_seconds"""
-_RECORD_STEP: Final = f"""select {_COLUMNS} from {{schema}}.record_step(
+_STEP: Final = """select path, kind, about, value, at, run, retries, survived, key, event_id::text,
+    child_id::text, failed, left_seconds from {schema}"""
+_RECORD_STEP: Final = f"""{_STEP}.record_step(
     %s, %s, %s::uuid, %s, %s, %s, %s, %s, %s, %s, %s::text[], %s, %s::uuid, %s)"""
-_STEPS: Final = f"select {_COLUMNS} from {{schema}}.workflow_steps(%s, %s::uuid)"
+_STEPS: Final = f"{_STEP}.workflow_steps(%s, %s::uuid)"
 _AWAIT_EVENT: Final = """select event_id::text, payload, emitted_at, left_seconds
 from {schema}.await_event(%s, %s, %s::uuid, %s, %s, %s, %s::jsonb, %s, %s::uuid[])"""
 _INFO: Final = """select invocation_id::text, task_id, workflow_id::text, parent_workflow_id::text,
@@ -85,7 +85,9 @@ class PgWorkflows:
     def data(self, workflow_id: InvocationId) -> dict[str, str]:
         """Return the data of a workflow by key, each as JSON."""
         statement = "select key, value from {schema}.workflow_values(%s, %s::uuid)"
-        return dict(self._database.call(statement, (self._app, workflow_id)))  # type: ignore[arg-type]
+        rows = self._database.call(statement, (self._app, workflow_id))
+        found: dict[str, str] = dict(rows)
+        return found
 
     def info(self, invocation_id: InvocationId) -> WorkflowInfo:
         """Return where a run stands."""
@@ -110,9 +112,8 @@ class PgWorkflows:
 
 
 def _step(row: tuple[Any, ...]) -> Step:
-    path, kind, about, value, at, run, retries, survived, key, event_id, child_id, failed, left = (
-        row
-    )
+    path, kind, about, value, at, run, retries, survived, key, *rest = row
+    event_id, child_id, failed, left = rest
     return Step(
         path,
         StepKind(kind),

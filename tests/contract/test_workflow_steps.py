@@ -85,7 +85,7 @@ def test_steps_stand_in_the_order_they_were_written(store: Driver) -> None:
 def test_each_invocation_has_its_own(store: Driver) -> None:
     """The same path in two of them, also where they belong to one workflow."""
     held = begin(store)
-    other = begin(store, workflow_id=held.invocation_id)
+    other = begin(store, parent_id=held.invocation_id)
     record(store, held, value="1")
     record(store, other, value="2")
     assert (steps(store, held), steps(store, other)) == ({"1": "1"}, {"1": "2"})
@@ -227,49 +227,7 @@ def test_another_app_writes_nothing(store: Driver) -> None:
     assert steps(store, held) == {}
 
 
-# --- whether it was begun before --------------------------------------------------------------
-
-
-def test_the_first_attempt_replays_nothing(store: Driver) -> None:
-    """It need not ask what stands; every later one must."""
-    store.register()
-    [held] = store.begin()
-    assert held.replays is False
-    store.retry([held])
-    [held] = store.begin()
-    assert held.replays is True
-    store.release([held])
-    [held] = store.begin()
-    assert held.replays is True
-
-
-def test_the_first_attempt_replays_nothing_if_it_is_begun_at_once(store: Driver) -> None:
-    """The same, where a claim goes on to RUNNING."""
-    store.register()
-    [held] = store.orchestrator.claim(store.worker, (), 1, 1)
-    assert held.replays is False
-    store.crash([held])
-    [held] = store.orchestrator.claim(store.worker, (), 1, 2)
-    assert held.replays is True
-
-
-def test_what_was_claimed_and_not_begun_may_have_been_begun(store: Driver) -> None:
-    """Nobody looks closer."""
-    store.register()
-    store.release(store.claim())
-    assert [held.replays for held in store.begin()] == [True]
-
-
 # --- the workflow and its data ----------------------------------------------------------------
-
-
-def test_a_call_belongs_to_the_workflow_it_was_given(store: Driver) -> None:
-    """Its record and its claim say which; nothing where it is one of its own."""
-    [root] = store.register()
-    [inner] = store.register(workflow_id=root)
-    assert (store.get(root).workflow_id, store.get(inner).workflow_id) == (None, root)
-    claimed = {held.invocation_id: held.workflow_id for held in store.begin()}
-    assert claimed == {root: None, inner: root}
 
 
 def test_data_is_set_and_read(store: Driver) -> None:
@@ -306,12 +264,11 @@ def test_a_replayed_set_is_not_set_again(store: Driver) -> None:
 def test_data_is_of_the_workflow(store: Driver) -> None:
     """All invocations of one share it; another workflow has its own."""
     root = begin(store)
-    inner = begin(store, workflow_id=root.invocation_id)
+    inner = begin(store, parent_id=root.invocation_id)
     other = begin(store)
-    shared = {"workflow_id": root.invocation_id}
     record(store, root, "1", K.SET_DATA, "1", key="a")
-    assert record(store, inner, "1", K.GET_DATA, None, key="a", **shared).value == "1"
-    record(store, inner, "2", K.SET_DATA, "2", key="a", **shared)
+    assert record(store, inner, "1", K.GET_DATA, None, key="a").value == "1"
+    record(store, inner, "2", K.SET_DATA, "2", key="a")
     assert record(store, root, "2", K.GET_DATA, None, key="a").value == "2"
     assert record(store, other, "1", K.GET_DATA, None, key="a").value is None
     assert store.workflows.data(root.invocation_id) == {"a": "2"}
@@ -361,7 +318,7 @@ def test_a_run_that_sleeps_wakes_by_itself(store: Driver) -> None:
     store.let_pass(101)
     assert store.orchestrator.promote().count == 1
     [again] = store.begin()
-    assert (again.retries, again.replays) == (0, True)
+    assert again.retries == 0
 
 
 # --- limits -----------------------------------------------------------------------------------
@@ -439,9 +396,9 @@ def test_where_a_run_stands(store: Driver) -> None:
 def test_the_workflow_above(store: Driver) -> None:
     """A call within a workflow belongs to it; one of its own has it as its parent."""
     [root] = store.register()
-    [inner] = store.register(parent_id=root, workflow_id=root, depth=1)
-    [own] = store.register(parent_id=inner, depth=2)
-    [below] = store.register(parent_id=own, workflow_id=own, depth=3)
+    [inner] = store.register(parent_id=root, depth=1)
+    [own] = store.register(parent_id=inner, own_workflow=True, depth=2)
+    [below] = store.register(parent_id=own, depth=3)
 
     def above(which: InvocationId) -> tuple[InvocationId, InvocationId | None]:
         info = store.workflows.info(which)

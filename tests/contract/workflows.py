@@ -81,7 +81,6 @@ def call(
     facts = {
         "task_id": CHILD,
         "parent_id": held.invocation_id,
-        "workflow_id": held.invocation_id,
         "child": Child(author(store, held, runner), step),
         **facts,
     }

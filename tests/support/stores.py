@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol
 
 from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.memory.broker import MemBroker
@@ -23,6 +23,7 @@ from pynenc_pg.postgres.orchestrator import PgOrchestrator
 from pynenc_pg.postgres.state_backend import PgStateBackend
 from pynenc_pg.postgres.templates import render
 from pynenc_pg.postgres.trigger import PgTrigger
+from pynenc_pg.postgres.workflows import PgWorkflows
 from pynenc_pg.trigger_port import Trigger
 from pynenc_pg.workflow_port import Workflows
 
@@ -53,6 +54,11 @@ work as (
 ), events as (
     update {schema}.event e set emitted_at = e.emitted_at - make_interval(secs => p.seconds)
     from passed p where e.app_id = p.app
+), waits as (
+    update {schema}.workflow_wait w
+    set since = w.since - make_interval(secs => p.seconds),
+        until = w.until - make_interval(secs => p.seconds)
+    from passed p where w.app_id = p.app
 ), fired as (
     update {schema}.trigger_run f set fired_at = f.fired_at - make_interval(secs => p.seconds)
     from passed p where f.app_id = p.app
@@ -145,7 +151,7 @@ class PostgresStore:
     broker: PgBroker
     client_data_store: PgClientDataStore
     trigger: PgTrigger
-    workflows: Workflows
+    workflows: PgWorkflows
 
     @property
     def app_id(self) -> str:
@@ -243,7 +249,7 @@ def over_postgres(database: PgDatabase) -> PostgresStore:
         PgBroker(database),
         holds,
         PgTrigger(database),
-        cast("Any", None),
+        PgWorkflows(database),
     )
 
 
