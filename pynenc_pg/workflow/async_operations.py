@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
 from pynenc_pg.workflow import values
@@ -164,9 +164,6 @@ class AsyncWorkflowOperations(Operations):
                     await _undone(undo, saga.next_place())
             raise
         await asyncio.to_thread(saga.check)
-
-    def _now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._engine_now()().clock_offset())
 
 
 async def _off(place: Place, verb: Callable[[], T]) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from pynenc_pg.engine.core import Engine
     from pynenc_pg.invocation.handle import Invocation
     from pynenc_pg.serializer.base import BaseSerializer
-
-_TIMES = frozenset({StepKind.UTC_NOW, StepKind.SLEEP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +130,10 @@ class WorkflowRunHandle:
 
 
 def _seen(step: Step, own: BaseSerializer, apps: BaseSerializer) -> RunStep:
-    value = None
-    if step.value is not None and step.kind in _TIMES:
-        value = datetime.fromisoformat(json.loads(step.value))
-    elif step.value is not None:
+    value: Any = step.at if step.kind is StepKind.UTC_NOW else None
+    if step.value is not None:
         value = decode(step.value, apps if step.kind is StepKind.EVENT else own)
+        value = datetime.fromisoformat(value) if step.kind is StepKind.SLEEP else value
     return RunStep(
         path=step.path,
         kind=step.kind,

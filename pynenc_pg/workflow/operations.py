@@ -55,6 +55,11 @@ class Operations:
     def _branch(self) -> Branch:
         return here(self._task, self._engine_now, coroutine=self._coroutine)
 
+    def _now(self) -> datetime:
+        """Return the time by the store's clock."""
+        ahead = timedelta(seconds=self._engine_now()().store.state_backend.clock_offset())
+        return datetime.now(UTC) + ahead
+
     def _place(self) -> Place:
         branch = self._branch()
         return Place(branch, branch.take())
@@ -187,9 +192,6 @@ class WorkflowOperations(Operations):
                     undo.do(saga.next_place())
             raise
         saga.check()
-
-    def _now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._engine_now()().clock_offset())
 
 
 def run_step(place: Place, name: str, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

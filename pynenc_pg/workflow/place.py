@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
@@ -54,7 +54,7 @@ class Place:
     def random(self) -> float:
         """Return a number from 0 to 1, without 1."""
         step = self.recorded(StepKind.RANDOM, value=lambda: json.dumps(chance.random()))
-        return float(json.loads(step.value or "null"))
+        return float(self._decoded(step))
 
     def uuid(self) -> str:
         """Return a UUID's text."""
@@ -63,17 +63,11 @@ class Place:
             return json.dumps(str(UUID(int=chance.getrandbits(128), version=4)))
 
         step = self.recorded(StepKind.UUID, value=made)
-        return str(json.loads(step.value or "null"))
+        return str(self._decoded(step))
 
     def utc_now(self) -> datetime:
         """Return the time, by the clock of the store."""
-        offset = self.branch.run.engine.clock_offset
-
-        def now() -> str:
-            return json.dumps((datetime.now(UTC) + timedelta(seconds=offset())).isoformat())
-
-        step = self.recorded(StepKind.UTC_NOW, value=now)
-        return datetime.fromisoformat(json.loads(step.value or "null"))
+        return self.recorded(StepKind.UTC_NOW).at.astimezone(UTC)
 
     def set_data(self, key: str, value: Any) -> None:
         """Set an item of the workflow's data."""
@@ -221,7 +215,7 @@ class Place:
             step = found[0]
         else:
             text = None if value is None else value()
-            seconds = None if delay is None else delay()
+            seconds = None if delay is None else run.ask(delay)
             made = NewStep(self.path, kind, about, text, delay=seconds, **facts)
             step = run.within(self.branch, lambda: run.write(made))
         self._check(step, kind, about)
