@@ -6,18 +6,15 @@
 
 from pynenc_pg.domain.workflows import StepKind, WorkflowIdentity, WorkflowInfo
 from pynenc_pg.workflow.async_operations import AsyncWorkflowOperations
-from pynenc_pg.workflow.handle import RunStep, WorkflowRunHandle
 from pynenc_pg.workflow.operations import WorkflowOperations
 from pynenc_pg.workflow.saga import AsyncSaga, Saga
 
 __all__ = [
     "AsyncSaga",
     "AsyncWorkflowOperations",
-    "RunStep",
     "Saga",
     "StepKind",
     "WorkflowIdentity",
     "WorkflowInfo",
     "WorkflowOperations",
-    "WorkflowRunHandle",
 ]

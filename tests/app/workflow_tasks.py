@@ -105,7 +105,7 @@ def all_kinds(number: int) -> list[Any]:
         wf.random(),
         wf.uuid(),
         wf.utc_now().isoformat(),
-        wf.set_data("number", number),
+        wf.set_data("number", number),  # type: ignore[func-returns-value]
         wf.get_data("number"),
         wf.get_data("other", "none"),
         wf.step(count, "step"),
@@ -191,7 +191,7 @@ def is_patched() -> list[Any]:
     """Have been begun before the patch, if that is switched on."""
     wf = is_patched.wf
     if "patch" in switches:
-        found = [wf.patched("more"), wf.random(), wf.patched("end")]
+        found: list[Any] = [wf.patched("more"), wf.random(), wf.patched("end")]
     else:
         found = [None, wf.random(), None]
     if not is_patched.invocation.num_retries:
@@ -342,7 +342,7 @@ async def async_kinds(number: int) -> list[Any]:
         await awf.random(),
         await awf.uuid(),
         (await awf.utc_now()).isoformat(),
-        await awf.set_data("number", number),
+        await awf.set_data("number", number),  # type: ignore[func-returns-value]
         await awf.get_data("number"),
         await awf.step(count, "step"),
         await awf.step(acount, "astep"),
