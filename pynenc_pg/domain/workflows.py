@@ -6,8 +6,8 @@ written once, by whoever comes first. A later attempt of the same invocation rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -163,3 +163,38 @@ class WorkflowInfo:
     pause_reason: str | None
     forked_from: InvocationId | None
     steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowIdentity:
+    """Which workflow an invocation belongs to. What it does not know, it asks for once."""
+
+    invocation_id: InvocationId
+    task_id: str
+    _ask: Callable[[InvocationId], WorkflowInfo] = field(repr=False, compare=False)
+    #: Whether it is known that its workflow is its own.
+    own: bool = field(default=False, kw_only=True, repr=False, compare=False)
+    _told: dict[InvocationId, WorkflowInfo] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def workflow_id(self) -> InvocationId:
+        """The id of the invocation that the workflow began with."""
+        return self.invocation_id if self.own else self._info(self.invocation_id).workflow_id
+
+    @property
+    def workflow_type(self) -> str:
+        """The id of the task that the workflow began with."""
+        workflow_id = self.workflow_id
+        if workflow_id == self.invocation_id:
+            return self.task_id
+        return self._info(workflow_id).task_id
+
+    @property
+    def parent_workflow_id(self) -> InvocationId | None:
+        """The workflow in which this one was begun, if it was in one."""
+        return self._info(self.invocation_id).parent_workflow_id
+
+    def _info(self, invocation_id: InvocationId) -> WorkflowInfo:
+        if invocation_id not in self._told:
+            self._told[invocation_id] = self._ask(invocation_id)
+        return self._told[invocation_id]
