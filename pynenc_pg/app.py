@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from pynenc_pg.components import Components
 from pynenc_pg.conf.config_pynenc import PynencConf
 from pynenc_pg.conf.config_task import check_options
 from pynenc_pg.conf.load import load
 from pynenc_pg.conf.values import queue_name
-from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import QueueInfo
 from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
-from pynenc_pg.serializer.base import BaseSerializer
-from pynenc_pg.task import DirectTask, Split, Task, TaskDecorator, direct, task_id_of
-from pynenc_pg.trigger.trigger_builder import TriggerBuilder, build_all
+from pynenc_pg.invocation.workflow_run import WorkflowRunHandle
+from pynenc_pg.task import (
+    DirectTask,
+    Split,
+    Task,
+    TaskDecorator,
+    TaskOptions,
+    direct,
+    task_id_of,
+)
+from pynenc_pg.trigger.trigger_builder import build_all
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,38 +79,7 @@ class Pynenc(Components):
     @overload
     def task(self, func: Callable[P, R], /) -> Task[P, R]: ...
     @overload
-    def task(
-        self,
-        func: None = None,
-        /,
-        *,
-        retry_for: type[BaseException] | Sequence[type[BaseException]] = ...,
-        max_retries: int = ...,
-        retry_delay: float | Callable[[int, BaseException], float] = ...,
-        retry_backoff: float = ...,
-        retry_max_delay: float = ...,
-        retry_jitter: bool = ...,
-        timeout: float | timedelta | None = ...,
-        expires: float | timedelta | None = ...,
-        on_success: Callable[[Invocation[Any], Any], object] | None = ...,
-        on_failure: Callable[[Invocation[Any], BaseException], object] | None = ...,
-        on_retry: Callable[[Invocation[Any], BaseException, float], object] | None = ...,
-        serializer_cls: str | type[BaseSerializer] = ...,
-        disable_cache_args: str | Sequence[str] = ...,
-        call_result_cache: bool = ...,
-        call_result_cache_ttl: float | timedelta | None = ...,
-        parallel_batch_size: int = ...,
-        queue: str = ...,
-        priority: float = ...,
-        registration_concurrency: ConcurrencyControlType | str = ...,
-        running_concurrency: ConcurrencyControlType | str = ...,
-        key_arguments: str | Sequence[str] = ...,
-        max_running: int = ...,
-        rate_limit: str | RateLimit | None = ...,
-        on_diff_non_key_args_raise: bool = ...,
-        reroute_on_concurrency_control: bool = ...,
-        triggers: TriggerBuilder | Iterable[TriggerBuilder] = ...,
-    ) -> TaskDecorator: ...
+    def task(self, func: None = None, /, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
     def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a task of a function, with or without parentheses.
 
@@ -141,6 +116,28 @@ class Pynenc(Components):
             self._tasks[task.task_id] = task
             return task
 
+        return decorate if func is None else decorate(func)
+
+    @overload
+    def workflow(self, func: Callable[P, NoReturn], /) -> Task[P, NoReturn]: ...
+    @overload
+    def workflow(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def workflow(self, func: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def workflow(self, func: None = None, /, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
+    def workflow(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a task of a function that is a workflow of its own, wherever it is called.
+
+        The same as ``task(force_new_workflow=True)``.
+
+        >>> @app.workflow(max_retries=3)  # doctest: +SKIP
+        ... def order(number: int) -> str: ...
+
+        Raises:
+            InvalidTaskOptionsError: as ``task``.
+        """
+        decorate = self.task(**{**options, "force_new_workflow": True})
         return decorate if func is None else decorate(func)
 
     @overload
@@ -235,6 +232,13 @@ class Pynenc(Components):
             engine=lambda: self.engine,
             task=partial(self.get_task, record.task_id),
         )
+
+    def get_workflow(self, invocation_id: str) -> WorkflowRunHandle:
+        """Return the handle of a run of a workflow: what it has done, and to signal or pause it.
+
+        >>> app.get_workflow(invocation.invocation_id).signal("approved")  # doctest: +SKIP
+        """
+        return WorkflowRunHandle(invocation_id, lambda: self._sync_engine_now() or self.engine)
 
     # --- queues -------------------------------------------------------------------------------
 

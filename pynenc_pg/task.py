@@ -6,10 +6,20 @@ import asyncio
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    overload,
+)
 
 from pynenc_pg.calls import Calls
 from pynenc_pg.conf.config_call import check_call_options
@@ -23,11 +33,19 @@ from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.transaction import InAsyncTransaction, InTransaction, within
 from pynenc_pg.tuned import TunedTask
+from pynenc_pg.workflow.async_operations import AsyncWorkflowOperations
+from pynenc_pg.workflow.here import running_of
+from pynenc_pg.workflow.operations import WorkflowOperations
+from pynenc_pg.workflow.run import identity_of
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_task import TaskConf
+    from pynenc_pg.domain.concurrency import ConcurrencyControlType, RateLimit
+    from pynenc_pg.domain.workflows import WorkflowIdentity
     from pynenc_pg.engine.core import Engine
+    from pynenc_pg.serializer.base import BaseSerializer
     from pynenc_pg.transaction import AsyncSession, Session
+    from pynenc_pg.trigger.trigger_builder import TriggerBuilder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +80,9 @@ class Task(Generic[P, R_co]):
             self.task_id, func, inspect.signature(func), conf, self.get_invocation
         )
         self._calls = Calls(self, self.definition, engine=engine, sync_engine=sync_engine)
+        #: What a ``def`` task does as a workflow, and what an ``async def`` task does.
+        self.wf = WorkflowOperations(self.definition, self._calls.engine_now)
+        self.awf = AsyncWorkflowOperations(self.definition, self._calls.engine_now)
         functools.update_wrapper(self, func)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Invocation[R_co]:
@@ -201,6 +222,15 @@ class Task(Generic[P, R_co]):
             raise RuntimeError(message)
         return self._calls.handle(now.invocation_id, self._calls.engine_now())
 
+    @property
+    def workflow(self) -> WorkflowIdentity:
+        """Inside the task: which workflow it belongs to.
+
+        Raises:
+            WorkflowError: no invocation of this task runs here.
+        """
+        return identity_of(running_of(self.definition), self._calls.engine_now()())
+
     def get_invocation(self, invocation_id: str, *, reused: bool = False) -> Invocation[R_co]:
         """Return the handle of an invocation of this task, without asking the store."""
         return self._calls.handle(invocation_id, self._calls.engine_now(), reused=reused)
@@ -212,6 +242,38 @@ class Task(Generic[P, R_co]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by module and name."""
         return _find, (self.func.__module__, self.func.__qualname__)
+
+
+class TaskOptions(TypedDict, total=False):
+    """What a decorator may say of a task: see ``docs/reference/configuration.md``."""
+
+    retry_for: type[BaseException] | Sequence[type[BaseException]]
+    max_retries: int
+    retry_delay: float | Callable[[int, BaseException], float]
+    retry_backoff: float
+    retry_max_delay: float
+    retry_jitter: bool
+    timeout: float | timedelta | None
+    expires: float | timedelta | None
+    on_success: Callable[[Invocation[Any], Any], object] | None
+    on_failure: Callable[[Invocation[Any], BaseException], object] | None
+    on_retry: Callable[[Invocation[Any], BaseException, float], object] | None
+    serializer_cls: str | type[BaseSerializer]
+    disable_cache_args: str | Sequence[str]
+    call_result_cache: bool
+    call_result_cache_ttl: float | timedelta | None
+    force_new_workflow: bool
+    parallel_batch_size: int
+    queue: str
+    priority: float
+    registration_concurrency: ConcurrencyControlType | str
+    running_concurrency: ConcurrencyControlType | str
+    key_arguments: str | Sequence[str]
+    max_running: int
+    rate_limit: str | RateLimit | None
+    on_diff_non_key_args_raise: bool
+    reroute_on_concurrency_control: bool
+    triggers: TriggerBuilder | Iterable[TriggerBuilder]
 
 
 class TaskDecorator(Protocol):

@@ -6,14 +6,15 @@ written once, by whoever comes first. A later attempt of the same invocation rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Hold
+from pynenc_pg.invocation.status import InvocationStatus
 
 #: Seconds: until it is woken. A due time further away than that cannot be kept everywhere.
 FOREVER: Final = 100 * 365.25 * 86_400.0
@@ -131,6 +132,25 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run among others: what it is, and what it waits for."""
+
+    invocation_id: InvocationId
+    task_id: str
+    status: InvocationStatus
+    reason: str | None
+    workflow_id: InvocationId
+    parent_workflow_id: InvocationId | None
+    began_at: datetime
+    paused_at: datetime | None
+    pause_reason: str | None
+    wakes_at: datetime | None  # the end of its sleep, or when an event is waited for in vain
+    awaits_event: str | None  # its code
+    forked_from: InvocationId | None
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowInfo:
     """The run of a workflow, as it stands in the store."""
 
@@ -143,3 +163,38 @@ class WorkflowInfo:
     pause_reason: str | None
     forked_from: InvocationId | None
     steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowIdentity:
+    """Which workflow an invocation belongs to. What it does not know, it asks for once."""
+
+    invocation_id: InvocationId
+    task_id: str
+    _ask: Callable[[InvocationId], WorkflowInfo] = field(repr=False, compare=False)
+    #: Whether it is known that its workflow is its own.
+    own: bool = field(default=False, kw_only=True, repr=False, compare=False)
+    _told: dict[InvocationId, WorkflowInfo] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def workflow_id(self) -> InvocationId:
+        """The id of the invocation that the workflow began with."""
+        return self.invocation_id if self.own else self._info(self.invocation_id).workflow_id
+
+    @property
+    def workflow_type(self) -> str:
+        """The id of the task that the workflow began with."""
+        workflow_id = self.workflow_id
+        if workflow_id == self.invocation_id:
+            return self.task_id
+        return self._info(workflow_id).task_id
+
+    @property
+    def parent_workflow_id(self) -> InvocationId | None:
+        """The workflow in which this one was begun, if it was in one."""
+        return self._info(self.invocation_id).parent_workflow_id
+
+    def _info(self, invocation_id: InvocationId) -> WorkflowInfo:
+        if invocation_id not in self._told:
+            self._told[invocation_id] = self._ask(invocation_id)
+        return self._told[invocation_id]

@@ -20,6 +20,7 @@ from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.again import call_again, check_ended, options_again
 from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
+from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.known import Known
 from pynenc_pg.engine.pauses import Pauses
 from pynenc_pg.engine.payloads import Payloads
@@ -111,16 +112,21 @@ class Engine(Reading):
         session: object = None,
         firings: Sequence[Firing] = (),
         retried_from: InvocationId | None = None,
+        amend: Callable[[Batch], Batch] | None = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
         ``session`` is a transaction of the caller's, with which they come to be or not;
         ``firings`` are the causes by which they are started, one each; ``retried_from`` is the
-        invocation that the one call is again.
+        invocation that the one call is again; ``amend`` says more of one call, whose ``call_id``
+        is that of all equal ones then.
         """
         calls = self._lowered(task, calls, shared)
-        batch = self._new_batch(task, calls, options, shared, retried_from)
+        known = amend is not None
+        batch = self._new_batch(task, calls, options, shared, retried_from, identified=known)
+        if amend is not None:
+            batch = replace(amend(batch), cached=False)
         if firings:
             batch = replace(batch, firings=firings, cached=False, changed_by="trigger")
         with _shield(), self._explained(batch, calls, task):
@@ -172,6 +178,11 @@ class Engine(Reading):
             retried_from=invocation_id,
         )
         return registered
+
+    def call_id(self, task: TaskDefinition, call: Mapping[str, Any]) -> str:
+        """Return the id of a call, given by name, that equal ones have, too."""
+        [lowered] = self._lowered(task, [call], None)
+        return CallKeys(task, lowered, self.registry.serializer(task, self.serializer)).identity
 
     def share(self, task: TaskDefinition, arguments: Mapping[str, Any]) -> SharedArguments:
         """Encode arguments that many calls of a task have in common."""
@@ -288,6 +299,8 @@ class Engine(Reading):
         options: CallOptions,
         shared: SharedArguments | None,
         retried_from: InvocationId | None = None,
+        *,
+        identified: bool = False,
     ) -> Batch:
         return new_batch(
             calls,
@@ -298,6 +311,7 @@ class Engine(Reading):
             options=options,
             shared=shared,
             retried_from=retried_from,
+            identified=identified,
         )
 
     def _explained(

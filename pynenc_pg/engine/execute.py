@@ -19,6 +19,7 @@ from pynenc_pg.engine.fitting import DoesNotFit, fitted, refused, unknown
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import Registry, TaskDefinition, unknown_task
 from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.suspension import check_suspension
 from pynenc_pg.engine.transactions import complete, complete_async
 from pynenc_pg.engine.verdicts import (
     Describe,
@@ -70,6 +71,7 @@ def execute(
             with _inside(registry, task, claimed):
                 arguments = _arguments(claimed, task, serializer, payloads)
                 result = _finished(_call(task, arguments), stop)
+            check_suspension()
             stop.over()
             value, large = _encoded(result, task, serializer, payloads)
             if payloads is not None and large:
@@ -124,6 +126,7 @@ async def execute_async(
                 else:
                     arguments = _arguments(claimed, task, serializer, payloads)
                 result = await _call(task, arguments)
+            check_suspension()
             stop.over()
             value, large = _encoded(result, task, serializer, payloads)
             if payloads is not None and large:
@@ -209,6 +212,7 @@ def _running(
         pauses,
         runner,
         forced_sync,
+        claimed,
     )
 
 

@@ -8,6 +8,7 @@ from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Outcome
 from pynenc_pg.engine.attempts import Attempt, attempts
+from pynenc_pg.engine.context import running
 from pynenc_pg.engine.failures import failure_of
 from pynenc_pg.engine.payloads import Payloads
 from pynenc_pg.engine.printing import Printing
@@ -40,6 +41,9 @@ class Reading:
             result = decode(outcome.value or "null", serializer, self.payloads)
             types = self._types_of(task_id, serializer)
             return result if types is None else types.lift_result(result)
+        now = running.get()
+        if now is not None and now.workflow is not None:
+            now.workflow.heard(outcome.invocation_id)
         raise failure_of(outcome, serializer, self.payloads)
 
     def failure(self, outcome: Outcome, task_id: str = "") -> BaseException:

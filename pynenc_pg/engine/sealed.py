@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pynenc_pg.domain.causes import NewEvent, Source, Taken
 from pynenc_pg.domain.records import (
@@ -25,6 +25,7 @@ from pynenc_pg.domain.records import (
     Registered,
     Waiting,
 )
+from pynenc_pg.domain.workflows import Author, Look, NewStep, Step, StepKind, WaitSpec
 from pynenc_pg.exceptions import SignatureError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.serializer.signing import Role, Seal
@@ -40,8 +41,15 @@ if TYPE_CHECKING:
         Store,
     )
     from pynenc_pg.trigger_port import Trigger
+    from pynenc_pg.workflow_port import Workflows
 
 logger = logging.getLogger(__name__)
+
+#: What the store reads or makes.
+_UNSIGNED: Final = frozenset({StepKind.SLEEP, StepKind.PAUSE, StepKind.TASK, StepKind.PATCHED})
+_OF_DATA: Final = frozenset({StepKind.SET_DATA, StepKind.GET_DATA})
+#: Workflows of invocations.
+_KEPT: Final = 10_000
 
 
 def sealed(store: Store, seal: Seal) -> Store:
@@ -52,6 +60,7 @@ def sealed(store: Store, seal: Seal) -> Store:
         orchestrator=cast("Orchestrator", _SealedOrchestrator(store.orchestrator, seal)),
         state_backend=cast("StateBackend", _SealedStateBackend(store.state_backend, seal)),
         trigger=cast("Trigger", _SealedTrigger(store.trigger, seal)),
+        workflows=cast("Workflows", _SealedWorkflows(store.workflows, seal)),
         transaction=lambda: cast("OwnTransaction", _SealedTransaction(store.transaction(), seal)),
     )
 
@@ -207,6 +216,64 @@ class _SealedTrigger(_Sealed):
             ok = status is InvocationStatus.SUCCESS
             value = self._open(Role.RESULT if ok else Role.FAILURE, value, which)
         return replace(source, arguments=arguments, value=value)
+
+
+class _SealedWorkflows(_Sealed):
+    """Signs what the workflow has given; what the store finds out by itself runs no code."""
+
+    def __init__(self, inside: Workflows, seal: Seal) -> None:
+        super().__init__(inside, seal)
+        self._workflow_ids: dict[InvocationId, InvocationId] = {}
+
+    def record_step(self, author: Author, step: NewStep) -> Step:
+        which = author.hold.invocation_id
+        if step.value is not None and step.kind not in _UNSIGNED:
+            place = self._place(which, step)
+            step = replace(step, value=self._seal.sign(place[0], step.value, *place[1:]))
+        return self._step(which, self._inside.record_step(author, step))
+
+    def steps(self, invocation_id: InvocationId) -> list[Step]:
+        found: list[Step] = self._inside.steps(invocation_id)
+        return [self._step(invocation_id, step) for step in found]
+
+    def await_event(self, author: Author, wait: WaitSpec, skip: Collection[str] = ()) -> Look:
+        found: Look = self._inside.await_event(author, wait, skip)
+        if found.event is None:
+            return found
+        event = found.event
+        payload = self._open(Role.EVENT, event.payload, event.event_id, wait.code)
+        return replace(found, event=replace(event, payload=payload))
+
+    def data(self, workflow_id: InvocationId) -> dict[str, str]:
+        found: Mapping[str, str] = self._inside.data(workflow_id)
+        return {
+            key: self._open_copied(Role.DATA, text, workflow_id, key) for key, text in found.items()
+        }
+
+    def _step(self, which: InvocationId, step: Step) -> Step:
+        if step.value is None or step.kind in _UNSIGNED:
+            return step
+        role, where, name = self._place(which, step)
+        return replace(step, value=self._open_copied(role, step.value, where, name))
+
+    def _place(self, which: InvocationId, step: NewStep | Step) -> tuple[Role, InvocationId, str]:
+        if step.kind not in _OF_DATA:
+            return Role.STEP, which, step.path
+        if which not in self._workflow_ids:
+            if len(self._workflow_ids) >= _KEPT:
+                self._workflow_ids.clear()
+            self._workflow_ids[which] = self._inside.info(which).workflow_id
+        return Role.DATA, self._workflow_ids[which], step.key or ""
+
+    def _open_copied(self, role: Role, text: str, where: InvocationId, name: str) -> str:
+        """Open what may have been signed in the run that this one was forked from."""
+        signed_in: InvocationId | None = where
+        while signed_in is not None:
+            try:
+                return self._seal.open(role, text, signed_in, name)
+            except SignatureError:
+                signed_in = self._inside.info(signed_in).forked_from
+        return self._open(role, text, where, name)
 
 
 class _SealedTransaction(_Sealed):

@@ -16,12 +16,13 @@ _LOCK = threading.Lock()
 class Stop:
     """What an attempt is asked. Coroutines are cancelled, others hear of it at their next call."""
 
-    __slots__ = ("_cancel", "error", "finished")
+    __slots__ = ("_cancel", "error", "finished", "task")
 
     def __init__(self) -> None:
         """Nothing is asked."""
         self.error: BaseException | None = None
         self.finished = False  # the task's own code has ended
+        self.task: asyncio.Task[object] | None = None  # that runs it, if it is a coroutine
         self._cancel: Callable[[], None] | None = None
 
     def ask(self, error: BaseException, *, at_once: bool) -> None:
@@ -75,6 +76,7 @@ class Stop:
             with suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(cancel)
 
+        self.task = task
         with _LOCK:
             self._cancel = have_it_cancelled
             if self.error is not None:
@@ -82,7 +84,7 @@ class Stop:
         try:
             yield
         finally:
-            self._cancel = None
+            self._cancel = self.task = None
 
 
 class InterruptingStop(Stop):

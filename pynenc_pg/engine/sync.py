@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
 from pynenc_pg.domain.ids import InvocationId
-from pynenc_pg.domain.records import Registered
+from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
 from pynenc_pg.engine.printing import Printing
@@ -61,6 +61,7 @@ class SyncEngine(Engine):
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
         firings: Sequence[Firing] = (),
         retried_from: InvocationId | None = None,
+        amend: Callable[[Batch], Batch] | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
         queue = f"sync-{threading.get_ident()}"
@@ -76,6 +77,7 @@ class SyncEngine(Engine):
             shared=shared,
             firings=firings,
             retried_from=retried_from,
+            amend=amend,
         )
         self._inline.run([queue])
         return registered

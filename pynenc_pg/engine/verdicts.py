@@ -6,18 +6,22 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pynenc_pg.conf.config_task import TaskConf
 from pynenc_pg.domain.records import Again, Claimed, End, Ending, Payload, Settled
+from pynenc_pg.domain.workflows import FOREVER
 from pynenc_pg.engine.logs import ids
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.engine.retries import LONGEST, retry_delay
 from pynenc_pg.engine.stops import Stop
+from pynenc_pg.engine.suspension import Suspended, judged
 from pynenc_pg.exceptions import (
     InvocationCancelledError,
     RetryError,
     SignatureError,
     Snooze,
+    SuspensionSwallowedError,
     TaskFailedError,
     TaskTimeoutError,
 )
@@ -32,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before an attempt whose arguments could not be fetched.
 UNREACHABLE_DELAY = 1.0
+#: Another attempt would end in the same way.
+_NO_BETTER: Final = (SignatureError, SuspensionSwallowedError)
 
 Describe = Callable[[BaseException], str]
 
@@ -107,15 +113,13 @@ class Judge:
         asked = self._stop.error
         if asked is not None and isinstance(error, (type(asked), asyncio.CancelledError)):
             error = asked
-        if isinstance(error, LaterError):
-            return Verdict(self._again(Reason.SNOOZED, UNREACHABLE_DELAY))
-        if isinstance(error, Snooze):
-            return Verdict(self._again(Reason.SNOOZED, min(error.delay, LONGEST)))
+        if error is not asked:
+            error = judged(error)
+        if isinstance(error, (Suspended, LaterError, Snooze)):
+            return Verdict(self._put_off(error))
         if error is asked and isinstance(error, InvocationCancelledError):
             return self._failed(error, Reason.CANCELLED)
-        listed = isinstance(error, (RetryError, *self._task.conf.retry_for))
-        listed = listed and not isinstance(error, SignatureError)  # it will be no better
-        if not listed or self._claimed.retries >= self._max_retries():
+        if not is_retried(error, self._task.conf, self._claimed):
             return self._failed(error)
         reason = Reason.TIMEOUT if error is asked else Reason.ERROR
         try:
@@ -124,6 +128,13 @@ class Judge:
             worse.__context__ = error
             return self._failed(worse)
         return self._retried(error, reason, delay)
+
+    def _put_off(self, error: Suspended | LaterError | Snooze) -> Again:
+        if isinstance(error, Suspended):
+            return self._again(error.reason, min(error.delay, FOREVER))
+        if isinstance(error, Snooze):
+            return self._again(Reason.SNOOZED, min(error.delay, LONGEST))
+        return self._again(Reason.SNOOZED, UNREACHABLE_DELAY)
 
     def _retried(self, error: BaseException, reason: Reason, delay: float) -> Verdict:
         logger.info("invocation.retry: in %.1f s, %s", delay, self._describe(error), extra=ids())
@@ -154,12 +165,16 @@ class Judge:
         text = encode_exception(error, self._serializer)
         return (text, ()) if self._payloads is None else self._payloads.failure(text)
 
-    def _max_retries(self) -> int:
-        own = said_of(self._claimed).get("max_retries")
-        return own if isinstance(own, int) else self._task.conf.max_retries
-
     def _handle(self) -> Any:
         return self._task.handle(self._claimed.invocation_id)
+
+
+def is_retried(error: BaseException, conf: TaskConf, claimed: Claimed) -> bool:
+    """Whether another attempt follows one that has raised this."""
+    if not isinstance(error, (RetryError, *conf.retry_for)) or isinstance(error, _NO_BETTER):
+        return False
+    own = said_of(claimed).get("max_retries")
+    return claimed.retries < (own if isinstance(own, int) else conf.max_retries)
 
 
 def time_limit(claimed: Claimed, task: TaskDefinition) -> float | None:

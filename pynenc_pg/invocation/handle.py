@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.domain.ids import InvocationId
+from pynenc_pg.domain.workflows import WorkflowIdentity
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.transactions import TransactionBlock
 from pynenc_pg.exceptions import TransactionError
+from pynenc_pg.workflow.run import identity_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -161,6 +163,18 @@ class Invocation(Generic[R_co]):
             coroutine=inspect.iscoroutinefunction(self.task.func),
             sqlalchemy=sqlalchemy,
         )
+
+    @property
+    def workflow(self) -> WorkflowIdentity:
+        """Which workflow it belongs to; inside its task that asks nobody.
+
+        Raises:
+            InvocationNotFoundError: it was purged, or is past its retention.
+        """
+        now, engine = running.get(), self._engine()
+        if now is not None and now.invocation_id == self.invocation_id:
+            return identity_of(now, engine)
+        return WorkflowIdentity(self.invocation_id, self.task_id, engine.store.workflows.info)
 
     @property
     def history(self) -> list[HistoryEntry]:

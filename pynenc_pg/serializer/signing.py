@@ -28,6 +28,8 @@ class Role(StrEnum):
     RESULT = "result"
     FAILURE = "failure"  # what an invocation has failed with
     EVENT = "event"  # the payload of an event; its code stands where a task would
+    STEP = "step"  # of a workflow; its path stands where a task would
+    DATA = "data"  # of a workflow; its key stands there
     ERROR = "error"  # what an attempt has failed with that another one follows
 
 
