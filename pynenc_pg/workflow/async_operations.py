@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from pynenc_pg.workflow import values
 from pynenc_pg.workflow.callee import Callee, calls_of
 from pynenc_pg.workflow.gathering import gathered
-from pynenc_pg.workflow.operations import Operations, busy
+from pynenc_pg.workflow.operations import Operations, calling
 from pynenc_pg.workflow.place import Place
 from pynenc_pg.workflow.saga import AsyncSaga, Undo
 from pynenc_pg.workflow.waiting import PayloadFilter, Wanted, wait_for_event
@@ -180,7 +180,7 @@ async def _sleep(place: Place, length: Callable[[], float]) -> None:
 async def _step(place: Place, name: str, func: Callable[..., Any], *args: Any, **kw: Any) -> Any:
     step = await _off(place, lambda: place.returned(name))
     if step is None:
-        with busy(place, name):
+        with calling(place, name):
             if inspect.iscoroutinefunction(func):
                 result = await func(*args, **kw)
             else:
