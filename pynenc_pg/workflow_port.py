@@ -10,6 +10,7 @@ from pynenc_pg.domain.workflows import (
     Author,
     Look,
     NewStep,
+    RunInfo,
     Step,
     WaitSpec,
     WorkflowInfo,
@@ -63,6 +64,12 @@ class Workflows(Protocol):
         Raises:
             InvocationNotFoundError: there is no such invocation.
         """
+        ...
+
+    def runs(
+        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+    ) -> list[RunInfo]:
+        """Return runs that have taken a step or were paused, the latest first."""
         ...
 
     def pause_workflow(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Hold
+from pynenc_pg.invocation.status import InvocationStatus
 
 #: Seconds: until it is woken. A due time further away than that cannot be kept everywhere.
 FOREVER: Final = 100 * 365.25 * 86_400.0
@@ -128,6 +129,25 @@ class Look:
 
     event: SeenEvent | None
     left: float | None  # seconds until it is waited for in vain; None: for ever
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run among others: what it is, and what it waits for."""
+
+    invocation_id: InvocationId
+    task_id: str
+    status: InvocationStatus
+    reason: str | None
+    workflow_id: InvocationId
+    parent_workflow_id: InvocationId | None
+    began_at: datetime
+    paused_at: datetime | None
+    pause_reason: str | None
+    wakes_at: datetime | None  # the end of its sleep, or when an event is waited for in vain
+    awaits_event: str | None  # its code
+    forked_from: InvocationId | None
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pynenc_pg.domain.workflows import (
     Author,
     Look,
     NewStep,
+    RunInfo,
     SeenEvent,
     Step,
     StepKind,
@@ -151,6 +152,41 @@ class MemWorkflows:
                 forked_from=run.forked_from,
                 steps=len(run.steps),
             )
+
+    def runs(
+        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+    ) -> list[RunInfo]:
+        """Return runs that have taken a step or were paused, the latest first."""
+        database = self._database
+        with database.lock:
+            found = [
+                which
+                for which in sorted(database.runs.by_id, reverse=True)
+                if (which in database.live or not live)
+                and (task_id is None or database.calls[which].batch.task_id == task_id)
+            ]
+            return [self._run_info(which) for which in found[:limit]]
+
+    def _run_info(self, which: InvocationId) -> RunInfo:
+        database = self._database
+        run, info, row = database.runs.by_id[which], self.info(which), database.live.get(which)
+        stands = database.ended[which].outcome if row is None else row
+        waits = sorted(run.waits.items(), key=lambda item: (item[1].until is None, item[1].until))
+        return RunInfo(
+            invocation_id=which,
+            task_id=info.task_id,
+            status=stands.status,
+            reason=stands.reason,
+            workflow_id=info.workflow_id,
+            parent_workflow_id=info.parent_workflow_id,
+            began_at=run.began_at,
+            paused_at=run.paused_at,
+            pause_reason=run.pause_reason,
+            wakes_at=row.due_at if row else None,
+            awaits_event=waits[0][1].code if waits else None,
+            forked_from=run.forked_from,
+            steps=len(run.steps),
+        )
 
     def pause_workflow(
         self, invocation_id: InvocationId, reason: str = "", *, paused: bool = True

@@ -11,6 +11,7 @@ from pynenc_pg.domain.workflows import (
     Author,
     Look,
     NewStep,
+    RunInfo,
     SeenEvent,
     Step,
     StepKind,
@@ -18,6 +19,7 @@ from pynenc_pg.domain.workflows import (
     WorkflowInfo,
 )
 from pynenc_pg.exceptions import InvocationNotFoundError
+from pynenc_pg.invocation.status import InvocationStatus
 
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
@@ -29,6 +31,9 @@ _RECORD_STEP: Final = f"""{_STEP}.record_step(
 _STEPS: Final = f"{_STEP}.workflow_steps(%s, %s::uuid)"
 _AWAIT_EVENT: Final = """select event_id::text, payload, emitted_at, left_seconds
 from {schema}.await_event(%s, %s, %s::uuid, %s, %s, %s, %s::jsonb, %s, %s::uuid[])"""
+_RUNS: Final = """select invocation_id::text, task_id, status, reason, workflow_id::text,
+parent_workflow_id::text, began_at, paused_at, pause_reason, wakes_at, awaits_event,
+forked_from::text, steps from {schema}.workflow_runs(%s, %s, %s, %s)"""
 _INFO: Final = """select invocation_id::text, task_id, workflow_id::text, parent_workflow_id::text,
 began_at, paused_at, pause_reason, forked_from::text, steps
 from {schema}.workflow_info(%s, %s::uuid)"""
@@ -96,6 +101,16 @@ class PgWorkflows:
             message = f"no invocation {invocation_id}: never registered, purged, or past retention"
             raise InvocationNotFoundError(message)
         return WorkflowInfo(*rows[0])
+
+    def runs(
+        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+    ) -> list[RunInfo]:
+        """Return runs that have taken a step or were paused, the latest first."""
+        rows = self._database.call(_RUNS, (self._app, task_id, live, limit))
+        return [
+            RunInfo(which, task, InvocationStatus(status), *rest)
+            for which, task, status, *rest in rows
+        ]
 
     def pause_workflow(
         self, invocation_id: InvocationId, reason: str = "", *, paused: bool = True

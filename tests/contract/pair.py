@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import Hold
+from pynenc_pg.domain.workflows import Step, StepKind
 from pynenc_pg.exceptions import InvocationNotFoundError, PynencError
 from pynenc_pg.invocation.status import FINAL, is_legal
 from tests.support.stores import MemoryStore, OpenStore, PostgresStore
 
 T = TypeVar("T")
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 # In one round trip what the ports would read one by one.
 _RECORDS: Final = """
@@ -63,6 +66,10 @@ INVARIANTS: Final = {
         where s.app_id = %s and s.registration_key is not null and exists (
             select from {schema}.invocation_history h
             where h.invocation_id = s.invocation_id and h.status = 'running')""",
+    "a step names a call that is not there": """
+        select w.* from {schema}.workflow_step w
+        left join {schema}.invocation i on i.invocation_id = w.child_id
+        where w.app_id = %s and (w.kind = 'task') <> (i.invocation_id is not null)""",
     "somebody waits for what has ended": """
         select e.awaited_id from {schema}.wait_edge e where e.app_id = %s and not exists (
             select from {schema}.invocation_state s where s.invocation_id = e.awaited_id)""",
@@ -176,6 +183,7 @@ class Pair:
                 assert after[0] == before[0] + 1
                 assert after[1] == before[2]
                 assert is_legal(before[2], after[2], after[3])
+            self.both(lambda store, _, w=which: _run(store, w))  # type: ignore[misc]
         self.both(lambda store, _: _outcomes(store, list(self.ids)))
         for name, query in INVARIANTS.items():
             found = self.postgres.database.call(query, (self.postgres.app_id,))
@@ -224,6 +232,23 @@ def _history(store: OpenStore, which: InvocationId) -> list[tuple[Any, ...]] | N
         return [(*facts, error) for *facts, _at, error in entries]
     except InvocationNotFoundError:
         return None
+
+
+def timeless_step(step: Step) -> tuple[Any, ...]:
+    """Drop its times; whether something is left of it stays."""
+    value = None if step.kind is StepKind.SLEEP else step.value
+    return astuple(replace(step, value=value, at=EPOCH, left=None)), step.left is None
+
+
+def _run(store: OpenStore, which: InvocationId) -> tuple[Any, ...] | None:
+    try:
+        info = store.workflows.info(which)
+    except InvocationNotFoundError:
+        return None
+    steps = [timeless_step(step) for step in store.workflows.steps(which)]
+    times = (info.began_at is None, info.paused_at is None)
+    data = store.workflows.data(which)
+    return astuple(replace(info, began_at=None, paused_at=None)), times, steps, data
 
 
 def _outcomes(store: OpenStore, ids: Sequence[InvocationId]) -> dict[InvocationId, Any]:

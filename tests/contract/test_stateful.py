@@ -370,11 +370,13 @@ class StoresAgree(RuleBasedStateMachine):
         self.pair.check()
 
 
-def run(shared: PostgresStore, examples: int, steps: int) -> None:
+def run(
+    shared: PostgresStore, examples: int, steps: int, lives: type[StoresAgree] = StoresAgree
+) -> None:
     """Live so many lives of so many steps. A failure prints how to see it again."""
-    StoresAgree.shared = shared
+    lives.shared = shared
     run_state_machine_as_test(
-        StoresAgree,
+        lives,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

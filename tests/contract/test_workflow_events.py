@@ -390,14 +390,16 @@ def test_what_was_recorded_is_not_waited_for(store: Driver) -> None:
 
 @pytest.mark.parametrize("reason", [Reason.ERROR, Reason.SNOOZED, Reason.SLEEPING])
 def test_what_rests_for_another_reason_is_not_woken(store: Driver, reason: Reason) -> None:
-    """It has its own time."""
+    """It has its own time; the event is there when it looks."""
     held = begin(store)
     listen(store, held)
     suspend(store, held, reason, 100)
-    emit(store)
+    event_id = emit(store)
     assert awake(store) == []
     store.let_pass(101)
-    assert awake(store) == [held.invocation_id]
+    store.orchestrator.promote()
+    [again] = store.begin()
+    assert heard(listen(store, again)) == event_id
 
 
 def test_one_that_was_given_back_is_not_asleep(store: Driver) -> None:

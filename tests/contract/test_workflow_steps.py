@@ -17,9 +17,9 @@ from pynenc_pg.exceptions import (
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
 )
-from pynenc_pg.invocation.status import Reason
+from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.driver import Driver, stale
-from tests.contract.workflows import author, begin, new, record, steps
+from tests.contract.workflows import author, begin, listen, new, record, steps, suspend
 
 K = StepKind
 
@@ -426,3 +426,41 @@ def test_a_purge_takes_all_of_it(store: Driver) -> None:
     assert (steps(store, held), store.workflows.data(held.invocation_id)) == ({}, {})
     with pytest.raises(InvocationNotFoundError):
         store.workflows.info(held.invocation_id)
+
+
+def test_runs_are_listed(store: Driver) -> None:
+    """The latest first, of one task or of all; those that live alone, if that is asked."""
+    ended = begin(store, task_id="tests.one")
+    record(store, ended, "1")
+    record(store, ended, "2")
+    store.finish([ended])
+    waits = begin(store, task_id="tests.two")
+    listen(store, waits, code="paid", timeout=100)
+    suspend(store, waits, delay=100)
+    paused = begin(store, task_id="tests.two", parent_id=waits.invocation_id, own_workflow=True)
+    record(store, paused)
+    store.workflows.pause_workflow(paused.invocation_id, "a look")
+    [untouched] = store.register()
+    runs = store.workflows.runs()
+    assert [run.invocation_id for run in runs] == [
+        held.invocation_id for held in (paused, waits, ended)
+    ]
+    assert [(run.status, run.steps) for run in runs] == [
+        (InvocationStatus.RUNNING, 1),
+        (InvocationStatus.RETRY, 0),
+        (InvocationStatus.SUCCESS, 2),
+    ]
+    first, second, third = runs
+    assert (first.pause_reason, first.paused_at is not None) == ("a look", True)
+    assert (first.workflow_id, first.parent_workflow_id) == (
+        paused.invocation_id,
+        waits.invocation_id,
+    )
+    assert (second.reason, second.awaits_event) == (Reason.EVENT, "paid")
+    assert second.wakes_at is not None
+    assert (third.wakes_at, third.awaits_event, third.paused_at) == (None, None, None)
+    assert store.workflows.runs(live=True) == runs[:2]
+    assert store.workflows.runs("tests.two", limit=1) == runs[:1]
+    assert store.workflows.runs("tests.one") == runs[2:]
+    assert store.other_app().workflows.runs() == []
+    assert untouched not in {run.invocation_id for run in runs}

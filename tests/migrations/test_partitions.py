@@ -11,7 +11,15 @@ import pytest
 from tests.support.plain_sql import status_of
 from tests.support.sql import APP, Connection, connect, one, register
 
-BY_WEEK = ("invocation", "invocation_error", "invocation_outcome", "payload_ref")
+BY_WEEK = (
+    "invocation",
+    "invocation_error",
+    "invocation_outcome",
+    "payload_ref",
+    "workflow",
+    "workflow_data",
+    "workflow_step",
+)
 TABLES = (*BY_WEEK, "invocation_history")
 
 

@@ -158,7 +158,11 @@ _GUARDS: Final = {
     "wake_waiters": "wait_edge_once",
 }
 _END_UNOWNED: Final = {**_GUARDS, "end_unowned": _STATE}
-_CANCEL: Final = {**_END_UNOWNED, "cancel": _STATE}
+_CANCEL: Final = {
+    **_END_UNOWNED,
+    "cancel": _STATE,
+    "own_steps": f"{_STATE} workflow_step_pkey",
+}
 _FREE: Final = {
     "lock_lanes": f"{_STATE} lane_pkey",
     "guard_slot": _STATE,
@@ -274,7 +278,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "cancel_by_id": _case(
         lambda c, s: one(c, "select cancel(%s)", (s.ready[0],)),
-        **{**_END_UNOWNED, "cancel": f"{_STATE} invocation_pkey"},
+        **{**_CANCEL, "cancel": f"{_STATE} invocation_pkey"},
         lock_lanes=_STATE,
     ),
     "retry_by_id": Case(
@@ -315,7 +319,9 @@ CASES: Final[dict[str, Case]] = {
         lock_lanes=_STATE,
     ),
     "promote": _case(
-        _call("select * from promote(%s, %s)", FEW), promote=f"{_STATE} state_due_idx lane_next_idx"
+        _call("select * from promote(%s, %s)", FEW),
+        promote=f"{_STATE} state_due_idx lane_next_idx",
+        wake_workflows="workflow_wake_pkey",
     ),
     "expire": _case(
         _call("select expire(%s, %s)", FEW), **_END_UNOWNED, expire="state_expires_idx"

@@ -71,6 +71,9 @@ work as (
     from passed p where r.app_id = p.app
 )
 select 1"""
+_CALLS_AGE: Final = """
+update {schema}.invocation set registered_at = registered_at - make_interval(secs => %s)
+where app_id = %s"""
 _OUTCOMES_AGE: Final = """
 update {schema}.invocation_outcome set finished_at = finished_at - make_interval(secs => %s)
 where app_id = %s"""
@@ -161,12 +164,17 @@ class PostgresStore:
     def let_pass(self, seconds: float) -> None:
         """Move what is stored into the past."""
         self.database.call(_TIME_PASSES, (self.app_id, seconds))
+        self._move(_CALLS_AGE, seconds)
 
     def age_outcomes(self, seconds: float) -> None:
-        """Move their times, which the guard would not let anybody do."""
+        """Move their times."""
+        self._move(_OUTCOMES_AGE, seconds)
+
+    def _move(self, statement: str, seconds: float) -> None:
+        """Do what the guard would not let anybody do."""
         with self.database.connect("test") as session, session.transaction():
             session.execute("set local session_replication_role = replica")
-            statement = render(_OUTCOMES_AGE, self.database.schema)
+            statement = render(statement, self.database.schema)
             session.execute(statement.encode(), (seconds, self.app_id))
 
     def lose(self, runner_id: RunnerId) -> None:

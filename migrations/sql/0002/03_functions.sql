@@ -305,10 +305,13 @@ begin
     if v_free is not null then
         perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
     end if;
-    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
-                when exists (select from invocation_outcome o
-                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
-                else 'unknown' end;
+    if p_id = any (v_owned) then
+        return 'requested';
+    elsif p_id = any (v_free) then
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
 end $$;
 
 -- Cancels an invocation, whichever app it is of: for psql, triggers and other languages. Answers
@@ -748,15 +751,22 @@ end $$;
 
 -- Makes known that something has happened: for psql, triggers and other languages. payload: plain JSON.
 -- app may be left out where there is but one whose runners have told of tasks. Answers the event's id;
--- what watches it is started when the transaction commits. Raises: PN008 isolation, PN020 which app is
--- meant, PN025 a code that cannot be.
-create or replace function {schema}.emit_event(code text, payload json default '{}', app text default null)
-returns uuid language plpgsql {definer} as $$
+-- what watches it is started when the transaction commits. workflow: the run that alone hears of it.
+-- Raises: PN008 isolation, PN014 no such run, PN020 which app is meant, PN025 a code that cannot be.
+create or replace function {schema}.emit_event(
+    code text, payload json default '{}', app text default null, workflow uuid default null
+) returns uuid language plpgsql {definer} as $$
 #variable_conflict use_variable
 declare
     v_id   uuid := new_id();
     v_apps text[];
 begin
+    if app is null and workflow is not null then
+        select i.app_id into app from invocation i where i.invocation_id = workflow;
+        if not found then
+            raise exception 'no invocation %', workflow using errcode = 'PN014';
+        end if;
+    end if;
     if app is null then
         v_apps := array(select distinct t.app_id from task t
                         union select d.app_id from trigger_definition d where d.removed_at is null
@@ -768,7 +778,7 @@ begin
         end if;
         app := v_apps[1];
     end if;
-    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql');
+    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql', workflow);
     return v_id;
 end $$;
 
@@ -1674,7 +1684,8 @@ begin atomic
         select w.child_id from called c
         cross join lateral (select from {schema}.invocation_state s where s.invocation_id = c.id offset 0) s
         cross join lateral (select w.child_id from {schema}.workflow_step w
-                            where w.invocation_id = c.id and w.child_id is not null offset 0) w
+                            where w.invocation_id = c.id offset 0) w
+        where w.child_id is not null
     )
     select array_agg(c.id order by c.id) from called c;
 end;
@@ -3748,6 +3759,23 @@ begin
            (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
     from invocation i left join workflow w on w.invocation_id = i.invocation_id
     where i.invocation_id = p_id and i.app_id = p_app;
+end $$;
+
+-- The runs of an app's workflows, the latest first: of one task, and the live ones alone, if that is asked.
+create or replace function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer)
+returns table (
+    invocation_id uuid, task_id text, status text, reason text, workflow_id uuid,
+    parent_workflow_id uuid, began_at timestamptz, paused_at timestamptz, pause_reason text,
+    wakes_at timestamptz, awaits_event text, forked_from uuid, steps bigint
+) language plpgsql stable {definer} as $$
+begin
+    return query
+    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+    from workflows v
+    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
+      and (not p_live or v.finished_at is null)
+    order by v.invocation_id desc limit p_limit;
 end $$;
 
 -- All that stands written of a run, in the order in which it was.

@@ -9,18 +9,19 @@ declare
     v_grants constant jsonb := '{
         "producer": ["register_2", "register_once", "register_cached", "hold", "refer", "fetch", "enqueue",
                      "cancel", "get_call", "emit", "emit_event", "workflow_info", "workflow_steps",
-                     "workflow_values", "pause_workflow", "fork_steps"],
+                     "workflow_values", "workflow_runs", "pause_workflow", "fork_steps"],
         "worker": ["claim", "pause", "resume", "register_2", "register_once", "register_cached",
                    "release_strays", "crash", "asked_to_stop", "hold", "refer", "fetch", "collect",
                    "register_tasks", "set_aside", "enqueue", "cancel", "get_call", "emit", "emit_event",
                    "register_triggers", "take_causes", "settle_causes", "waiting_causes", "pair_causes",
                    "fire", "next_cause", "schedules", "tick", "record_step", "record_child", "await_event",
-                   "workflow_info", "workflow_steps", "workflow_values", "pause_workflow", "fork_steps"],
+                   "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
+                   "pause_workflow", "fork_steps"],
         "observer": ["fetch", "get_call", "queued_misfits", "triggers_of", "fired", "workflow_info",
-                     "workflow_steps", "workflow_values"],
+                     "workflow_steps", "workflow_values", "workflow_runs"],
         "operator": ["fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
                      "triggers_of", "fired", "pause_trigger", "retry_causes", "schedules",
-                     "reschedule", "workflow_info", "workflow_steps", "workflow_values",
+                     "reschedule", "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
                      "pause_workflow"]
     }';
 begin

@@ -837,10 +837,13 @@ begin
     if v_free is not null then
         perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
     end if;
-    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
-                when exists (select from invocation_outcome o
-                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
-                else 'unknown' end;
+    if p_id = any (v_owned) then
+        return 'requested';
+    elsif p_id = any (v_free) then
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.canonical_json(p_value json, p_depth integer DEFAULT 0)
@@ -1305,7 +1308,7 @@ begin
     end if;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.emit_event(code text, payload json DEFAULT '{}'::json, app text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION pynenc.emit_event(code text, payload json DEFAULT '{}'::json, app text DEFAULT NULL::text, workflow uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1322,6 +1325,12 @@ declare
     v_id   uuid := new_id();
     v_apps text[];
 begin
+    if app is null and workflow is not null then
+        select i.app_id into app from invocation i where i.invocation_id = workflow;
+        if not found then
+            raise exception 'no invocation %', workflow using errcode = 'PN014';
+        end if;
+    end if;
     if app is null then
         v_apps := array(select distinct t.app_id from task t
                         union select d.app_id from trigger_definition d where d.removed_at is null
@@ -1333,7 +1342,7 @@ begin
         end if;
         app := v_apps[1];
     end if;
-    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql');
+    perform emit(app, v_id, code, plain_wire(coalesce(payload, 'null'))::text, 'sql', workflow);
     return v_id;
 end $function$;
 
@@ -2717,8 +2726,9 @@ BEGIN ATOMIC
                   OFFSET 0) s)
               CROSS JOIN LATERAL ( SELECT w_1.child_id
                     FROM pynenc.workflow_step w_1
-                   WHERE ((w_1.invocation_id = c_1.id) AND (w_1.child_id IS NOT NULL))
+                   WHERE (w_1.invocation_id = c_1.id)
                   OFFSET 0) w)
+           WHERE (w.child_id IS NOT NULL)
          )
   SELECT array_agg(c.id ORDER BY c.id) AS array_agg
     FROM called c;
@@ -5152,6 +5162,28 @@ begin
     where i.invocation_id = p_id and i.app_id = p_app;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, reason text, workflow_id uuid, parent_workflow_id uuid, began_at timestamp with time zone, paused_at timestamp with time zone, pause_reason text, wakes_at timestamp with time zone, awaits_event text, forked_from uuid, steps bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+    from workflows v
+    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
+      and (not p_live or v.finished_at is null)
+    order by v.invocation_id desc limit p_limit;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.workflow_steps(p_app text, p_id uuid)
  RETURNS TABLE(path text, run integer, kind text, about text, value text, at timestamp with time zone, retries integer, survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision)
  LANGUAGE plpgsql
@@ -5502,6 +5534,7 @@ grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
@@ -5526,7 +5559,7 @@ grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_operator;
-grant execute on function pynenc.emit_event(text,json,text) to pynenc_operator;
+grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
@@ -5549,6 +5582,7 @@ grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
@@ -5556,7 +5590,7 @@ grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_producer;
 grant execute on function pynenc.cancel(uuid) to pynenc_producer;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_producer;
-grant execute on function pynenc.emit_event(text,json,text) to pynenc_producer;
+grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_producer;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_producer;
 grant execute on function pynenc.fork_steps(text,uuid,text,uuid,uuid[]) to pynenc_producer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_producer;
@@ -5575,6 +5609,7 @@ grant execute on function pynenc.register_once(text,text,text,text,double precis
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_producer;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_producer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_producer;
 grant usage on schema pynenc to pynenc_worker;
@@ -5588,7 +5623,7 @@ grant execute on function pynenc.collect(text,text,double precision,integer) to 
 grant execute on function pynenc.count_ready(text,text) to pynenc_worker;
 grant execute on function pynenc.crash(text,text,uuid[],bigint[],integer) to pynenc_worker;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_worker;
-grant execute on function pynenc.emit_event(text,json,text) to pynenc_worker;
+grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_worker;
 grant execute on function pynenc.enqueue(text,json,text,text,double precision,interval,timestamp with time zone,interval,integer,interval,text) to pynenc_worker;
 grant execute on function pynenc.expire(text,integer) to pynenc_worker;
 grant execute on function pynenc.finish(text,text,uuid[],bigint[],text[],text[],text[]) to pynenc_worker;
@@ -5634,5 +5669,6 @@ grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_worker;
+grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_worker;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_worker;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_worker;

@@ -22,6 +22,8 @@ drop function {schema}.workflow_values(p_app text, p_workflow uuid);
 
 drop function {schema}.workflow_steps(p_app text, p_id uuid);
 
+drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer);
+
 drop function {schema}.workflow_info(p_app text, p_id uuid);
 
 drop function {schema}.wake_workflows(p_app text, p_limit integer);
@@ -164,7 +166,7 @@ drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_q
 
 drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
-drop function {schema}.emit_event(code text, payload json, app text);
+drop function {schema}.emit_event(code text, payload json, app text, workflow uuid);
 
 drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid);
 

@@ -32,8 +32,11 @@ begin
     if v_free is not null then
         perform end_unowned(v_free, 'failed', 'cancelled', p_changed_by);
     end if;
-    return case when p_id = any (v_owned) then 'requested' when p_id = any (v_free) then 'cancelled'
-                when exists (select from invocation_outcome o
-                             where o.invocation_id = p_id and o.app_id = p_app) then 'final'
-                else 'unknown' end;
+    if p_id = any (v_owned) then
+        return 'requested';
+    elsif p_id = any (v_free) then
+        return 'cancelled';
+    end if;
+    return case when exists (select from invocation_outcome o where o.invocation_id = p_id and o.app_id = p_app)
+           then 'final' else 'unknown' end;
 end $$;

@@ -8,7 +8,8 @@ begin atomic
         select w.child_id from called c
         cross join lateral (select from {schema}.invocation_state s where s.invocation_id = c.id offset 0) s
         cross join lateral (select w.child_id from {schema}.workflow_step w
-                            where w.invocation_id = c.id and w.child_id is not null offset 0) w
+                            where w.invocation_id = c.id offset 0) w
+        where w.child_id is not null
     )
     select array_agg(c.id order by c.id) from called c;
 end;

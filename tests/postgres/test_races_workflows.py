@@ -1,0 +1,248 @@
+"""Workflows against others at the same time: events, cancellations, resumptions."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+import pytest
+
+from pynenc_pg.domain.ids import new_invocation_id
+from tests.support.plain_sql import refusal, status_of
+from tests.support.races import together, while_held
+from tests.support.sql import APP, RUNNER, Connection, cancel, claim, one, register, retry, start
+
+WOKEN = "select count(*) from workflow_wake"
+READY = "select due_at is null from invocation_state where invocation_id = %s"
+FOREVER = 100 * 365.25 * 86_400.0
+Held = tuple[str, int]
+
+
+def running(c: Connection) -> Held:
+    """Let our runner begin one."""
+    register(c)
+    [held] = claim(c, limit=1)
+    start(c, [held])
+    return held
+
+
+def listen(c: Connection, held: Held, path: str = "1", code: str = "paid") -> str | None:
+    """Wait for an event; return the one that was there."""
+    which, lease = held
+    found: str | None = one(
+        c,
+        "select event_id::text from await_event(%s, %s, %s, %s, %s, %s, null, null, '{}')",
+        (APP, RUNNER, which, lease, path, code),
+    )
+    return found
+
+
+def emit(c: Connection, code: str = "paid") -> None:
+    """Emit one."""
+    c.execute("select emit(%s, %s, %s, 'null', 'test')", (APP, new_invocation_id(), code))
+
+
+def rest(c: Connection, held: Held, reason: str = "event") -> None:
+    """Take it off the stack, until it is woken."""
+    assert retry(c, [held], reason=reason, delay=FOREVER) == {}
+
+
+def pause(c: Connection, held: Held, *, paused: bool) -> None:
+    """Have its next step refused, or let it go on."""
+    assert one(c, "select pause_workflow(%s, %s, '', %s)", (APP, held[0], paused))
+
+
+def promote(c: Connection) -> int:
+    """Make ready what is due or woken."""
+    made: int = one(c, "select promoted from promote(%s, 100)", (APP,))
+    return made
+
+
+def call(c: Connection, held: Held, path: str = "1", lane: str = "null") -> str:
+    """Call a task as a step, in one statement."""
+    which, lease = held
+    became: str = one(
+        c,
+        f"""select (record_child(%s, %s, %s, %s, %s, 0, 'a call', 0, '{{}}', register_2(
+               %s, 'tests.child', 'children', 0, 0, null, 1, false, %s, 1, '{{}}', 'test', true,
+               array[%s]::uuid[], array['call'], array['{{}}'], null, {lane}, false)))[1]::text""",
+        (APP, RUNNER, which, lease, path, APP, which, new_invocation_id()),
+    )
+    return became
+
+
+def test_no_event_is_missed(c: Connection, other: Connection, pool: ThreadPoolExecutor) -> None:
+    """Emitted while somebody begins to wait: either the wait finds it, or it finds the wait."""
+    found = 0
+    for _ in range(300):
+        held = running(c)
+
+        def emit_soon() -> None:
+            time.sleep(random.random() / 500)
+            emit(other)
+
+        def wait_soon(held: Held = held) -> str | None:
+            time.sleep(random.random() / 500)
+            return listen(c, held)
+
+        _, event = together(pool, emit_soon, wait_soon)
+        found += event is not None
+        if event is None:
+            assert one(c, WOKEN) == 1
+            rest(c, held)
+            assert promote(c) == 1
+        cancel(c, held[0])
+        c.execute("delete from event; delete from workflow_wake; delete from workflow_wait")
+    assert 0 < found < 300
+
+
+def test_an_event_of_a_transaction_that_goes_on(c: Connection, other: Connection) -> None:
+    """Emitted before somebody waits and committed after: it is told at the commit."""
+    held = running(c)
+    with other.transaction():
+        emit(other)
+        assert listen(c, held) is None
+        rest(c, held)
+        assert promote(c) == 0
+    assert promote(c) == 1
+    assert one(c, READY, (held[0],))
+
+
+def test_who_begins_to_wait_waits_for_a_commit_under_way(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """From the moment the commit has looked who waits, until it is over."""
+    held = running(c)
+
+    def commit() -> None:
+        emit(other)
+        other.execute("set constraints all immediate")  # as the commit does
+
+    assert while_held(other, c, pool, commit, lambda: listen(c, held)) is not None
+
+
+def test_an_event_waits_for_who_begins_to_wait(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """The other way round: then it finds the wait."""
+    held = running(c)
+    while_held(c, other, pool, lambda: listen(c, held), lambda: emit(other))
+    assert one(c, WOKEN) == 1
+
+
+def test_woken_before_it_rests(c: Connection) -> None:
+    """The event comes while the run is still on the stack: it is ready as soon as it is off it."""
+    held = running(c)
+    assert listen(c, held) is None
+    emit(c)
+    assert promote(c) == 0
+    assert one(c, WOKEN) == 1
+    rest(c, held)
+    assert promote(c) == 1
+    assert one(c, WOKEN) == 0
+    assert one(c, READY, (held[0],))
+
+
+def test_a_resumption_and_the_rest_at_the_same_time(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """Whichever is first, in the end it is ready."""
+    for _ in range(100):
+        held = running(c)
+        pause(c, held, paused=True)
+        together(
+            pool,
+            partial(rest, c, held, "paused"),
+            partial(pause, other, held, paused=False),
+        )
+        promote(c)
+        assert one(c, READY, (held[0],))
+        cancel(c, held[0])
+
+
+def test_a_cancellation_and_a_call_at_the_same_time(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """No child is left behind: it is cancelled, too, or was never called."""
+    refused = called = 0
+    for _ in range(150):
+        held = running(c)
+        before = call(c, held, "1")
+
+        def try_call(held: Held = held) -> str | None:
+            try:
+                return call(c, held, "2")
+            except psycopg.Error as error:
+                if error.sqlstate != "PN029":
+                    raise
+                return None
+
+        child, answer = together(pool, try_call, partial(cancel, other, held[0]))
+        assert answer == "requested"
+        refused, called = refused + (child is None), called + (child is not None)
+        for which in (before, child) if child else (before,):
+            assert status_of(c, which) == "failed"
+        c.execute("select release(%s, %s, %s::uuid[], %s)", (APP, RUNNER, [held[0]], [held[1]]))
+    assert one(c, "select count(*) from invocation_state") == 0
+    assert min(refused, called) > 0
+
+
+def test_workflows_with_children_in_one_lane_are_cancelled(
+    c: Connection, other: Connection, pool: ThreadPoolExecutor
+) -> None:
+    """Two at once, whose calls share a concurrency key: nobody deadlocks, nothing is left."""
+    for _ in range(100):
+        first, second = running(c), running(c)
+        for held in (first, second, first, second):
+            call(c, held, new_invocation_id().replace("-", ""), lane="'{a lane}'")
+        together(
+            pool,
+            partial(cancel, c, first[0]),
+            partial(cancel, other, second[0]),
+        )
+    assert one(c, "select count(*) from invocation_state where queue = 'children'") == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update workflow_step set value = '2'",
+        "update workflow_step set path = '9'",
+        "delete from workflow_step",
+        "truncate workflow_step",
+    ],
+)
+def test_a_step_has_one_value_for_ever(c: Connection, change: str) -> None:
+    """I8: not even the tables' owner changes or removes one by mistake."""
+    which, lease = running(c)
+    c.execute(
+        """select record_step(%s, %s, %s, %s, '1', 0, 'random', 'random', '1', 0, '{}', null, null,
+                              null)""",
+        (APP, RUNNER, which, lease),
+    )
+    error = refusal(c, lambda: c.execute(change.encode()))
+    assert error is not None
+    assert error.sqlstate == "PN004"
+    assert one(c, "select value::text from workflow_step") == "1"
+
+
+def test_a_signal_from_sql(c: Connection) -> None:
+    """An event for one run wakes that one alone; the app is that of the run."""
+    first, second = running(c), running(c)
+    for held in (first, second):
+        assert listen(c, held) is None
+        rest(c, held)
+    event = one(c, "select emit_event('paid', '{\"n\": 1}', workflow => %s)", (first[0],))
+    assert promote(c) == 1
+    assert (one(c, READY, (first[0],)), one(c, READY, (second[0],))) == (True, False)
+    [again] = claim(c, limit=5)
+    start(c, [again])
+    assert listen(c, again) == event
+    error = refusal(
+        c, lambda: c.execute("select emit_event('paid', workflow => %s)", (new_invocation_id(),))
+    )
+    assert error is not None
+    assert error.sqlstate == "PN014"
