@@ -506,3 +506,20 @@ def never() -> int:
     gate.wait(30)
     never.invocation  # noqa: B018 - raises if it was cancelled
     return 1
+
+
+@app.task
+def calls_in_a_step() -> int:
+    """Have a workflow called by the function of a step."""
+    return calls_in_a_step.wf.step(result_of_another)
+
+
+def result_of_another() -> int:
+    """Call a workflow that is none of the caller's steps."""
+    return len(all_kinds(4).result) - 1
+
+
+@app.task
+def waits_in_vain() -> Any:
+    """Let the timeout end it."""
+    return waits_in_vain.wf.wait_for_event("vain", timeout=timedelta(minutes=1))
