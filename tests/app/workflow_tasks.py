@@ -7,10 +7,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from pynenc_pg import Pynenc, RetryError
-from pynenc_pg.exceptions import EventTimeoutError, WorkflowError
+from pynenc_pg.exceptions import EventTimeoutError, Snooze, WorkflowError
 
 app = Pynenc("flows")
 gate = threading.Event()
@@ -559,3 +559,46 @@ async def wide_way(number: int) -> list[Any]:
         *await awf.gather(branch(0), branch(1), branch(2)),
         await awf.wait_for_event("long way", lambda payload: bool(payload["number"] == number)),
     ]
+
+
+def fail(how: str) -> NoReturn:
+    """Raise something that is not tried again."""
+    raise KeyError(how)
+
+
+@app.task
+def nested_sagas(how: str) -> str:
+    """Fail in the inner one, and go on or not."""
+    wf = nested_sagas.wf
+    with wf.saga() as outside:
+        outside.add(count, "outer")
+        wf.random()
+        try:
+            with wf.saga() as inside:
+                wf.random()
+                inside.add(count, "inner")
+                fail(how)
+        except KeyError:
+            if how == "both":
+                raise
+        wf.random()
+    wf.random()
+    return "done"
+
+
+@app.task
+def changes_its_mind() -> str:
+    """Undo something, sleep, and do as if that had not been."""
+    wf = changes_its_mind.wf
+    fails = "mind" not in switches
+    try:
+        with wf.saga() as saga:
+            wf.random()
+            saga.add(count, "undone")
+            if fails:
+                fail("mind")
+    except KeyError:
+        switches.add("mind")
+        wf.sleep(0.0)
+        raise Snooze(0) from None
+    return "shipped"
