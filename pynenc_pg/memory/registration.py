@@ -151,7 +151,8 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
     if batch.expires_in is not None:
         expires_at = (due_at or now) + timedelta(seconds=batch.expires_in)
     caller = database.calls.get(batch.parent_id) if batch.parent_id else None
-    above = None if caller is None or batch.own_workflow else caller.workflow_id
+    own = batch.own_workflow or batch.fork is not None
+    above = None if caller is None or own else caller.workflow_id
     call = Call(new, batch, now, expires_at, above)
     database.calls[new.invocation_id] = call
     database.add(

@@ -171,7 +171,9 @@ class MemWorkflows:
         database = self._database
         run, info, row = database.runs.by_id[which], self.info(which), database.live.get(which)
         stands = database.ended[which].outcome if row is None else row
-        waits = sorted(run.waits.items(), key=lambda item: (item[1].until is None, item[1].until))
+        waits = sorted(
+            run.waits.items(), key=lambda item: (item[1].until is None, item[1].until, item[0])
+        )
         return RunInfo(
             invocation_id=which,
             task_id=info.task_id,

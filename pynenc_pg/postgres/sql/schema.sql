@@ -5474,10 +5474,7 @@ create view pynenc.workflows as
      COALESCE(o.status, s.status) AS status,
      COALESCE(o.reason, s.reason) AS reason,
      w.workflow_id,
-         CASE
-             WHEN (w.workflow_id = w.invocation_id) THEN p.workflow_id
-             ELSE NULL::uuid
-         END AS parent_workflow_id,
+     p.workflow_id AS parent_workflow_id,
      i.parent_id,
      w.began_at,
      o.finished_at,
@@ -5490,13 +5487,18 @@ create view pynenc.workflows as
      ( SELECT count(*) AS count
             FROM pynenc.workflow_step t
            WHERE (t.invocation_id = w.invocation_id)) AS steps
-    FROM (((((pynenc.workflow w
+    FROM ((((((pynenc.workflow w
       JOIN pynenc.invocation i ON ((i.invocation_id = w.invocation_id)))
       LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = w.invocation_id)))
       LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
+      LEFT JOIN pynenc.invocation r ON ((r.invocation_id = i.workflow_id)))
       LEFT JOIN LATERAL ( SELECT COALESCE(q.workflow_id, q.invocation_id) AS workflow_id
             FROM pynenc.invocation q
-           WHERE (q.invocation_id = i.parent_id)) p ON (true))
+           WHERE (q.invocation_id =
+                 CASE
+                     WHEN (i.workflow_id IS NULL) THEN i.parent_id
+                     ELSE r.parent_id
+                 END)) p ON (true))
       LEFT JOIN LATERAL ( SELECT t.code,
              t.until
             FROM pynenc.workflow_wait t
