@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pynenc_pg.exceptions import Snooze
+from pynenc_pg.exceptions import OutcomeUnknownError, Snooze
 from pynenc_pg.testing import in_memory
 from pynenc_pg.workflow.run import WorkflowRun
 from tests.app import workflow_tasks as tasks
@@ -83,3 +83,35 @@ def test_interrupted_at_each_operation(task: Any, monkeypatch: pytest.MonkeyPatc
             assert done["attempts"] > usual["attempts"] - 1
             written = [value for value in done["values"].values() if isinstance(value, float | str)]
             assert {v for v in written if repr(v) not in repr(done["result"])} == set(), number
+
+
+class LostAnswer(Interruption):
+    """The n-th question is answered, and the answer is lost on the way."""
+
+    def ask(self, run: WorkflowRun, verb: Callable[[], Any]) -> Any:
+        """Ask, until an answer arrives."""
+        self.asked += 1
+        lost = self.asked == self.at
+
+        def flaky() -> Any:
+            nonlocal lost
+            answer = verb()
+            if lost:
+                lost = False
+                message = "the connection was lost"
+                raise OutcomeUnknownError(message)
+            return answer
+
+        return _ask(run, flaky)
+
+
+@pytest.mark.parametrize("task", [tasks.long_way, tasks.wide_way], ids=["plain", "branches"])
+def test_answers_that_are_lost(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was asked is asked again, in the same attempt: it is done once all the same."""
+    undisturbed = LostAnswer(0, before=True)
+    usual = life(task, undisturbed, monkeypatch)
+    for number in range(1, undisturbed.asked + 1):
+        done = life(task, LostAnswer(number, before=True), monkeypatch)
+        assert done["noted"] == usual["noted"], number
+        assert sorted(done["about"]) == sorted(usual["about"]), number
+        assert done["attempts"] == usual["attempts"], number
