@@ -153,7 +153,7 @@ class AsyncWorkflowOperations(Operations):
     @asynccontextmanager
     async def saga(self) -> AsyncIterator[AsyncSaga]:
         """Undo what was done in a block that fails for good: see ``WorkflowOperations.saga``."""
-        saga = AsyncSaga(self._place())
+        saga = AsyncSaga(self._branch())
         try:
             yield saga
         except BaseException as error:

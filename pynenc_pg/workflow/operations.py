@@ -182,8 +182,7 @@ class WorkflowOperations(Operations):
         ...     saga.add(refund, paid)
         ...     order.wf.execute_task(ship, 7).result
         """
-        place = self._place()
-        saga = Saga(place)
+        saga = Saga(self._branch())
         try:
             yield saga
         except BaseException as error:
