@@ -197,3 +197,22 @@ def test_a_signal_from_sql(c: Connection) -> None:
     )
     assert error is not None
     assert error.sqlstate == "PN014"
+
+
+def test_the_tree_of_a_workflow(c: Connection) -> None:
+    """All that was called below an invocation, each with the step that has called it."""
+    root = running(c)
+    first, second = call(c, root, "1"), call(c, root, "2.1.1")
+    [held] = [h for h in claim(c, limit=5, queues=["children"]) if h[0] == first]
+    start(c, [held])
+    below = call(c, held, "1")
+    query = (
+        "select invocation_id, parent_id, level, step, status, workflow_id from workflow_tree(%s)"
+    )
+    assert c.execute(query, (root[0],)).fetchall() == [
+        (root[0], None, 0, None, "running", root[0]),
+        (first, root[0], 1, "1", "running", root[0]),
+        (below, first, 2, "1", "registered", root[0]),
+        (second, root[0], 1, "2.1.1", "pending", root[0]),
+    ]
+    assert c.execute(query, (new_invocation_id(),)).fetchall() == []

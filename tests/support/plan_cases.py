@@ -226,6 +226,11 @@ WORKFLOWS: Final[dict[str, Case]] = {
         lambda c, s: _call("select * from workflow_info(%s, %s)", s.ended[0])(c, s),
         workflow_info=f"invocation_pkey workflow_pkey {_STEPS}",
     ),
+    "workflow_tree": _case(
+        lambda c, s: c.execute("select * from workflow_tree(%s)", (s.ended[0],)),
+        workflow_tree="invocation_pkey invocation_parent_id_idx invocation_outcome_pkey"
+        f" {_STATE} {_STEPS}",
+    ),
     "workflow_runs": _case(
         _call("select * from workflow_runs(%s, null, false, %s)", FEW),
         workflow_runs=f"workflow_pkey invocation_pkey invocation_outcome_pkey {_STATE} {_STEPS}"

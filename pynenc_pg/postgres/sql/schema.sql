@@ -5209,6 +5209,42 @@ begin
     where exists (select from invocation i where i.invocation_id = p_id and i.app_id = p_app);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.workflow_tree(id uuid)
+ RETURNS TABLE(invocation_id uuid, parent_id uuid, level integer, task_id text, status text, step text, run integer, workflow_id uuid, registered_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    with recursive below as (
+        select i.*, 0 as level, array[i.invocation_id] as way from invocation i
+        where i.invocation_id = workflow_tree.id
+        union all
+        select c.*, b.level + 1, b.way || c.invocation_id
+        from below b
+        cross join lateral (select c.* from invocation c where c.parent_id = b.invocation_id offset 0) c
+    )
+    select b.invocation_id, b.parent_id, b.level, b.task_id,
+           coalesce((select o.status from invocation_outcome o where o.invocation_id = b.invocation_id),
+                    (select s.status from invocation_state s where s.invocation_id = b.invocation_id))::text,
+           t.path, t.run, coalesce(b.workflow_id, b.invocation_id), b.registered_at
+    from below b
+    left join lateral (
+        select w.path, w.run
+        from (select w.path, w.run, w.child_id from workflow_step w
+              where w.invocation_id = b.parent_id offset 0) w
+        where w.child_id = b.invocation_id limit 1) t on true
+    order by b.way;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.workflow_values(p_app text, p_workflow uuid)
  RETURNS TABLE(key text, value text)
  LANGUAGE plpgsql
@@ -5541,6 +5577,7 @@ grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
+grant execute on function pynenc.workflow_tree(uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
 grant select on table pynenc.events to pynenc_operator;
@@ -5589,6 +5626,7 @@ grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
+grant execute on function pynenc.workflow_tree(uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;

@@ -20,6 +20,8 @@ drop view {schema}.events;
 
 drop function {schema}.workflow_values(p_app text, p_workflow uuid);
 
+drop function {schema}.workflow_tree(id uuid);
+
 drop function {schema}.workflow_steps(p_app text, p_id uuid);
 
 drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer);
