@@ -106,13 +106,20 @@ def begin_run(database: MemDatabase, which: InvocationId) -> Run:
     Raises:
         WorkflowPausedError: it is paused.
     """
+    check_not_paused(database, which)
+    return database.runs.by_id.setdefault(which, Run(database.clock()))
+
+
+def check_not_paused(database: MemDatabase, which: InvocationId) -> None:
+    """Refuse a new step of a run that is paused.
+
+    Raises:
+        WorkflowPausedError: it is.
+    """
     run = database.runs.by_id.get(which)
-    if run is None:
-        run = database.runs.by_id[which] = Run(database.clock())
-    if run.paused_at is not None:
+    if run is not None and run.paused_at is not None:
         message = f"the run {which} is paused{run.pause_reason and ': ' + run.pause_reason}"
         raise WorkflowPausedError(message)
-    return run
 
 
 def write(

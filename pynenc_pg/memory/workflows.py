@@ -21,7 +21,7 @@ from pynenc_pg.domain.workflows import (
 )
 from pynenc_pg.exceptions import InvocationNotFoundError
 from pynenc_pg.memory.causes import Event, may_meet
-from pynenc_pg.memory.checks import check_new_step, check_wait
+from pynenc_pg.memory.checks import check_new_step, check_value, check_wait
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.rows import Row
 from pynenc_pg.memory.runs import (
@@ -29,6 +29,7 @@ from pynenc_pg.memory.runs import (
     Wait,
     author_row,
     begin_run,
+    check_not_paused,
     seen,
     write,
 )
@@ -52,6 +53,8 @@ class MemWorkflows:
             if stands is not None:
                 return seen(database, database.runs.by_id[which], stands)
             check_new_step(step)
+            check_not_paused(database, which)
+            check_value(step)
             run, now = begin_run(database, which), database.clock()
             written = write(run, step, self._do(row, run, step, now), now)
             return seen(database, run, written)

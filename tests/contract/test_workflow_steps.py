@@ -17,10 +17,11 @@ from pynenc_pg.exceptions import (
     DataRejectedError,
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
+    WorkflowPausedError,
 )
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.driver import Driver, stale
-from tests.contract.workflows import author, begin, listen, new, record, steps, suspend
+from tests.contract.workflows import author, begin, child, listen, new, record, steps, suspend
 
 K = StepKind
 
@@ -519,3 +520,22 @@ def test_a_list_says_the_same_as_a_look_at_one(store: Driver) -> None:
         info = store.workflows.info(run.invocation_id)
         for what in ("task_id", "workflow_id", "parent_workflow_id", "began_at", "steps"):
             assert getattr(run, what) == getattr(info, what)
+
+
+def test_what_was_refused_has_begun_no_run(store: Driver) -> None:
+    """Neither a value that is no JSON, nor a call that cannot be."""
+    held = begin(store)
+    with pytest.raises(DataRejectedError):
+        record(store, held, value="{")
+    with pytest.raises(DataRejectedError):
+        child(store, held, arguments="{")
+    assert store.workflows.info(held.invocation_id).began_at is None
+    assert store.workflows.runs() == []
+
+
+def test_a_pause_comes_before_what_is_no_json(store: Driver) -> None:
+    """Whoever is paused hears of that first."""
+    held = begin(store)
+    store.workflows.pause_workflow(held.invocation_id)
+    with pytest.raises(WorkflowPausedError):
+        record(store, held, value="{")

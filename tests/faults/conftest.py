@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from pynenc_pg.postgres import deploy
+from tests.faults.bodies import SIDE
 from tests.faults.fleet import Nursery
 from tests.faults.server import OwnServer, own_server
 from tests.faults.site import Site
@@ -28,6 +29,7 @@ def bodies(empty_database_dsn: str) -> str:
     """Name the database where task bodies leave their records."""
     with psycopg.connect(empty_database_dsn, autocommit=True) as side:
         side.execute(BODY_RUN)
+        side.execute(SIDE)
     return empty_database_dsn
 
 

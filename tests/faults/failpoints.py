@@ -20,7 +20,7 @@ from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.domain.records import Hold, Payload, RunnerSpec
 from tests.acceptance.workers import wait_for
 from tests.faults import proxy
-from tests.faults.fleet import Worker
+from tests.faults.fleet import Worker, freeze
 from tests.faults.proxy import Harm, Line, Proxy, When
 from tests.faults.settings import HASTY, LEASE
 from tests.faults.site import Site
@@ -63,6 +63,16 @@ class Killer:
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
         return False
+
+
+class Freezer(Killer):
+    """A harm that stops a worker, which may be woken later."""
+
+    def __call__(self, line: Line) -> bool:
+        """Stop it; what it has said is passed on."""
+        assert self._known.wait(20)
+        freeze(self._pid)
+        return True
 
 
 @dataclass(slots=True)

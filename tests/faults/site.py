@@ -37,7 +37,7 @@ class Client:
     def batch(self, task: str, *calls: dict[str, Any], **options: Any) -> Batch:
         """Put a batch together; ``lane`` is a concurrency key."""
         lane = options.pop("lane", None)
-        task_id = f"tests.faults.tasks.{task}"
+        task_id = f"tests.faults.{task if '.' in task else f'tasks.{task}'}"
         texts = [encode_arguments(call, _SERIALIZER) for call in calls]
         made = [
             NewInvocation(new_invocation_id(), call_id(task_id, text), text, lane_key=lane)
@@ -133,6 +133,10 @@ class Site:
     def query(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Look at the database."""
         return self._queue.ask(query, parameters)
+
+    def side(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Look at what task bodies have written down."""
+        return self._side.ask(query, parameters)
 
     def runs(self, ids: Sequence[str]) -> list[Run]:
         """Return the runs of these, oldest first."""

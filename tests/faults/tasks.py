@@ -11,8 +11,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,38 +18,18 @@ from typing import Any
 import psycopg
 
 from pynenc_pg import Pynenc
-from pynenc_pg.engine.context import running
 from pynenc_pg.exceptions import StoreUnavailableError
 from pynenc_pg.trigger.conditions import ResultContext
 from pynenc_pg.trigger.trigger_builder import TriggerBuilder
+from tests.faults.bodies import recorded
 
 app = Pynenc("faults")
-
-
-@contextmanager
-def _recorded() -> Iterator[None]:
-    now = running.get()
-    assert now is not None
-    facts = (now.invocation_id, now.fence, os.getpid())
-    with psycopg.connect(os.environ["BODY_DSN"], autocommit=True) as side:
-        side.execute(
-            """insert into body_run (invocation_id, fence, pid, began)
-               values (%s, %s, %s, clock_timestamp())""",
-            facts,
-        )
-    yield
-    with psycopg.connect(os.environ["BODY_DSN"], autocommit=True) as side:
-        side.execute(
-            """update body_run set ended = clock_timestamp()
-               where invocation_id = %s and fence = %s and pid = %s""",
-            facts,
-        )
 
 
 @app.task
 def work(number: int, seconds: float) -> int:
     """Take a while."""
-    with _recorded():
+    with recorded():
         time.sleep(seconds)
     return number
 
@@ -59,7 +37,7 @@ def work(number: int, seconds: float) -> int:
 @app.task
 def hold(number: int, gate: str) -> int:
     """Go on until the file is there."""
-    with _recorded():
+    with recorded():
         while not Path(gate).exists():
             time.sleep(0.01)
     return number
@@ -96,14 +74,14 @@ if os.environ.get("FAULTS_TICKS"):
 @app.task
 def say_much(word: str) -> str:
     """Return what is stored by itself, before the end is told of."""
-    with _recorded():
+    with recorded():
         return word * 500
 
 
 @app.task(queue="children")
 def child(gate: str) -> str:
     """Go on until the file is there; served by those alone that serve its queue."""
-    with _recorded():
+    with recorded():
         while not Path(gate).exists():
             time.sleep(0.01)
     return gate
@@ -112,21 +90,21 @@ def child(gate: str) -> str:
 @app.task
 def parent(gate: str) -> str:
     """Wait for a child."""
-    with _recorded():
+    with recorded():
         return child(gate).result
 
 
 @app.task
 async def async_parent(gate: str) -> str:
     """Wait for a child in the loop."""
-    with _recorded():
+    with recorded():
         return await (await child.acall(gate)).async_result()
 
 
 @app.task
 def die_once(mark: str) -> str:
     """Take the worker down in the first run."""
-    with _recorded():
+    with recorded():
         if not Path(mark).exists():
             Path(mark).touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -163,21 +141,21 @@ def return_badly() -> object:
 @app.task
 def exit_hard() -> None:
     """Take the worker down without a word."""
-    with _recorded():
+    with recorded():
         os._exit(1)
 
 
 @app.task
 def segfault() -> None:
     """Read where nothing is."""
-    with _recorded():
+    with recorded():
         ctypes.string_at(0)
 
 
 @app.task
 def run_out_of_memory() -> None:
     """Grow, and be ended as the kernel ends who has grown too much."""
-    with _recorded():
+    with recorded():
         held = bytearray(50_000_000)
         os.kill(os.getpid(), signal.SIGKILL)
         del held
@@ -186,7 +164,7 @@ def run_out_of_memory() -> None:
 @app.task
 def block_once(mark: str, seconds: float) -> str:
     """Let no other thread run for a while, in the first run."""
-    with _recorded():
+    with recorded():
         if Path(mark).exists():
             return "second"
         Path(mark).touch()
@@ -197,7 +175,7 @@ def block_once(mark: str, seconds: float) -> str:
 @app.task
 async def spin(seconds: float) -> str:
     """Never let go of the loop for a while; other threads get their turns."""
-    with _recorded():
+    with recorded():
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             pass
@@ -207,7 +185,7 @@ async def spin(seconds: float) -> str:
 @app.task
 def fork_once(mark: str, gate: str) -> int:
     """Leave a child in the first run, with all that is open, until the file is there."""
-    with _recorded():
+    with recorded():
         if not Path(mark).exists():
             if not (child := os.fork()):
                 while not Path(gate).exists():
@@ -222,7 +200,7 @@ def fork_once(mark: str, gate: str) -> int:
 async def linger(mark: str) -> str:
     """Stay in the first run until told to stop, and leave a word about that."""
     first = Path(mark)
-    with _recorded():
+    with recorded():
         if first.exists():  # noqa: ASYNC240 - nothing else is to run here
             return "second"
         first.touch()  # noqa: ASYNC240
@@ -237,7 +215,7 @@ async def linger(mark: str) -> str:
 @app.task(max_retries=3, retry_for=(ConnectionError,))
 def fail_once(mark: str) -> str:
     """Fail in the first run."""
-    with _recorded():
+    with recorded():
         if Path(mark).exists():
             return "second"
         Path(mark).touch()
@@ -250,7 +228,7 @@ _AWAY = (psycopg.OperationalError, StoreUnavailableError)
 @app.task(max_retries=5, retry_for=_AWAY)
 def deposit(word: str) -> str:
     """Write into the database of the queue, with the end."""
-    with _recorded(), deposit.invocation.transaction() as connection:
+    with recorded(), deposit.invocation.transaction() as connection:
         connection.execute("select note_effect(%s)", (word,))
     return word
 
@@ -258,7 +236,7 @@ def deposit(word: str) -> str:
 @app.task(max_retries=5, retry_for=_AWAY)
 async def deposit_later(word: str) -> str:
     """The same as a coroutine."""
-    with _recorded():
+    with recorded():
         async with deposit_later.invocation.transaction() as connection:
             await connection.execute("select note_effect(%s)", (word,))
     return word
@@ -267,7 +245,7 @@ async def deposit_later(word: str) -> str:
 @app.task
 def deposit_slowly(word: str, gate: str) -> str:
     """The same, with a lock on a row, until the file is there."""
-    with _recorded(), deposit_slowly.invocation.transaction() as connection:
+    with recorded(), deposit_slowly.invocation.transaction() as connection:
         connection.execute("select note_effect(%s)", (word,))
         connection.execute("update account set amount = amount + 1")
         while not Path(gate).exists():
@@ -280,13 +258,13 @@ if "FAULTS_NEWER" in os.environ:
     @app.task
     def newer(number: int) -> int:
         """Exist in the newer of two deployments."""
-        with _recorded():
+        with recorded():
             return number
 
     @app.task
     def changed(number: int, colour: str, size: int = 1) -> int:
         """Want a colour in the newer one."""
-        with _recorded():
+        with recorded():
             return number
 
 else:
@@ -294,9 +272,11 @@ else:
     @app.task
     def changed(number: int) -> int:
         """Want a number in the older one."""
-        with _recorded():
+        with recorded():
             return number
 
+
+import_module("tests.faults.workflow_tasks")  # theirs are of this app, too
 
 # Numbers that no setting reaches, as JSON: {"module.NAME": value}.
 for _where, _value in json.loads(os.environ.get("FAULTS_PATCH", "{}")).items():

@@ -17,8 +17,8 @@ from _pytest.mark import ParameterSet
 
 from tests.acceptance.workers import wait_for
 from tests.faults import proxy
-from tests.faults.failpoints import Killer
-from tests.faults.fleet import Worker, freeze
+from tests.faults.failpoints import Freezer, Killer
+from tests.faults.fleet import Worker
 from tests.faults.proxy import Harm, Line, Proxy, When
 from tests.faults.server import OwnServer
 from tests.faults.settings import HASTY, KEEN
@@ -76,16 +76,6 @@ def prepare(site: Site) -> Site:
 def bank(site: Site) -> Site:
     """A site whose database has tables of the user's."""
     return prepare(site)
-
-
-class Freezer(Killer):
-    """A harm that stops a worker, which may be woken later."""
-
-    def __call__(self, line: Line) -> bool:
-        """Stop it; what it has said is passed on."""
-        assert self._known.wait(20)
-        freeze(self._pid)
-        return True
 
 
 class ChildKiller(Killer):

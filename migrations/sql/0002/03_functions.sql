@@ -3679,9 +3679,10 @@ create or replace function {schema}.wake_waiting() returns trigger language plpg
 begin
     perform pg_advisory_xact_lock_shared(event_lock(new.app_id, new.code));
     insert into workflow_wake (app_id, invocation_id)
-    select distinct new.app_id, w.invocation_id from workflow_wait w
-    where w.app_id = new.app_id and w.code = new.code
-      and (new.workflow_id is null or new.workflow_id = w.invocation_id)
+    select distinct new.app_id, w.invocation_id
+    from (select w.invocation_id, w.filter from workflow_wait w
+          where w.app_id = new.app_id and w.code = new.code offset 0) w
+    where (new.workflow_id is null or new.workflow_id = w.invocation_id)
       and may_meet(w.filter, new.payload)
     order by w.invocation_id
     on conflict do nothing;
@@ -3748,13 +3749,9 @@ returns table (
 begin
     return query
     select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
-           case when i.workflow_id is null then
-               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
-                where p.invocation_id = i.parent_id)
-           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
-                 join invocation p on p.invocation_id = r.parent_id
-                 where r.invocation_id = i.workflow_id)
-           end,
+           (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+            where p.invocation_id = (select r.parent_id from invocation r
+                                     where r.invocation_id = coalesce(i.workflow_id, i.invocation_id))),
            w.began_at, w.paused_at, w.pause_reason, w.forked_from,
            (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
     from invocation i left join workflow w on w.invocation_id = i.invocation_id
@@ -3762,20 +3759,30 @@ begin
 end $$;
 
 -- The runs of an app's workflows, the latest first: of one task, and the live ones alone, if that is asked.
+-- One after the other, so that no more are looked at than are answered.
 create or replace function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer)
 returns table (
     invocation_id uuid, task_id text, status text, reason text, workflow_id uuid,
     parent_workflow_id uuid, began_at timestamptz, paused_at timestamptz, pause_reason text,
     wakes_at timestamptz, awaits_event text, forked_from uuid, steps bigint
-) language plpgsql stable {definer} as $$
+) language plpgsql stable {definer} set enable_sort = off as $$
+#variable_conflict use_column
+declare
+    v_left integer := p_limit;
+    v_id   uuid;
 begin
-    return query
-    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
-           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
-    from workflows v
-    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
-      and (not p_live or v.finished_at is null)
-    order by v.invocation_id desc limit p_limit;
+    for v_id in select w.invocation_id from workflow w where w.app_id = p_app
+                order by w.invocation_id desc
+    loop
+        exit when v_left <= 0;
+        return query
+        select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+               v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+        from workflows v
+        where v.invocation_id = v_id and (p_task is null or v.task_id = p_task)
+          and (not p_live or v.finished_at is null);
+        v_left := v_left - found::integer;
+    end loop;
 end $$;
 
 -- All that stands written of a run, in the order in which it was.

@@ -5068,9 +5068,10 @@ AS $function$
 begin
     perform pg_advisory_xact_lock_shared(event_lock(new.app_id, new.code));
     insert into workflow_wake (app_id, invocation_id)
-    select distinct new.app_id, w.invocation_id from workflow_wait w
-    where w.app_id = new.app_id and w.code = new.code
-      and (new.workflow_id is null or new.workflow_id = w.invocation_id)
+    select distinct new.app_id, w.invocation_id
+    from (select w.invocation_id, w.filter from workflow_wait w
+          where w.app_id = new.app_id and w.code = new.code offset 0) w
+    where (new.workflow_id is null or new.workflow_id = w.invocation_id)
       and may_meet(w.filter, new.payload)
     order by w.invocation_id
     on conflict do nothing;
@@ -5149,13 +5150,9 @@ AS $function$
 begin
     return query
     select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
-           case when i.workflow_id is null then
-               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
-                where p.invocation_id = i.parent_id)
-           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
-                 join invocation p on p.invocation_id = r.parent_id
-                 where r.invocation_id = i.workflow_id)
-           end,
+           (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+            where p.invocation_id = (select r.parent_id from invocation r
+                                     where r.invocation_id = coalesce(i.workflow_id, i.invocation_id))),
            w.began_at, w.paused_at, w.pause_reason, w.forked_from,
            (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
     from invocation i left join workflow w on w.invocation_id = i.invocation_id
@@ -5173,15 +5170,25 @@ CREATE OR REPLACE FUNCTION pynenc.workflow_runs(p_app text, p_task text, p_live 
  SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_sort TO 'off'
 AS $function$
+#variable_conflict use_column
+declare
+    v_left integer := p_limit;
+    v_id   uuid;
 begin
-    return query
-    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
-           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
-    from workflows v
-    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
-      and (not p_live or v.finished_at is null)
-    order by v.invocation_id desc limit p_limit;
+    for v_id in select w.invocation_id from workflow w where w.app_id = p_app
+                order by w.invocation_id desc
+    loop
+        exit when v_left <= 0;
+        return query
+        select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+               v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+        from workflows v
+        where v.invocation_id = v_id and (p_task is null or v.task_id = p_task)
+          and (not p_live or v.finished_at is null);
+        v_left := v_left - found::integer;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.workflow_steps(p_app text, p_id uuid)
@@ -5474,7 +5481,11 @@ create view pynenc.workflows as
      COALESCE(o.status, s.status) AS status,
      COALESCE(o.reason, s.reason) AS reason,
      w.workflow_id,
-     p.workflow_id AS parent_workflow_id,
+     ( SELECT COALESCE(p.workflow_id, p.invocation_id) AS "coalesce"
+            FROM pynenc.invocation p
+           WHERE (p.invocation_id = ( SELECT r.parent_id
+                    FROM pynenc.invocation r
+                   WHERE (r.invocation_id = w.workflow_id)))) AS parent_workflow_id,
      i.parent_id,
      w.began_at,
      o.finished_at,
@@ -5487,18 +5498,10 @@ create view pynenc.workflows as
      ( SELECT count(*) AS count
             FROM pynenc.workflow_step t
            WHERE (t.invocation_id = w.invocation_id)) AS steps
-    FROM ((((((pynenc.workflow w
+    FROM ((((pynenc.workflow w
       JOIN pynenc.invocation i ON ((i.invocation_id = w.invocation_id)))
       LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = w.invocation_id)))
       LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
-      LEFT JOIN pynenc.invocation r ON ((r.invocation_id = i.workflow_id)))
-      LEFT JOIN LATERAL ( SELECT COALESCE(q.workflow_id, q.invocation_id) AS workflow_id
-            FROM pynenc.invocation q
-           WHERE (q.invocation_id =
-                 CASE
-                     WHEN (i.workflow_id IS NULL) THEN i.parent_id
-                     ELSE r.parent_id
-                 END)) p ON (true))
       LEFT JOIN LATERAL ( SELECT t.code,
              t.until
             FROM pynenc.workflow_wait t
