@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +58,17 @@ def test_workers_come_and_go(dsn: str, tmp_path: Path) -> None:
         first, second = rests.result_or_raise(PATIENCE)
     steps = tasks.app.get_workflow(rests.invocation_id).steps()
     assert [step.value for step in steps] == [first, "look at it", second]
+
+
+def test_killed_in_the_middle(dsn: str, tmp_path: Path) -> None:
+    """Another worker goes on with what was done, and calls nothing again."""
+    marker = tmp_path / "marker"
+    with workers(dsn, tmp_path, 2, app=APP):
+        invocation = tasks.dies_once(str(marker))
+        result = invocation.result_or_raise(PATIENCE)
+    assert result[:-1] == json.loads(marker.read_text())
+    statuses = [str(entry.status) for entry in invocation.history]
+    assert statuses.count("running_recovery") == 1
+    steps = tasks.app.get_workflow(invocation.invocation_id).steps()
+    assert [step.kind.value for step in steps] == ["random", "uuid", "utc_now", "task", "random"]
+    assert len(tasks.app.get_invocation(steps[3].child_id or "").attempts) == 1

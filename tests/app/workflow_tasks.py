@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pynenc_pg import Pynenc, RetryError
@@ -602,3 +606,17 @@ def changes_its_mind() -> str:
         wf.sleep(0.0)
         raise Snooze(0) from None
     return "shipped"
+
+
+@app.task
+def dies_once(marker: str) -> list[Any]:
+    """Take its worker along, the first time, with some steps done and a task called."""
+    wf = dies_once.wf
+    values = [wf.random(), wf.uuid(), wf.utc_now().isoformat()]
+    called = wf.execute_task(noted, 3)
+    values.append(called.result)
+    known = Path(marker)
+    if not known.exists():
+        known.write_text(json.dumps(values), encoding="utf-8")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [*values, wf.random()]
