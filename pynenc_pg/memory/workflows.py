@@ -72,7 +72,9 @@ class MemWorkflows:
             case StepKind.EVENT:
                 runs.stop_waiting(row.invocation_id, step.path)
             case StepKind.PAUSE:
-                run.paused_at, run.pause_reason = now, json.loads(step.value or "null")
+                reason = json.loads(step.value or "null")
+                text = reason is None or isinstance(reason, str)
+                run.paused_at, run.pause_reason = now, reason if text else step.value
         return step.value
 
     def steps(self, invocation_id: InvocationId) -> list[Step]:
