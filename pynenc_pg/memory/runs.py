@@ -101,12 +101,7 @@ def author_row(database: MemDatabase, author: Author) -> Row:
 
 
 def begin_run(database: MemDatabase, which: InvocationId) -> Run:
-    """Make the run of an invocation with its first step; return it.
-
-    Raises:
-        WorkflowPausedError: it is paused.
-    """
-    check_not_paused(database, which)
+    """Make the run of an invocation with its first step; return it."""
     return database.runs.by_id.setdefault(which, Run(database.clock()))
 
 
@@ -181,16 +176,21 @@ def _place(path: str) -> tuple[int, ...]:
 
 
 def live_children(database: MemDatabase, which: InvocationId) -> list[Row]:
-    """Return what is live of the calls in the steps of an invocation, and of those in theirs."""
+    """Return what is live of an invocation's own calls in its steps, and of those in theirs.
+
+    Another one's call that it became one with is not its own, nor are those of the run that it was
+    forked from.
+    """
     found: dict[InvocationId, Row] = {}
     ahead = [which]
     while ahead:
-        for step in database.runs.steps(ahead.pop()).values():
-            child = step.child_id
-            if child is None or child == which or child in found or child not in database.live:
+        parent = ahead.pop()
+        for step in database.runs.steps(parent).values():
+            row = database.live.get(step.child_id) if step.child_id else None
+            if row is None or row.call.batch.parent_id != parent or row.invocation_id in found:
                 continue
-            found[child] = database.live[child]
-            ahead.append(child)
+            found[row.invocation_id] = row
+            ahead.append(row.invocation_id)
     return list(found.values())
 
 

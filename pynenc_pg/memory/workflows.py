@@ -53,7 +53,8 @@ class MemWorkflows:
             if stands is not None:
                 return seen(database, database.runs.by_id[which], stands)
             check_new_step(step)
-            check_not_paused(database, which)
+            if step.kind is not StepKind.STEP:  # a function has been called already
+                check_not_paused(database, which)
             check_value(step)
             run, now = begin_run(database, which), database.clock()
             written = write(run, step, self._do(row, run, step, now), now)
@@ -92,6 +93,7 @@ class MemWorkflows:
         with database.lock:
             row = author_row(database, author)
             check_wait(wait)
+            check_not_paused(database, which)
             run, now = begin_run(database, which), database.clock()
             if wait.path not in run.waits:
                 until = None if wait.timeout is None else now + timedelta(seconds=wait.timeout)

@@ -162,7 +162,7 @@ _END_UNOWNED: Final = {**_GUARDS, "end_unowned": _STATE}
 _CANCEL: Final = {
     **_END_UNOWNED,
     "cancel": _STATE,
-    "own_steps": f"{_STATE} workflow_step_pkey",
+    "own_steps": f"{_STATE} workflow_step_pkey invocation_pkey",
 }
 _FREE: Final = {
     "lock_lanes": f"{_STATE} lane_pkey",

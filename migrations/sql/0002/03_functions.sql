@@ -103,8 +103,9 @@ begin
 end $$;
 
 -- Makes the row of a run with its first step. Internal; answers whose data it uses. Raises: PN028 the run is
--- paused.
-create or replace function {schema}.begin_run(p_app text, p_id uuid) returns uuid language plpgsql as $$
+-- paused, unless p_paused says that this does not matter.
+create or replace function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean default false)
+returns uuid language plpgsql as $$
 declare
     v_run {schema}.workflow;
 begin
@@ -116,8 +117,8 @@ begin
         on conflict do nothing;
         select * into v_run from workflow w where w.invocation_id = p_id;
     end if;
-    if v_run.paused_at is not null then
-        raise exception 'workflow run % is paused', p_id
+    if v_run.paused_at is not null and not p_paused then
+        raise exception 'workflow run % is paused%', p_id, coalesce(': ' || nullif(v_run.pause_reason, ''), '')
             using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
     end if;
     return v_run.workflow_id;
@@ -1456,7 +1457,8 @@ begin
     and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
-    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
+    and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
 end $$;
 
@@ -1674,7 +1676,8 @@ begin
            where i.parent_id is distinct from p_id);
 end $$;
 
--- These invocations, and what the live ones of them have called as steps of workflows, down to the last.
+-- These invocations, and what the live ones of them have themselves called as steps of workflows, down to
+-- the last.
 -- Internal to cancel.
 create or replace function {schema}.own_steps(p_ids uuid[]) returns uuid[] language sql stable
 begin atomic
@@ -1685,7 +1688,9 @@ begin atomic
         cross join lateral (select from {schema}.invocation_state s where s.invocation_id = c.id offset 0) s
         cross join lateral (select w.child_id from {schema}.workflow_step w
                             where w.invocation_id = c.id offset 0) w
-        where w.child_id is not null
+        cross join lateral (select i.parent_id from {schema}.invocation i
+                            where i.invocation_id = w.child_id offset 0) i
+        where i.parent_id = c.id  -- another one's call, or that of the run it was forked from, is not its own
     )
     select array_agg(c.id order by c.id) from called c;
 end;
@@ -2218,7 +2223,7 @@ end $$;
 -- sets the data, or reads it into its value; ends the wait for an event; pauses the run, whose answer
 -- is then how long it rests in left_seconds, as is that of a sleep.
 -- Locks: the row (share). Raises: PN002 the invocation is not the caller's, PN025 too large, PN028 the run
--- is paused and nothing stands there.
+-- is paused and nothing stands there, unless it is the result of a function.
 create or replace function {schema}.record_step(
     p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_kind text,
     p_about text, p_value text, p_retries integer, p_survived text[], p_key text, p_event uuid,
@@ -2238,7 +2243,8 @@ begin
     if not exists (select from workflow_step s
                    where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
         perform check_step(p_path, p_about, p_key, p_value);
-        v_data := begin_run(p_app, p_id);
+        -- A function has been called already, and would be once more.
+        v_data := begin_run(p_app, p_id, p_kind = 'step');
         if p_kind = 'sleep' then
             v_value := to_json(v_now + make_interval(secs => p_delay))::text;
         elsif p_kind = 'get_data' then

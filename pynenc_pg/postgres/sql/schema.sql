@@ -609,7 +609,7 @@ begin
         order by e.emitted_at, e.event_id limit 1) e on true;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.begin_run(p_app text, p_id uuid)
+CREATE OR REPLACE FUNCTION pynenc.begin_run(p_app text, p_id uuid, p_paused boolean DEFAULT false)
  RETURNS uuid
  LANGUAGE plpgsql
 AS $function$
@@ -624,8 +624,8 @@ begin
         on conflict do nothing;
         select * into v_run from workflow w where w.invocation_id = p_id;
     end if;
-    if v_run.paused_at is not null then
-        raise exception 'workflow run % is paused', p_id
+    if v_run.paused_at is not null and not p_paused then
+        raise exception 'workflow run % is paused%', p_id, coalesce(': ' || nullif(v_run.pause_reason, ''), '')
             using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
     end if;
     return v_run.workflow_id;
@@ -2423,7 +2423,8 @@ begin
     and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
-    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
+    and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
 end $function$;
 
@@ -2719,7 +2720,7 @@ BEGIN ATOMIC
           SELECT unnest(own_steps.p_ids) AS unnest
          UNION
           SELECT w.child_id
-            FROM ((called c_1
+            FROM (((called c_1
               CROSS JOIN LATERAL ( SELECT
                     FROM pynenc.invocation_state s_1
                    WHERE (s_1.invocation_id = c_1.id)
@@ -2728,7 +2729,11 @@ BEGIN ATOMIC
                     FROM pynenc.workflow_step w_1
                    WHERE (w_1.invocation_id = c_1.id)
                   OFFSET 0) w)
-           WHERE (w.child_id IS NOT NULL)
+              CROSS JOIN LATERAL ( SELECT i_1.parent_id
+                    FROM pynenc.invocation i_1
+                   WHERE (i_1.invocation_id = w.child_id)
+                  OFFSET 0) i)
+           WHERE (i.parent_id = c_1.id)
          )
   SELECT array_agg(c.id ORDER BY c.id) AS array_agg
     FROM called c;
@@ -3393,7 +3398,8 @@ begin
     if not exists (select from workflow_step s
                    where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
         perform check_step(p_path, p_about, p_key, p_value);
-        v_data := begin_run(p_app, p_id);
+        -- A function has been called already, and would be once more.
+        v_data := begin_run(p_app, p_id, p_kind = 'step');
         if p_kind = 'sleep' then
             v_value := to_json(v_now + make_interval(secs => p_delay))::text;
         elsif p_kind = 'get_data' then
