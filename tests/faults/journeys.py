@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,9 +23,10 @@ from tests.faults.proxy import Harm, Line, Proxy, When
 from tests.faults.settings import HASTY, KEEN
 from tests.faults.site import Site
 
+Point = tuple[str, int]
 #: The statements of a journey in their order, of one verb each, by how many came before: the steps
 #: from random to ``step``, the children, sleep; the second attempt; the third.
-POINTS: Final = (
+POINTS: Final[Sequence[Point]] = (
     *(("workflow_steps", 0), *(("record_step", n) for n in range(6))),
     *(*(("record_child", n) for n in range(3)), ("record_step", 6), ("retry", 0)),
     *(("workflow_steps", 1), ("await_event", 0), ("retry", 1)),
@@ -33,6 +35,8 @@ POINTS: Final = (
 )
 #: The one that records what a function has returned, which ran before.
 FUNCTION: Final = ("record_step", 5)
+#: Seconds for all of them, on a machine that does other things, too.
+PATIENCE: Final = 90
 #: After these the attempt is over.
 ENDS: Final = {("retry", 0), ("retry", 1), ("finish", 0)}
 #: What is done to a worker: killed; its connection cut; stopped until the end; stopped, and what it
@@ -85,7 +89,7 @@ class Recorded:
 class Case:
     """A journey, and the statement at which its worker meets harm."""
 
-    point: tuple[str, int]
+    point: Point
     when: When
     kind: Kind
     proxy: Proxy
@@ -143,7 +147,7 @@ class Journeys:
             self.look()
             return all(case.met for case in self.cases)
 
-        wait_for(met, self._explain, 60)
+        wait_for(met, self._explain, PATIENCE)
 
     def wait_for_ends(self) -> None:
         """Wait until all have arrived."""
@@ -153,20 +157,23 @@ class Journeys:
             self.look()
             return self.site.statuses(ids) == {"success": len(ids)}
 
-        wait_for(arrived, self._explain, 60)
+        wait_for(arrived, self._explain, PATIENCE)
 
     def _explain(self) -> str:
         left = [str(case) for case in self.cases if not case.met]
         return f"not met: {left}\n{self.site.stranded()}\n{self.site.fleet.explain()}"
 
 
-def run(site: Site, when: When, kind: Kind, *, task: str, runner: str) -> None:
+def run(
+    site: Site, when: When, kind: Kind, *, runner: str, points: Sequence[Point] = POINTS
+) -> None:
     """Have a journey meet harm at each of its statements; all of them end as one without harm."""
+    task = "ajourney" if runner == "AsyncRunner" else "journey"
     aimed = {"freeze": Freezer, "late": Latecomer}.get(kind, Killer)
     with ExitStack() as stack:
         cases = [
             Case(point, when, each, stack.enter_context(Proxy(site.dsn)), aimed())
-            for point, each in [(("nothing", 0), "none"), *((p, kind) for p in POINTS)]
+            for point, each in [(("nothing", 0), "none"), *((p, kind) for p in points)]
         ]
         stack.callback(_let_go, cases)
         site.fleet.start("--queues", "errands", **KEEN)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from pynenc_pg import RetryError
+from pynenc_pg.exceptions import PynencError
 from tests.faults.bodies import diary, recorded, visited
 from tests.faults.tasks import app
 
@@ -90,6 +93,29 @@ def one_of_many(word: str) -> dict[str, Any]:
         return saw.values
 
 
+def look_when_open(word: str, gate: str) -> int:
+    """Go on until this process may go on; return which it is."""
+    visited("step", word)
+    while not Path(f"{gate}-{os.getpid()}").exists():
+        time.sleep(0.01)
+    return os.getpid()
+
+
+@app.task
+def held(word: str, gate: str) -> dict[str, Any]:
+    """Stay in a step for a while, and call a task after it."""
+    wf = held.wf
+    with diary(word) as saw:
+        saw("random", wf.random())
+        try:
+            saw("step", wf.step(look_when_open, word, gate))
+        except PynencError as error:
+            visited(type(error).__name__, word)
+            raise
+        saw("errand", wf.execute_task(errand, word, 0).result)
+        return saw.values
+
+
 @app.task
 def nap(word: str, until: str) -> dict[str, Any]:
     """Sleep until a time."""
@@ -104,6 +130,12 @@ def sleeper(until: str) -> float:
     """Sleep until a time, and write nothing down: there are many of these."""
     number = sleeper.wf.random()
     sleeper.wf.sleep(until=datetime.fromisoformat(until))
+    return number
+
+
+@app.task
+def nothing(number: int) -> int:
+    """Be done at once."""
     return number
 
 
