@@ -182,7 +182,7 @@ def rest(store: OpenStore, who: Author, reason: Reason) -> object:
 @pytest.mark.timeout(600)  # a failure is made small first, which takes minutes
 def test_the_stores_agree_on_workflows(shared_store: PostgresStore) -> None:
     """Whatever happens, they answer and look the same after each step."""
-    run(shared_store, 40, 40, WorkflowsAgree)
+    run(shared_store, 15, 35, WorkflowsAgree)
 
 
 @pytest.mark.long
