@@ -34,9 +34,11 @@ def test_every_test_of_a_fault_is_listed() -> None:
         "flapping",
         "heartbeats",
         "hints",
+        "many_workflows",
         "network",
         "streams",
         "triggers",
+        "workflows",
     )
     for name in files:
         text = (ROOT / f"tests/faults/test_{name}.py").read_text()
