@@ -3,7 +3,7 @@
 Calls of a task that nobody watches are drained by one worker, by turns with no triggers and with
 five hundred that watch the success of another task, and events; and calls of a task that one
 trigger watches, while what they cause is called and run beside them. Then single causes, and ticks
-of a schedule each second.
+of a schedule each second; and single causes of pynenc, where that is installed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from benchmarks import peers
+from benchmarks.contract import Bench, Scale
 from benchmarks.server import Database, Server, embedded
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -46,35 +48,67 @@ def main() -> None:
     """Measure, and print a line for each figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.triggers", description=__doc__)
     parser.add_argument("--calls", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: not measured, as below")
     parser.add_argument("--many", type=int, default=500)
     parser.add_argument("--single", type=int, default=100, help="causes one after the other")
     parser.add_argument("--ticks", type=float, default=30.0, metavar="SECONDS")
+    parser.add_argument("--with", dest="peers", choices=["pynenc"], nargs="?")
+    parser.add_argument(
+        "--looks", type=int, default=6, metavar="CAUSES", help="of pynenc, each some 30 s"
+    )
     asked = parser.parse_args()
     console = Console()
     with embedded(Path(tempfile.gettempdir())) as server:
-        none, many, watched = [], [], []
-        for _ in range(asked.rounds):
-            none.append(_drain(server, "unwatched", asked.calls, 0))
-            many.append(_drain(server, "unwatched", asked.calls, asked.many))
-            watched.append(_drain(server, "watched", asked.calls, 0))
-        for name, rates in (
-            ("no triggers", none),
-            (f"{asked.many} others'", many),
-            ("watched", watched),
+        if asked.rounds:
+            _drains(server, asked, console)
+        if asked.single:
+            with _worked(server, MANY="0") as (database, app):
+                for _ in range(asked.single):
+                    app.watched()
+                    time.sleep(0.05)
+                _wait(database)
+                _tell(console, "cause to start", database.value(_REACTIONS))
+        if asked.ticks:
+            with _worked(server, TICKS="1") as (database, app):
+                time.sleep(asked.ticks)
+                _tell(console, "tick to start", database.value(_VALUES, f"{_APP}.tick"))
+        if asked.peers:
+            _with_peers(Bench(Scale(), server), asked, console)
+
+
+def _drains(server: Server, asked: argparse.Namespace, console: Console) -> None:
+    none, many, watched = [], [], []
+    for _ in range(asked.rounds):
+        none.append(_drain(server, "unwatched", asked.calls, 0))
+        many.append(_drain(server, "unwatched", asked.calls, asked.many))
+        watched.append(_drain(server, "watched", asked.calls, 0))
+    for name, rates in (
+        ("no triggers", none),
+        (f"{asked.many} others'", many),
+        ("watched", watched),
+    ):
+        shown = ", ".join(f"{rate:,.0f}" for rate in rates)
+        ratio = statistics.median(rates) / statistics.median(none)
+        console.print(f"drain, {name}: {shown} per s; {ratio:.3f} of the first")
+
+
+def _with_peers(bench: Bench, asked: argparse.Namespace, console: Console) -> None:
+    found, left_out = peers.find(["pynenc"])
+    for line in left_out:
+        console.print(f"left out: {line}")
+    for contender in found:
+        there: Any = contender
+        console.print(f"{there.NAME}: {there.about()}")
+        for how, looks, count in (
+            ("by default", "", asked.looks),
+            ("looking each time around", "0", asked.single),
         ):
-            shown = ", ".join(f"{rate:,.0f}" for rate in rates)
-            ratio = statistics.median(rates) / statistics.median(none)
-            console.print(f"drain, {name}: {shown} per s; {ratio:.3f} of the first")
-        with _worked(server, MANY="0") as (database, app):
-            for _ in range(asked.single):
-                app.watched()
-                time.sleep(0.05)
-            _wait(database)
-            _tell(console, "cause to start", database.value(_REACTIONS))
-        with _worked(server, TICKS="1") as (database, app):
-            time.sleep(asked.ticks)
-            _tell(console, "tick to start", database.value(_VALUES, f"{_APP}.tick"))
+            if not count:
+                continue
+            there.looks = looks
+            with there.store(bench) as store, there.client(store) as client, there.workers(store):
+                _tell(console, f"{there.NAME} {how}, cause to start", client.reactions(count))
+        there.looks = None
 
 
 def _drain(server: Server, task: str, calls: int, many: int) -> float:

@@ -17,6 +17,7 @@ from pynenc_pg.conf.load import load
 from pynenc_pg.conf.values import queue_name
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import QueueInfo
+from pynenc_pg.domain.workflows import RunInfo
 from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.invocation.workflow_run import WorkflowRunHandle
@@ -239,6 +240,15 @@ class Pynenc(Components):
         >>> app.get_workflow(invocation.invocation_id).signal("approved")  # doctest: +SKIP
         """
         return WorkflowRunHandle(invocation_id, lambda: self._sync_engine_now() or self.engine)
+
+    def workflow_runs(
+        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+    ) -> list[RunInfo]:
+        """Return runs of workflows that have taken a step or were paused, the latest first.
+
+        ``task_id`` is the one that they are of, if not of all; ``live`` leaves out what has ended.
+        """
+        return self.engine.store.workflows.runs(task_id, live=live, limit=limit)
 
     # --- queues -------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ class Workflows(Protocol):
         Raises:
             InvocationStatusOwnershipError: the lease is not (or no longer) the author's, or the
                 invocation is not being executed.
-            WorkflowPausedError: it is paused, and nothing stood there.
+            WorkflowPausedError: it is paused, and nothing stood there; the result of a function
+                (``STEP``) is written all the same, or that would be called once more.
             DataRejectedError: its value is too large, or what it is about.
         """
         ...

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pynenc.builder import PynencBuilder
+from pynenc.trigger.trigger_builder import TriggerBuilder
 
 from benchmarks import clock
 
@@ -15,6 +16,8 @@ APP: Final = "BENCH_APP"
 REDIS: Final = "BENCH_REDIS"
 SQLITE: Final = "BENCH_SQLITE"
 RUNNER: Final = "BENCH_RUNNER"
+#: Minutes between two looks at its triggers, or nothing for its default. Without it there is none.
+LOOKS: Final = "BENCH_LOOKS"
 _LOOK_AGAIN: Final = 0.002
 
 
@@ -30,6 +33,10 @@ def _make() -> Any:
         # The only one of its runners that does not sleep after each look at the queue.
         else builder.persistent_process_runner(num_processes=1)
     )
+    if os.environ.get(LOOKS):
+        builder = builder.custom_config(
+            atomic_service_check_interval_minutes=float(os.environ[LOOKS])
+        )
     return (
         builder
         # Ten times shorter sleeps than by default: what this method of the builder is for.
@@ -73,6 +80,21 @@ def fan_out(count: int) -> int:
     return int(sum(_itself.parallelize([(n,) for n in range(count)]).results))
 
 
+def watched(number: int) -> int:
+    """Return it."""
+    return number
+
+
+def number_of(context: Any) -> dict[str, Any]:
+    """Pass it on."""
+    return {"number": context.result}
+
+
+def react(number: int) -> None:
+    """Tell that it was started."""
+    clock.tell(number)
+
+
 # The name of a task is where its function is, so each takes the place of its own.
 nothing = app.task(parallel_batch_size=1_000)(nothing)
 started = app.task(started)
@@ -80,3 +102,8 @@ gate = app.task(gate)
 fibonacci = _fibonacci = app.task(fibonacci)
 itself = _itself = app.task(itself)
 fan_out = app.task(fan_out)
+if LOOKS in os.environ:
+    watched = app.task(watched)
+    react = app.task(
+        react, triggers=TriggerBuilder().on_any_result(watched).with_args_from_result(number_of)
+    )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.children import Child
     from benchmarks.contract import Bench
 
+_A_MOMENT: Final = 0.05
 _COMMAND: Final = ("-m", "pynenc", "--app=benchmarks.apps.pynenc_app", "runner", "start")
 #: Its tasks take the places of their functions, which the types do not show.
 _TASKS: Final[Any] = pynenc_app
@@ -56,12 +57,36 @@ class _Client:
         call.result  # noqa: B018 - or what it raised
         return time.perf_counter() - began
 
+    def reactions(self, count: int) -> list[float]:
+        """Return the seconds from what is watched to what it starts, of causes one by one.
+
+        A look at the triggers has just ended when something was started: from there each cause has
+        another share of the time to the next look, all of them together its whole.
+        """
+        self.began(self.clock())  # until a worker has told of the triggers
+        self._reaction()
+        between = 60 * float(_TASKS.app.conf.atomic_service_check_interval_minutes)
+        found = []
+        for number in range(count):
+            time.sleep(max(_A_MOMENT, between * (number + 0.5) / count))
+            found.append(self._reaction())
+        return found
+
+    def _reaction(self) -> float:
+        number = ears().number()
+        call = _TASKS.watched(number)
+        started = ears().began(number)
+        ended = _TASKS.app.orchestrator.get_invocation_status_record(call.invocation_id).timestamp
+        return started - float(ended.timestamp())
+
 
 class _Pynenc(Library[Redis | Sqlite, _Client]):
     NAME = "pynenc"
     SHARE = 40
     #: Of its runners; ``thread`` has two of them.
     runner = "process"
+    #: Of its triggers, if they are measured: ``LOOKS`` of the app.
+    looks: str | None = None
 
     def about(self) -> str:
         where = "SQLite"
@@ -96,6 +121,7 @@ class _Pynenc(Library[Redis | Sqlite, _Client]):
             **place,
             pynenc_app.APP: f"bench_{store.name}",
             pynenc_app.RUNNER: self.runner,
+            **({} if self.looks is None else {pynenc_app.LOOKS: self.looks}),
             **ears().environment,
         }
 

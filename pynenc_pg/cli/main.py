@@ -20,6 +20,7 @@ from pynenc_pg.cli.find import find_app
 from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.runner import runner
 from pynenc_pg.cli.triggers import triggers
+from pynenc_pg.cli.workflows import workflows
 from pynenc_pg.conf.values import LogFormat, LogLevel
 from pynenc_pg.engine.logs import configure_logging, is_configured
 from pynenc_pg.exceptions import PynencError
@@ -82,6 +83,7 @@ cli.add_command(doctor)
 cli.add_command(queues)
 cli.add_command(runner)
 cli.add_command(triggers)
+cli.add_command(workflows)
 
 
 def main() -> None:

@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
+#: The header of a table, and its rows.
+Table = tuple[Sequence[str], Iterable[Sequence[object]]]
+
+
+def show(
+    found: Sequence[Any], none: str, rows: Callable[[Sequence[Any]], Table], *, as_json: bool
+) -> None:
+    """Print records, as JSON or as the table that ``rows`` makes; ``none`` if there are none."""
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=plain))
+    else:
+        click.echo(table(*rows(found)) if found else none)
+
+
+def plain(value: object) -> str:
+    """Return what stands for a value that JSON has not."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

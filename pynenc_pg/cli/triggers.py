@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.reach import reached
-from pynenc_pg.cli.tables import table
+from pynenc_pg.cli.tables import as_json as _as_json
+from pynenc_pg.cli.tables import show
 from pynenc_pg.domain.causes import Fired, ScheduleState, TriggerInfo
 
 if TYPE_CHECKING:
     from pynenc_pg.cli.main import Context
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
 
 
 @click.group(invoke_without_command=True)
@@ -36,7 +34,7 @@ def list_(context: Context, *, as_json: bool) -> None:
     """Show each trigger: what it waits for, and how often it has fired within a week."""
     with _shared(context) as app:
         found = app.trigger.all()
-    _show(found, "no triggers: a runner tells of them at its start", _of_triggers, as_json=as_json)
+    show(found, "no triggers: a runner tells of them at its start", _of_triggers, as_json=as_json)
 
 
 @triggers.command()
@@ -48,7 +46,7 @@ def fired(context: Context, trigger_id: str | None, limit: int, *, as_json: bool
     """Show what was fired, the latest first: by which causes, and what it has started."""
     with _shared(context) as app:
         found = app.trigger.fired(trigger_id, limit)
-    _show(found, "nothing has fired within a week", _of_fired, as_json=as_json)
+    show(found, "nothing has fired within a week", _of_fired, as_json=as_json)
 
 
 @triggers.command()
@@ -78,7 +76,7 @@ def schedules(context: Context, *, as_json: bool) -> None:
     """Show the times of each schedule, and when it is next; not of triggers that are paused."""
     with _shared(context) as app:
         found = app.trigger.schedules()
-    _show(found, "no schedules", _of_schedules, as_json=as_json)
+    show(found, "no schedules", _of_schedules, as_json=as_json)
 
 
 @triggers.command()
@@ -132,13 +130,6 @@ def _shared(context: Context) -> Iterator[Pynenc]:
         yield app
 
 
-def _show(found: Sequence[Any], none: str, rows: Any, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=_plain))
-    else:
-        click.echo(table(*rows(found)) if found else none)
-
-
 def _of_triggers(found: Sequence[TriggerInfo]) -> tuple[list[str], list[list[object]]]:
     header = ["trigger", "paused", "due", "waiting", "parked", "fired", "last fired", "next"]
     return header, [
@@ -170,7 +161,3 @@ def _causes(fired: Fired) -> str:
         what = cause["source_id"] or cause["at"]
         said.append(f"{kind} {what}" + (f" {cause['status']}" if cause["status"] else ""))
     return ", ".join(said)
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -74,11 +74,11 @@ class TaskSection(Section):
     call_result_cache: bool = False
     #: Seconds for which it may, from its end; none: as long as it is kept.
     call_result_cache_ttl: Limit = None
+    #: Calls of it made in a task are workflows of their own, and not parts of the caller's.
+    force_new_workflow: bool = False
     #: Calls that ``parallelize`` registers in one round trip.
     parallel_batch_size: int = Field(default=1000, ge=1)
     queue: QueueName = "default"
-    #: Calls of it made in a task are workflows of their own, and not parts of the caller's.
-    force_new_workflow: bool = False
     #: -100 to 100, higher first.
     priority: float = Field(default=0.0, ge=-100, le=100)
     #: A call becomes an invocation that is the same in this scope and was not begun yet.

@@ -123,7 +123,8 @@ class InterruptingStop(Stop):
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Raise what was asked, unless the block itself has raised."""
-        self._shields -= 1
+        with _LOCK:  # a coroutine may have several threads call the library at once
+            self._shields -= 1
         super().__exit__(kind, *rest)
 
     def over(self) -> None:

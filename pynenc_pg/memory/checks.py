@@ -74,7 +74,7 @@ def check_new_step(step: NewStep) -> None:
     """Refuse a step that is not to be kept.
 
     Raises:
-        DataRejectedError: its value or what it is about cannot be kept, or is too long.
+        DataRejectedError: what it is about cannot be kept, or something of it is too long.
     """
     where = f"step {step.path} ({step.about[:200]})"
     for text in (step.about, step.key or ""):
@@ -86,8 +86,16 @@ def check_new_step(step: NewStep) -> None:
             "and record where"
         )
         raise DataRejectedError(msg)
+
+
+def check_value(step: NewStep) -> None:
+    """Refuse a value that is no JSON.
+
+    Raises:
+        DataRejectedError: it is not.
+    """
     if step.value is not None and not is_json(step.value):
-        msg = f"{where}: {step.value[:80]!r} is not JSON"
+        msg = f"step {step.path} ({step.about[:200]}): {step.value[:80]!r} is not JSON"
         raise DataRejectedError(msg)
 
 

@@ -21,7 +21,7 @@ from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.lanes import share_lane
 from pynenc_pg.memory.payloads import check_payloads, refer
 from pynenc_pg.memory.rows import Call, Queue, Row
-from pynenc_pg.memory.runs import author_row, begin_run, fork_steps, write
+from pynenc_pg.memory.runs import author_row, begin_run, check_not_paused, fork_steps, write
 
 
 def register(database: MemDatabase, batch: Batch) -> list[Registered]:
@@ -95,7 +95,7 @@ def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | N
             message = f"invocation {which} was cancelled: it calls no more tasks"
             raise InvocationCancelledError(message)
         check_new_step(step)
-        begin_run(database, which)
+        check_not_paused(database, which)
         return None
     known = _known(database, batch.invocations[0])
     if known is None or known.invocation_id != stands.child_id:
@@ -151,7 +151,8 @@ def _accept(database: MemDatabase, batch: Batch, new: NewInvocation, now: dateti
     if batch.expires_in is not None:
         expires_at = (due_at or now) + timedelta(seconds=batch.expires_in)
     caller = database.calls.get(batch.parent_id) if batch.parent_id else None
-    above = None if caller is None or batch.own_workflow else caller.workflow_id
+    own = batch.own_workflow or batch.fork is not None
+    above = None if caller is None or own else caller.workflow_id
     call = Call(new, batch, now, expires_at, above)
     database.calls[new.invocation_id] = call
     database.add(

@@ -101,18 +101,20 @@ def author_row(database: MemDatabase, author: Author) -> Row:
 
 
 def begin_run(database: MemDatabase, which: InvocationId) -> Run:
-    """Make the run of an invocation with its first step; return it.
+    """Make the run of an invocation with its first step; return it."""
+    return database.runs.by_id.setdefault(which, Run(database.clock()))
+
+
+def check_not_paused(database: MemDatabase, which: InvocationId) -> None:
+    """Refuse a new step of a run that is paused.
 
     Raises:
-        WorkflowPausedError: it is paused.
+        WorkflowPausedError: it is.
     """
     run = database.runs.by_id.get(which)
-    if run is None:
-        run = database.runs.by_id[which] = Run(database.clock())
-    if run.paused_at is not None:
+    if run is not None and run.paused_at is not None:
         message = f"the run {which} is paused{run.pause_reason and ': ' + run.pause_reason}"
         raise WorkflowPausedError(message)
-    return run
 
 
 def write(
@@ -174,16 +176,21 @@ def _place(path: str) -> tuple[int, ...]:
 
 
 def live_children(database: MemDatabase, which: InvocationId) -> list[Row]:
-    """Return what is live of the calls in the steps of an invocation, and of those in theirs."""
+    """Return what is live of an invocation's own calls in its steps, and of those in theirs.
+
+    Another one's call that it became one with is not its own, nor are those of the run that it was
+    forked from.
+    """
     found: dict[InvocationId, Row] = {}
     ahead = [which]
     while ahead:
-        for step in database.runs.steps(ahead.pop()).values():
-            child = step.child_id
-            if child is None or child == which or child in found or child not in database.live:
+        parent = ahead.pop()
+        for step in database.runs.steps(parent).values():
+            row = database.live.get(step.child_id) if step.child_id else None
+            if row is None or row.call.batch.parent_id != parent or row.invocation_id in found:
                 continue
-            found[child] = database.live[child]
-            ahead.append(child)
+            found[row.invocation_id] = row
+            ahead.append(row.invocation_id)
     return list(found.values())
 
 

@@ -21,7 +21,7 @@ from pynenc_pg.domain.workflows import (
 )
 from pynenc_pg.exceptions import InvocationNotFoundError
 from pynenc_pg.memory.causes import Event, may_meet
-from pynenc_pg.memory.checks import check_new_step, check_wait
+from pynenc_pg.memory.checks import check_new_step, check_value, check_wait
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.rows import Row
 from pynenc_pg.memory.runs import (
@@ -29,6 +29,7 @@ from pynenc_pg.memory.runs import (
     Wait,
     author_row,
     begin_run,
+    check_not_paused,
     seen,
     write,
 )
@@ -52,6 +53,9 @@ class MemWorkflows:
             if stands is not None:
                 return seen(database, database.runs.by_id[which], stands)
             check_new_step(step)
+            if step.kind is not StepKind.STEP:  # a function has been called already
+                check_not_paused(database, which)
+            check_value(step)
             run, now = begin_run(database, which), database.clock()
             written = write(run, step, self._do(row, run, step, now), now)
             return seen(database, run, written)
@@ -69,7 +73,9 @@ class MemWorkflows:
             case StepKind.EVENT:
                 runs.stop_waiting(row.invocation_id, step.path)
             case StepKind.PAUSE:
-                run.paused_at, run.pause_reason = now, json.loads(step.value or "null")
+                reason = json.loads(step.value or "null")
+                text = reason is None or isinstance(reason, str)
+                run.paused_at, run.pause_reason = now, reason if text else step.value
         return step.value
 
     def steps(self, invocation_id: InvocationId) -> list[Step]:
@@ -87,6 +93,7 @@ class MemWorkflows:
         with database.lock:
             row = author_row(database, author)
             check_wait(wait)
+            check_not_paused(database, which)
             run, now = begin_run(database, which), database.clock()
             if wait.path not in run.waits:
                 until = None if wait.timeout is None else now + timedelta(seconds=wait.timeout)
@@ -171,7 +178,9 @@ class MemWorkflows:
         database = self._database
         run, info, row = database.runs.by_id[which], self.info(which), database.live.get(which)
         stands = database.ended[which].outcome if row is None else row
-        waits = sorted(run.waits.items(), key=lambda item: (item[1].until is None, item[1].until))
+        waits = sorted(
+            run.waits.items(), key=lambda item: (item[1].until is None, item[1].until, item[0])
+        )
         return RunInfo(
             invocation_id=which,
             task_id=info.task_id,

@@ -64,7 +64,7 @@ def _statements(kind: str, *, own: bool) -> _Statements:
 
 
 def _verb(batch: Batch) -> _Statements:
-    return _statements(_kind(batch), own=batch.own_workflow)
+    return _statements(_kind(batch), own=batch.own_workflow or batch.fork is not None)
 
 
 def _kind(batch: Batch) -> str:

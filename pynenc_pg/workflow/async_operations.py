@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from pynenc_pg.workflow import values
 from pynenc_pg.workflow.callee import Callee, calls_of
 from pynenc_pg.workflow.gathering import gathered
-from pynenc_pg.workflow.operations import Operations, busy
+from pynenc_pg.workflow.operations import Operations, calling
 from pynenc_pg.workflow.place import Place
 from pynenc_pg.workflow.saga import AsyncSaga, Undo
 from pynenc_pg.workflow.waiting import PayloadFilter, Wanted, wait_for_event
@@ -26,6 +26,8 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 
+#: What is awaited. Without Any in it, or type checkers take several overloads of ``gather`` for it.
+Operation = Coroutine[object, None, T]
 #: What a branch is: a coroutine of one's own, or a function that returns one.
 Part = Awaitable[T] | Callable[[], Awaitable[T]]
 
@@ -39,36 +41,34 @@ class AsyncWorkflowOperations(Operations):
 
     _coroutine = True
 
-    def random(self) -> Coroutine[Any, Any, float]:
+    def random(self) -> Operation[float]:
         """Return a number from 0 to 1 (without 1), the same at each attempt."""
         place = self._place()
         return _off(place, place.random)
 
-    def uuid(self) -> Coroutine[Any, Any, str]:
+    def uuid(self) -> Operation[str]:
         """Return the text of a UUID (version 4), the same at each attempt."""
         place = self._place()
         return _off(place, place.uuid)
 
-    def utc_now(self) -> Coroutine[Any, Any, datetime]:
+    def utc_now(self) -> Operation[datetime]:
         """Return the time, aware and by the clock of the store: that of the first attempt."""
         place = self._place()
         return _off(place, place.utc_now)
 
-    def set_data(self, key: str, value: Any) -> Coroutine[Any, Any, None]:
+    def set_data(self, key: str, value: Any) -> Operation[None]:
         """Set an item of the workflow's data, which all of its tasks share, and others can read."""
         key = values.name(key, "key")
         place = self._place()
         return _off(place, lambda: place.set_data(key, value))
 
-    def get_data(self, key: str, default: Any = None) -> Coroutine[Any, Any, Any]:
+    def get_data(self, key: str, default: Any = None) -> Operation[Any]:
         """Return an item of the workflow's data, at each attempt as it was at the first."""
         key = values.name(key, "key")
         place = self._place()
         return _off(place, lambda: place.get_data(key, default))
 
-    def execute_task(
-        self, task: Callee[P, I], *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, I]:
+    def execute_task(self, task: Callee[P, I], *args: P.args, **kwargs: P.kwargs) -> Operation[I]:
         """Call a task and return the invocation, at each attempt the same one.
 
         >>> paid = await order.awf.execute_task(pay, 7)  # doctest: +SKIP
@@ -81,12 +81,10 @@ class AsyncWorkflowOperations(Operations):
     @overload
     def step(
         self, func: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> Operation[R]: ...
     @overload
-    def step(
-        self, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]: ...
-    def step(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    def step(self, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Operation[R]: ...
+    def step(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Operation[Any]:
         """Call a function here, record what it returns, and do not call it again.
 
         An ``async def`` is awaited; a plain function runs in a thread, so that the loop goes on.
@@ -96,7 +94,7 @@ class AsyncWorkflowOperations(Operations):
 
     def sleep(
         self, seconds: float | timedelta | None = None, *, until: datetime | None = None
-    ) -> Coroutine[Any, Any, None]:
+    ) -> Operation[None]:
         """Go on later: it occupies nothing meanwhile, and what ran so far is run again then."""
         length = values.sleep_seconds(seconds, until, self._now)
         return _sleep(self._place(), length)
@@ -106,7 +104,7 @@ class AsyncWorkflowOperations(Operations):
         code: str,
         filter: PayloadFilter | None = None,  # noqa: A002 - what it is called elsewhere
         timeout: float | timedelta | None = None,
-    ) -> Coroutine[Any, Any, Any]:
+    ) -> Operation[Any]:
         """Wait for an event and return its payload.
 
         Raises:
@@ -116,33 +114,33 @@ class AsyncWorkflowOperations(Operations):
         place = self._place()
         return _off(place, lambda: wait_for_event(place, wanted))
 
-    def pause(self, reason: str = "") -> Coroutine[Any, Any, None]:
+    def pause(self, reason: str = "") -> Operation[None]:
         """Go on when somebody says so: ``app.get_workflow(id).resume()``."""
         reason = values.name(reason, "reason")
         place = self._place()
         return _off(place, lambda: place.pause(reason))
 
-    def patched(self, name: str) -> Coroutine[Any, Any, bool]:
+    def patched(self, name: str) -> Operation[bool]:
         """Whether to go the newer way; to be awaited at once, since it may give back its number."""
         name = values.name(name, "name")
         place = self._place()
         return _off(place, lambda: place.patched(name))
 
     @overload
-    def gather(self, one: Part[T1], /) -> Coroutine[Any, Any, tuple[T1]]: ...
+    def gather(self, one: Part[T1], /) -> Operation[tuple[T1]]: ...
     @overload
-    def gather(self, one: Part[T1], two: Part[T2], /) -> Coroutine[Any, Any, tuple[T1, T2]]: ...
+    def gather(self, one: Part[T1], two: Part[T2], /) -> Operation[tuple[T1, T2]]: ...
     @overload
     def gather(
         self, one: Part[T1], two: Part[T2], three: Part[T3], /
-    ) -> Coroutine[Any, Any, tuple[T1, T2, T3]]: ...
+    ) -> Operation[tuple[T1, T2, T3]]: ...
     @overload
     def gather(
         self, one: Part[T1], two: Part[T2], three: Part[T3], four: Part[T4], /
-    ) -> Coroutine[Any, Any, tuple[T1, T2, T3, T4]]: ...
+    ) -> Operation[tuple[T1, T2, T3, T4]]: ...
     @overload
-    def gather(self, *parts: Part[T]) -> Coroutine[Any, Any, tuple[T, ...]]: ...
-    def gather(self, *parts: Part[Any]) -> Coroutine[Any, Any, tuple[Any, ...]]:
+    def gather(self, *parts: Part[T]) -> Operation[tuple[T, ...]]: ...
+    def gather(self, *parts: Part[Any]) -> Operation[tuple[Any, ...]]:
         """Run coroutines at once, each a branch with numbers of its own; return their results.
 
         As ``asyncio.gather``, but if one raises, the others are cancelled and awaited before that
@@ -155,7 +153,7 @@ class AsyncWorkflowOperations(Operations):
     @asynccontextmanager
     async def saga(self) -> AsyncIterator[AsyncSaga]:
         """Undo what was done in a block that fails for good: see ``WorkflowOperations.saga``."""
-        saga = AsyncSaga(self._place())
+        saga = AsyncSaga(self._branch())
         try:
             yield saga
         except BaseException as error:
@@ -180,7 +178,7 @@ async def _sleep(place: Place, length: Callable[[], float]) -> None:
 async def _step(place: Place, name: str, func: Callable[..., Any], *args: Any, **kw: Any) -> Any:
     step = await _off(place, lambda: place.returned(name))
     if step is None:
-        with busy(place, name):
+        with calling(place, name):
             if inspect.iscoroutinefunction(func):
                 result = await func(*args, **kw)
             else:

@@ -48,11 +48,16 @@ def calls_of(callee: Callee[..., I_co]) -> CalleeCalls[I_co]:
     Raises:
         TypeError: it is no task.
     """
-    try:
-        return callee._calls  # noqa: SLF001 - of tasks, which cannot import us
-    except AttributeError:
+    if hasattr(callee, "_session"):
+        message = (
+            "a call in a transaction of one's own cannot be a step: that is registered in one "
+            "transaction with the call. Give execute_task the task itself"
+        )
+        raise TypeError(message)
+    if not is_task(callee):
         message = f"{callee!r} is no task: a workflow calls a function with step(func, ...)"
-        raise TypeError(message) from None
+        raise TypeError(message)
+    return callee._calls  # noqa: SLF001 - of tasks, which cannot import us
 
 
 def is_task(func: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ async def gathered(place: Place, parts: Sequence[Part]) -> tuple[Any, ...]:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         await _end(tasks)
+        for part in parts:
+            if inspect.iscoroutine(part):
+                part.close()  # one that was cancelled before its first line
     for task in tasks:
         if task in done and task.exception() is not None:
             await task

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pynenc_pg.engine.context import Running, entered
 from pynenc_pg.engine.suspension import swallowed
 from pynenc_pg.exceptions import WorkflowError
-from pynenc_pg.workflow.run import Branch, WorkflowRun, current
+from pynenc_pg.workflow.run import Branch, WorkflowRun, current, stepping
 
 if TYPE_CHECKING:
     from pynenc_pg.engine.core import Engine
@@ -44,9 +44,10 @@ def here(
     branch = branch or run.root
     if branch.suspended is not None:
         raise swallowed(branch.suspended)
-    if branch.busy is not None:
+    step = stepping.get()
+    if step is not None and step[0] is run:
         message = (
-            f"{branch.busy} runs as a step of the workflow {task.task_id}, whose result is "
+            f"{step[1]} runs as a step of the workflow {task.task_id}, whose result is "
             "recorded as a whole: it cannot have operations of its own"
         )
         raise WorkflowError(message)

@@ -13,7 +13,7 @@ from pynenc_pg.workflow import values
 from pynenc_pg.workflow.callee import Callee, calls_of
 from pynenc_pg.workflow.here import here
 from pynenc_pg.workflow.place import Place
-from pynenc_pg.workflow.run import Branch
+from pynenc_pg.workflow.run import Branch, stepping
 from pynenc_pg.workflow.saga import Saga
 from pynenc_pg.workflow.waiting import PayloadFilter, Wanted, wait_for_event
 
@@ -182,8 +182,7 @@ class WorkflowOperations(Operations):
         ...     saga.add(refund, paid)
         ...     order.wf.execute_task(ship, 7).result
         """
-        place = self._place()
-        saga = Saga(place)
+        saga = Saga(self._branch())
         try:
             yield saga
         except BaseException as error:
@@ -198,17 +197,17 @@ def run_step(place: Place, name: str, func: Callable[P, R], *args: P.args, **kwa
     """Return what a function returned the first time; call it if there was none."""
     step = place.returned(name)
     if step is None:
-        with busy(place, name):
+        with calling(place, name):
             result = func(*args, **kwargs)
         step = place.keep(name, result)
     return place.value(step)  # type: ignore[no-any-return]
 
 
 @contextmanager
-def busy(place: Place, name: str) -> Iterator[None]:
-    """Refuse operations in a block."""
-    place.branch.busy = name
+def calling(place: Place, name: str) -> Iterator[None]:
+    """Refuse operations in a block, which is the call of a function."""
+    token = stepping.set((place.branch.run, name))
     try:
         yield
     finally:
-        place.branch.busy = None
+        stepping.reset(token)

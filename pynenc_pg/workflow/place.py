@@ -177,20 +177,14 @@ class Place:
         """Stop until somebody lets the run go on.
 
         Raises:
-            Suspended: the first time.
+            Suspended: until then.
         """
-        run = self.branch.run
-        if run.known(self.path):
-            step = run.known(self.path)[0]
-            self._check(step, StepKind.PAUSE, reason)
-            if step.left:  # nobody has let it go on yet
-                raise self.branch.suspend(Reason.PAUSED, FOREVER)
-            return
-        if run.now.forced_sync:
+        if self.branch.run.now.forced_sync:
             message = "in synchronous mode nobody could let it go on after wf.pause()"
             raise WorkflowError(message)
-        self.recorded(StepKind.PAUSE, reason, value=lambda: json.dumps(reason))
-        raise self.branch.suspend(Reason.PAUSED, FOREVER)
+        step = self.recorded(StepKind.PAUSE, reason, value=lambda: json.dumps(reason))
+        if step.left:  # nobody has let it go on yet
+            raise self.branch.suspend(Reason.PAUSED, FOREVER)
 
     # --- what all of them do ------------------------------------------------------------------
 

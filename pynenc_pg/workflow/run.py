@@ -49,7 +49,7 @@ T = TypeVar("T")
 class Branch:
     """A sequence of operations: their numbers are taken at the call, and so are always the same."""
 
-    __slots__ = ("busy", "count", "home", "prefix", "run", "suspended")
+    __slots__ = ("count", "home", "prefix", "run", "suspended", "undone")
 
     def __init__(self, run: WorkflowRun, prefix: str = "") -> None:
         """``prefix`` is the path of what has opened it, with a dot."""
@@ -58,7 +58,7 @@ class Branch:
         self.count = 0
         self.home: asyncio.Task[object] | None = None  # which runs it, of a coroutine
         self.suspended: Suspended | None = None
-        self.busy: str | None = None  # the function of a step, which is being called
+        self.undone: set[int] = set()  # numbers below which sagas have undone something
 
     def take(self) -> str:
         """Return the next path.
@@ -82,6 +82,8 @@ class Branch:
 
 #: The branch that the running asyncio task is; none: it is the workflow itself.
 current: ContextVar[Branch | None] = ContextVar("pynenc_branch", default=None)
+#: The function that is being called as a step, and whose.
+stepping: ContextVar[tuple[WorkflowRun, str] | None] = ContextVar("pynenc_step", default=None)
 
 
 class WorkflowRun:
@@ -155,11 +157,6 @@ class WorkflowRun:
         self._read_at = asked
         self._steps = found
         return found
-
-    def is_before(self, prefix: str) -> bool:
-        """Whether a former attempt has done something below a path."""
-        self.known(prefix)
-        return any(path.startswith(prefix) for path in self._steps or ())
 
     def age(self) -> float:
         """Return how many seconds ago that was."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec
+from typing import Any, Final, ParamSpec
 
 from pynenc_pg.engine.suspension import Suspended
 from pynenc_pg.engine.verdicts import is_retried
@@ -17,6 +17,9 @@ from pynenc_pg.workflow.place import Place
 from pynenc_pg.workflow.run import Branch
 
 P = ParamSpec("P")
+
+#: After these it goes on later, in another attempt or elsewhere.
+_PASSING: Final = (Suspended, Snooze, RunnerFencedError, asyncio.CancelledError, GeneratorExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,12 @@ class Saga:
 
     _coroutine = False
 
-    def __init__(self, place: Place) -> None:
-        """What undoes has its places below that of the block."""
-        self._run = place.branch.run
-        self._branch = Branch(self._run, f"{place.path}.")
-        self._parent = place.branch
+    def __init__(self, branch: Branch) -> None:
+        """What undoes has its places below the number that comes after the block."""
+        self._run = branch.run
+        self._parent = branch
+        self._begin = branch.count
+        self._branch = branch  # of what undoes, once there is something
         self._undos: list[Undo] = []
 
     def add(self, func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -73,12 +77,14 @@ class Saga:
 
     def due(self, error: BaseException) -> list[Undo]:
         """Return what is to be undone since the block was left by an exception, the last first."""
-        passing = (Suspended, Snooze, asyncio.CancelledError, GeneratorExit)
         now = self._run.now
-        if isinstance(error, passing) or self._parent.suspended or now.stop.error is not None:
+        if isinstance(error, _PASSING) or self._parent.suspended or now.stop.error is not None:
             return []
         if now.claimed is None or is_retried(error, self._run.task.conf, now.claimed):
             return []
+        if self._undos:
+            self._branch = Branch(self._run, f"{self._parent.take()}.")
+            self._parent.undone.add(self._parent.count)
         return self._undos[::-1]
 
     @contextmanager
@@ -101,13 +107,16 @@ class Saga:
         Raises:
             NonDeterminismError: it did, and something was undone already.
         """
-        if self._run.is_before(self._branch.prefix):
-            message = (
-                f"the block of {self._branch.prefix[:-1]} of {self._run.task.task_id} has not "
-                "failed, but did in a former attempt, and something was undone: a workflow does "
-                "the same at each attempt, so let what may fail be a step or a task"
-            )
-            raise NonDeterminismError(message)
+        parent = self._parent
+        for number in range(self._begin + 1, parent.count + 2):
+            path = f"{parent.prefix}{number}.1"
+            if number not in parent.undone and self._run.known(path):
+                message = (
+                    f"a saga of {self._run.task.task_id} has not failed, but did in a former "
+                    f"attempt, and something was undone, as step {path} says: a workflow does the "
+                    "same at each attempt, so let what may fail be a step or a task"
+                )
+                raise NonDeterminismError(message)
 
 
 class AsyncSaga(Saga):

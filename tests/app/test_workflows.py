@@ -349,7 +349,7 @@ def test_saga(world: World) -> None:
     [note] = [note for note in caught.value.__notes__ if note.startswith("tests.")]
     assert "workflow_tasks.cannot_undo, which was to undo, has failed: LookupError" in note
     paths = [s.path for s in app.get_workflow(invocation.invocation_id).steps()]
-    assert paths == ["2", "1.1", "1.2", "1.3"]
+    assert paths == ["1", "2.1", "2.2", "2.3"]
 
 
 def test_saga_and_retries(world: World) -> None:
@@ -366,6 +366,27 @@ def test_saga_and_retries(world: World) -> None:
     world.advance(5)
     assert asleep.result == "shipped"
     assert undone() == []
+
+
+def test_sagas_in_sagas(world: World) -> None:
+    """What was undone in an inner one is none of the outer one's business."""
+    assert tasks.nested_sagas("inner").result == "done"
+    assert tasks.seen == ["inner"]
+    tasks.seen.clear()
+    with pytest.raises(KeyError):
+        _ = tasks.nested_sagas("both").result
+    assert tasks.seen == ["inner", "outer"]
+
+
+def test_a_saga_that_fails_only_at_first(world: World) -> None:
+    """Who goes on as if nothing was undone is told; a fork from before it may."""
+    invocation = tasks.changes_its_mind()
+    with pytest.raises(NonDeterminismError, match=r"something was undone, as step 2\.1 says"):
+        _ = invocation.result
+    assert tasks.seen == ["undone"]
+    tasks.switches.add("mind")
+    fork = app.get_workflow(invocation.invocation_id).fork("2")
+    assert fork.result == "shipped"
 
 
 def test_async_saga(world: World) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from pynenc_pg import Pynenc, RetryError
-from pynenc_pg.exceptions import EventTimeoutError, WorkflowError
+from pynenc_pg.exceptions import EventTimeoutError, Snooze, WorkflowError
 
 app = Pynenc("flows")
 gate = threading.Event()
@@ -506,3 +510,113 @@ def never() -> int:
     gate.wait(30)
     never.invocation  # noqa: B018 - raises if it was cancelled
     return 1
+
+
+@app.task
+def calls_in_a_step() -> int:
+    """Have a workflow called by the function of a step."""
+    return calls_in_a_step.wf.step(result_of_another)
+
+
+def result_of_another() -> int:
+    """Call a workflow that is none of the caller's steps."""
+    return len(all_kinds(4).result) - 1
+
+
+@app.task
+def waits_in_vain() -> Any:
+    """Let the timeout end it."""
+    return waits_in_vain.wf.wait_for_event("vain", timeout=timedelta(minutes=1))
+
+
+@app.task
+def long_way(number: int) -> list[Any]:
+    """Do one of each, and call three tasks, two of them at once."""
+    wf = long_way.wf
+    values: list[Any] = [wf.random(), wf.uuid(), wf.utc_now().isoformat()]
+    wf.set_data("number", number)
+    first = wf.execute_task(noted, number)
+    second = wf.execute_task(noted, number + 1)
+    values += [first.result, second.result, wf.get_data("number")]
+    wf.sleep(5)
+    values.append(wf.wait_for_event("long way", {"number": number}))
+    if wf.patched("newer"):
+        values.append(wf.step(str, number))
+    with wf.saga() as saga:
+        saga.add(refund, number)
+        values.append(wf.execute_task(noted, number + 2).result)
+    return values
+
+
+@app.task
+async def wide_way(number: int) -> list[Any]:
+    """Do much of it in branches."""
+    awf = wide_way.awf
+
+    async def branch(shift: int) -> list[Any]:
+        called = await awf.execute_task(noted, number + shift)
+        await awf.sleep(5 + 2 * shift)
+        return [await awf.random(), await called.async_result(), await awf.uuid()]
+
+    return [
+        await awf.utc_now(),
+        *await awf.gather(branch(0), branch(1), branch(2)),
+        await awf.wait_for_event("long way", lambda payload: bool(payload["number"] == number)),
+    ]
+
+
+def fail(how: str) -> NoReturn:
+    """Raise something that is not tried again."""
+    raise KeyError(how)
+
+
+@app.task
+def nested_sagas(how: str) -> str:
+    """Fail in the inner one, and go on or not."""
+    wf = nested_sagas.wf
+    with wf.saga() as outside:
+        outside.add(count, "outer")
+        wf.random()
+        try:
+            with wf.saga() as inside:
+                wf.random()
+                inside.add(count, "inner")
+                fail(how)
+        except KeyError:
+            if how == "both":
+                raise
+        wf.random()
+    wf.random()
+    return "done"
+
+
+@app.task
+def changes_its_mind() -> str:
+    """Undo something, sleep, and do as if that had not been."""
+    wf = changes_its_mind.wf
+    fails = "mind" not in switches
+    try:
+        with wf.saga() as saga:
+            wf.random()
+            saga.add(count, "undone")
+            if fails:
+                fail("mind")
+    except KeyError:
+        switches.add("mind")
+        wf.sleep(0.0)
+        raise Snooze(0) from None
+    return "shipped"
+
+
+@app.task
+def dies_once(marker: str) -> list[Any]:
+    """Take its worker along, the first time, with some steps done and a task called."""
+    wf = dies_once.wf
+    values = [wf.random(), wf.uuid(), wf.utc_now().isoformat()]
+    called = wf.execute_task(noted, 3)
+    values.append(called.result)
+    known = Path(marker)
+    if not known.exists():
+        known.write_text(json.dumps(values), encoding="utf-8")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [*values, wf.random()]

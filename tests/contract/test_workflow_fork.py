@@ -165,3 +165,26 @@ def test_a_fork_becomes_no_other_call(store: Driver) -> None:
         fork(store, held.invocation_id, "2", keys=["k"])
     assert store.workflows.steps(there) == []
     assert store.workflows.info(there).forked_from is None
+
+
+def test_a_fork_is_a_workflow_of_its_own(store: Driver) -> None:
+    """Whoever has called for it, also from within a workflow; it has its own data."""
+    held = begin(store)
+    record(store, held, "1", K.SET_DATA, "1", key="a")
+    which = fork(store, held.invocation_id, "2", parent_id=held.invocation_id, depth=1)
+    info = store.workflows.info(which)
+    assert (info.workflow_id, info.parent_workflow_id) == (which, held.invocation_id)
+    [again] = store.begin()
+    record(store, again, "2", K.SET_DATA, "2", key="a")
+    assert store.workflows.data(which) == {"a": "2"}
+    assert store.workflows.data(held.invocation_id) == {"a": "1"}
+
+
+def test_cancelling_a_fork_spares_the_run_it_is_of(store: Driver) -> None:
+    """What that has called goes on, though it stands among the steps of both."""
+    held = begin(store)
+    called = child(store, held, "1")
+    which = fork(store, held.invocation_id, "2")
+    assert store.workflows.steps(which)[0].child_id == called
+    store.orchestrator.cancel(which)
+    assert (store.status(which), store.status(called)) == (S.FAILED, S.REGISTERED)

@@ -59,6 +59,15 @@ def test_a_paused_run_takes_no_new_step(store: Driver) -> None:
     assert [again.invocation_id for again in store.begin()] == [which]
 
 
+def test_what_a_function_has_returned_is_written(store: Driver) -> None:
+    """It was called before the pause was heard of, and would be called once more."""
+    held = begin(store)
+    assert pause(store, held.invocation_id)
+    assert record(store, held, "1", StepKind.STEP, "7").value == "7"
+    with pytest.raises(WorkflowPausedError, match="a look"):
+        record(store, held, "2")
+
+
 def test_what_it_called_goes_on(store: Driver) -> None:
     """It alone is paused, not its workflow."""
     held = begin(store)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,11 @@ from pynenc_pg.exceptions import (
     DataRejectedError,
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
+    WorkflowPausedError,
 )
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from tests.contract.driver import Driver, stale
-from tests.contract.workflows import author, begin, listen, new, record, steps, suspend
+from tests.contract.workflows import author, begin, child, listen, new, record, steps, suspend
 
 K = StepKind
 
@@ -464,3 +466,76 @@ def test_runs_are_listed(store: Driver) -> None:
     assert store.workflows.runs("tests.one") == runs[2:]
     assert store.other_app().workflows.runs() == []
     assert untouched not in {run.invocation_id for run in runs}
+
+
+def test_what_a_run_waits_for_is_listed(store: Driver) -> None:
+    """The one that ends first, of several; nothing once it has come, or the run has ended."""
+    held = begin(store)
+    listen(store, held, "1.1", "ever")
+    listen(store, held, "1.2", "late", timeout=200)
+    listen(store, held, "1.3", "soon", timeout=100)
+    listen(store, held, "1.0", "ever so long")
+    assert [run.awaits_event for run in store.workflows.runs()] == ["soon"]
+    record(store, held, "1.0", K.EVENT, None)
+    waits = []
+    for path in ("1.3", "1.2", "1.1"):
+        waits += [run.awaits_event for run in store.workflows.runs()]
+        record(store, held, path, K.EVENT, None)
+    assert waits == ["soon", "late", "ever"]
+    assert [run.awaits_event for run in store.workflows.runs()] == [None]
+    listen(store, held, "2")
+    store.finish([held])
+    assert [run.awaits_event for run in store.workflows.runs()] == [None]
+
+
+def test_each_kind_of_call_belongs_to_the_workflow_of_its_caller(store: Driver) -> None:
+    """Or begins one of its own, if that is asked; so does what nobody has called."""
+    [root] = store.register()
+    kinds: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "key": {"key": "k"},
+        "cached": {"cached": True, "calls": ["equal"]},
+        "again": {"retried_from": root},
+    }
+    for name, facts in kinds.items():
+        for own in (False, True):
+            given = {**facts, "key": f"{name}-{own}"} if "key" in facts else facts
+            [which] = store.register(parent_id=root, own_workflow=own, **given)
+            assert store.workflows.info(which).workflow_id == (which if own else root), name
+            assert store.workflows.info(which).parent_workflow_id == (root if own else None), name
+    [alone] = store.register(parent_id=new_invocation_id())
+    assert store.workflows.info(alone).workflow_id == alone
+
+
+def test_a_list_says_the_same_as_a_look_at_one(store: Driver) -> None:
+    """To which workflow a run belongs, and what is above that."""
+    root = begin(store)
+    own = begin(store, parent_id=root.invocation_id, own_workflow=True)
+    within = begin(store, parent_id=own.invocation_id)
+    for held in (root, own, within):
+        record(store, held)
+    runs = store.workflows.runs()
+    assert [run.parent_workflow_id for run in runs] == [root.invocation_id] * 2 + [None]
+    for run in runs:
+        info = store.workflows.info(run.invocation_id)
+        for what in ("task_id", "workflow_id", "parent_workflow_id", "began_at", "steps"):
+            assert getattr(run, what) == getattr(info, what)
+
+
+def test_what_was_refused_has_begun_no_run(store: Driver) -> None:
+    """Neither a value that is no JSON, nor a call that cannot be."""
+    held = begin(store)
+    with pytest.raises(DataRejectedError):
+        record(store, held, value="{")
+    with pytest.raises(DataRejectedError):
+        child(store, held, arguments="{")
+    assert store.workflows.info(held.invocation_id).began_at is None
+    assert store.workflows.runs() == []
+
+
+def test_a_pause_comes_before_what_is_no_json(store: Driver) -> None:
+    """Whoever is paused hears of that first."""
+    held = begin(store)
+    store.workflows.pause_workflow(held.invocation_id)
+    with pytest.raises(WorkflowPausedError):
+        record(store, held, value="{")

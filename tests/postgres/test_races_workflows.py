@@ -13,65 +13,20 @@ import pytest
 from pynenc_pg.domain.ids import new_invocation_id
 from tests.support.plain_sql import refusal, status_of
 from tests.support.races import together, while_held
-from tests.support.sql import APP, RUNNER, Connection, cancel, claim, one, register, retry, start
-
-WOKEN = "select count(*) from workflow_wake"
-READY = "select due_at is null from invocation_state where invocation_id = %s"
-FOREVER = 100 * 365.25 * 86_400.0
-Held = tuple[str, int]
-
-
-def running(c: Connection) -> Held:
-    """Let our runner begin one."""
-    register(c)
-    [held] = claim(c, limit=1)
-    start(c, [held])
-    return held
-
-
-def listen(c: Connection, held: Held, path: str = "1", code: str = "paid") -> str | None:
-    """Wait for an event; return the one that was there."""
-    which, lease = held
-    found: str | None = one(
-        c,
-        "select event_id::text from await_event(%s, %s, %s, %s, %s, %s, null, null, '{}')",
-        (APP, RUNNER, which, lease, path, code),
-    )
-    return found
-
-
-def emit(c: Connection, code: str = "paid") -> None:
-    """Emit one."""
-    c.execute("select emit(%s, %s, %s, 'null', 'test')", (APP, new_invocation_id(), code))
-
-
-def rest(c: Connection, held: Held, reason: str = "event") -> None:
-    """Take it off the stack, until it is woken."""
-    assert retry(c, [held], reason=reason, delay=FOREVER) == {}
-
-
-def pause(c: Connection, held: Held, *, paused: bool) -> None:
-    """Have its next step refused, or let it go on."""
-    assert one(c, "select pause_workflow(%s, %s, '', %s)", (APP, held[0], paused))
-
-
-def promote(c: Connection) -> int:
-    """Make ready what is due or woken."""
-    made: int = one(c, "select promoted from promote(%s, 100)", (APP,))
-    return made
-
-
-def call(c: Connection, held: Held, path: str = "1", lane: str = "null") -> str:
-    """Call a task as a step, in one statement."""
-    which, lease = held
-    became: str = one(
-        c,
-        f"""select (record_child(%s, %s, %s, %s, %s, 0, 'a call', 0, '{{}}', register_2(
-               %s, 'tests.child', 'children', 0, 0, null, 1, false, %s, 1, '{{}}', 'test', true,
-               array[%s]::uuid[], array['call'], array['{{}}'], null, {lane}, false)))[1]::text""",
-        (APP, RUNNER, which, lease, path, APP, which, new_invocation_id()),
-    )
-    return became
+from tests.support.sql import APP, RUNNER, Connection, cancel, claim, one, start
+from tests.support.workflow_sql import (
+    READY,
+    WOKEN,
+    Held,
+    call,
+    emit,
+    listen,
+    pause,
+    promote,
+    record,
+    rest,
+    running,
+)
 
 
 def test_no_event_is_missed(c: Connection, other: Connection, pool: ThreadPoolExecutor) -> None:
@@ -217,12 +172,8 @@ def test_workflows_with_children_in_one_lane_are_cancelled(
 )
 def test_a_step_has_one_value_for_ever(c: Connection, change: str) -> None:
     """I8: not even the tables' owner changes or removes one by mistake."""
-    which, lease = running(c)
-    c.execute(
-        """select record_step(%s, %s, %s, %s, '1', 0, 'random', 'random', '1', 0, '{}', null, null,
-                              null)""",
-        (APP, RUNNER, which, lease),
-    )
+    held = running(c)
+    record(c, held)
     error = refusal(c, lambda: c.execute(change.encode()))
     assert error is not None
     assert error.sqlstate == "PN004"
@@ -246,3 +197,22 @@ def test_a_signal_from_sql(c: Connection) -> None:
     )
     assert error is not None
     assert error.sqlstate == "PN014"
+
+
+def test_the_tree_of_a_workflow(c: Connection) -> None:
+    """All that was called below an invocation, each with the step that has called it."""
+    root = running(c)
+    first, second = call(c, root, "1"), call(c, root, "2.1.1")
+    [held] = [h for h in claim(c, limit=5, queues=["children"]) if h[0] == first]
+    start(c, [held])
+    below = call(c, held, "1")
+    query = (
+        "select invocation_id, parent_id, level, step, status, workflow_id from workflow_tree(%s)"
+    )
+    assert c.execute(query, (root[0],)).fetchall() == [
+        (root[0], None, 0, None, "running", root[0]),
+        (first, root[0], 1, "1", "running", root[0]),
+        (below, first, 2, "1", "registered", root[0]),
+        (second, root[0], 1, "2.1.1", "pending", root[0]),
+    ]
+    assert c.execute(query, (new_invocation_id(),)).fetchall() == []

@@ -92,7 +92,7 @@ _RUN = {
     "record_child",
     "await_event",
 }
-_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs"}
+_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"}
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pynenc_pg.domain.ids import new_invocation_id
+from tests.support import workflow_sql as flow
 from tests.support.filled import BUSY, FEW, Held, Sample
 from tests.support.plain_sql import status_of
 from tests.support.sql import (
@@ -161,7 +162,7 @@ _END_UNOWNED: Final = {**_GUARDS, "end_unowned": _STATE}
 _CANCEL: Final = {
     **_END_UNOWNED,
     "cancel": _STATE,
-    "own_steps": f"{_STATE} workflow_step_pkey",
+    "own_steps": f"{_STATE} workflow_step_pkey invocation_pkey",
 }
 _FREE: Final = {
     "lock_lanes": f"{_STATE} lane_pkey",
@@ -172,6 +173,78 @@ _FREE: Final = {
     "forget_lanes": "lane_pkey slot_pkey state_lane_idx",
 }
 _RELEASE: Final = {"give_back": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
+
+
+def _record(connection: Connection, sample: Sample, *steps: tuple[str, str]) -> None:
+    for path, kind in steps:
+        flow.record(connection, sample.owned[0], path, kind, runner=BUSY, key="a")
+
+
+def _emit_as_a_commit_does(connection: Connection) -> None:
+    connection.execute("set constraints all immediate")
+    flow.emit(connection, "none")
+
+
+_STEPS: Final = "workflow_step_pkey"
+_RUNS: Final = {"check_author": _STATE, "begin_run": "workflow_pkey invocation_pkey"}
+_READS: Final = {"step_as_read": f"{_STEPS} invocation_outcome_pkey workflow_pkey"}
+WORKFLOWS: Final[dict[str, Case]] = {
+    "record_step": _case(
+        lambda c, s: _record(c, s, ("1", "random")),
+        **_RUNS,
+        **_READS,
+        record_step=_STEPS,
+    ),
+    "record_data": _case(
+        lambda c, s: _record(c, s, ("1", "set_data"), ("2", "get_data"), ("3", "event")),
+        **_RUNS,
+        **_READS,
+        record_step=f"{_STEPS} workflow_data_pkey workflow_wait_pkey",
+    ),
+    "record_child": _case(
+        lambda c, s: flow.call(c, s.owned[0], runner=BUSY),
+        **_RUNS,
+        **_REGISTER,
+        register_2="invocation_pkey",
+        record_child=f"{_STATE} {_STEPS}",
+    ),
+    "await_event": _case(
+        lambda c, s: flow.listen(c, s.owned[0], code="none", runner=BUSY),
+        **_RUNS,
+        await_event=f"workflow_wait_pkey invocation_pkey event_code_idx {_STEPS}",
+    ),
+    "workflow_steps": _case(
+        lambda c, s: _call("select * from workflow_steps(%s, %s)", s.ended[0])(c, s),
+        **_READS,
+        workflow_steps="invocation_pkey",
+    ),
+    "workflow_values": _case(
+        lambda c, s: _call("select * from workflow_values(%s, %s)", s.ended[0])(c, s),
+        workflow_values="workflow_data_pkey",
+    ),
+    "workflow_info": _case(
+        lambda c, s: _call("select * from workflow_info(%s, %s)", s.ended[0])(c, s),
+        workflow_info=f"invocation_pkey workflow_pkey {_STEPS}",
+    ),
+    "workflow_tree": _case(
+        lambda c, s: c.execute("select * from workflow_tree(%s)", (s.ended[0],)),
+        workflow_tree="invocation_pkey invocation_parent_id_idx invocation_outcome_pkey"
+        f" {_STATE} {_STEPS}",
+    ),
+    "workflow_runs": _case(
+        _call("select * from workflow_runs(%s, null, false, %s)", FEW),
+        workflow_runs=f"workflow_pkey invocation_pkey invocation_outcome_pkey {_STATE} {_STEPS}"
+        " workflow_wait_pkey",
+    ),
+    "pause_workflow": _case(
+        lambda c, s: _call("select pause_workflow(%s, %s, '', true)", s.owned[0][0])(c, s),
+        pause_workflow=f"{_STATE} invocation_pkey",
+    ),
+    "wake_waiting": _case(
+        lambda c, _: _emit_as_a_commit_does(c),
+        wake_waiting="workflow_wait_code_idx",
+    ),
+}
 
 CASES: Final[dict[str, Case]] = {
     "register_one": _case(lambda c, _: register(c), **_REGISTER),
@@ -416,6 +489,7 @@ CASES: Final[dict[str, Case]] = {
         },
         prepare=_watched,
     ),
+    **WORKFLOWS,
     "retry_causes": _case(
         _call("select retry_causes(%s, %s)", "nobody"), retry_causes="trigger_cause_parked_idx"
     ),

@@ -3,6 +3,7 @@
 Each line that ends in `# error` must be refused, and no other.
 """
 
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 import psycopg
@@ -18,6 +19,7 @@ from pynenc_pg import (
     PynencBuilder,
     RetryError,
 )
+from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.task import Task
@@ -209,3 +211,67 @@ def miscounted() -> None: ...
 
 @app.task(retry_delay=lambda attempt: 2.0)  # error
 def too_few() -> None: ...
+
+
+# Workflows.
+@app.workflow
+def ship(number: int) -> str:
+    wf = ship.wf
+    assert_type(wf.random(), float)
+    assert_type(wf.uuid(), str)
+    assert_type(wf.utc_now(), datetime)
+    assert_type(wf.execute_task(add, 1, y=2), Invocation[int])
+    assert_type(wf.execute_task(add.options(delay=3), 1).result, int)
+    assert_type(wf.execute_task(fetch_later, "x").result, bytes)
+    assert_type(wf.step(len, "x"), int)
+    assert_type(wf.patched("newer"), bool)
+    assert_type(ship.workflow.parent_workflow_id, InvocationId | None)
+    wf.sleep(3)
+    wf.sleep(timedelta(days=1))
+    wf.sleep(until=wf.utc_now())
+    wf.wait_for_event("paid", {"order": number}, timeout=60)
+    wf.wait_for_event("paid", lambda payload: bool(payload))
+    with wf.saga() as saga:
+        saga.add(add, 1)
+        saga.add(len, "x")
+        saga.add(add, "x")  # error
+        saga.add(len, 1)  # error
+    wf.execute_task(add, "1")  # error
+    wf.execute_task(add)  # error
+    wf.execute_task(len, "x")  # error
+    wf.step(len, 3)  # error
+    wf.sleep("3")  # error
+    wf.set_data(1, "x")  # error
+    return wf.root.uuid()
+
+
+@app.workflow(max_retries=3, retry_for=ValueError)
+async def fetch_later(page: str) -> bytes:
+    awf = fetch_later.awf
+
+    async def branch(number: int) -> str:
+        return str(number)
+
+    assert_type(await awf.random(), float)
+    assert_type(await awf.execute_task(add, 1), Invocation[int])
+    assert_type(await awf.step(len, "x"), int)
+    assert_type(await awf.step(branch, 3), str)
+    assert_type(await awf.gather(branch(1), awf.random()), tuple[str, float])
+    assert_type(await awf.gather(lambda: branch(1)), tuple[str])
+    assert_type(await awf.gather(*[branch(n) for n in range(9)]), tuple[str, ...])
+    async with awf.saga() as saga:
+        saga.add(branch, 1)
+        saga.add(branch, "1")  # error
+    await awf.execute_task(add, "1")  # error
+    await awf.step(branch, "3")  # error
+    return b""
+
+
+@app.workflow(max_retires=1)  # error
+def misspelled() -> None: ...
+
+
+assert_type(ship(1), Invocation[str])
+assert_type(fetch_later("x").result, bytes)
+assert_type(app.get_workflow("x").signal("paid", {"order": 1}), str)
+app.workflow(max_retries="3")  # error

@@ -64,6 +64,7 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/time-limits.md",
         "docs/howto/triggers.md",
         "docs/howto/large-arguments.md",
+        "docs/howto/workflows.md",
         "docs/reference/triggers.md",
     ],
 )

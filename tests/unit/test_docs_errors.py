@@ -18,6 +18,7 @@ from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.ids import InvocationId, RunnerId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Hold, NewInvocation, RecoveryPolicy, RunnerSpec
 from pynenc_pg.domain.runner_context import RunnerContext
+from pynenc_pg.domain.workflows import Author, Child, NewStep, StepKind
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.postgres import database, errors
 from pynenc_pg.postgres.database import PgDatabase
@@ -93,6 +94,31 @@ def crunch() -> NoReturn:
 def look() -> None:
     """Wait for oneself."""
     look.invocation.result  # noqa: B018 - asking waits
+
+
+@app.task(max_retries=1)
+def order(number: int) -> str:
+    """Do something else the second time."""
+    if order.invocation.num_retries:
+        return order.wf.uuid()
+    order.wf.random()
+    raise RetryError(number)
+
+
+@app.task
+def sleep() -> NoReturn:
+    """Catch what takes it off the stack."""
+    try:
+        sleep.wf.sleep(60)
+    except BaseException as error:
+        raise ValueError from error
+    raise AssertionError
+
+
+@app.task
+def listen() -> object:
+    """Wait for an event."""
+    return listen.wf.wait_for_event("paid", timeout=5)
 
 
 def test_every_error_has_a_row() -> None:
@@ -190,6 +216,34 @@ def _fire_what_is_lost(_: World) -> object:
     return _register(firings=[Firing(cause_id=7, attempt=1, arguments=None)])
 
 
+def _begun() -> Author:
+    """Register a call of ``add``, and begin it; return who may write its steps."""
+    _register()
+    [held] = app.orchestrator.claim(ME, (), 1)
+    hold = Hold(held.invocation_id, held.lease)
+    app.orchestrator.start(ME, [hold])
+    return Author(ME, hold)
+
+
+def _step_while_paused(_: World) -> object:
+    author, workflows = _begun(), app.engine.store.workflows
+    workflows.pause_workflow(author.hold.invocation_id, "look at it")
+    return workflows.record_step(author, NewStep("1", StepKind.RANDOM, "", "0.5"))
+
+
+def _call_where_a_step_stands(_: World) -> object:
+    author = _begun()
+    app.engine.store.workflows.record_step(author, NewStep("1", StepKind.RANDOM, "", "0.5"))
+    return _register(child=Child(author, NewStep("1", StepKind.TASK, "shop.tasks.add")))
+
+
+def _wait_in_vain(world: World) -> object:
+    invocation = listen()
+    world.run_until_idle()
+    world.advance(5)
+    return invocation.result
+
+
 def _let_too_many_wait(_: World) -> object:
     executor = Threads(
         engine=app.engine,
@@ -230,6 +284,12 @@ IN_MEMORY: Final[dict[str, Callable[[World], object]]] = {
     "PayloadError": lambda _: app.engine.payloads.texts(["5e" * 32]),
     "CausesLostError": _fire_what_is_lost,
     "EmbeddedServerError": lambda _: from_dsn("embedded://shop"),
+    "WorkflowError": lambda _: order.wf.random(),
+    "NonDeterminismError": lambda _: order(7).result,
+    "SuspensionSwallowedError": lambda _: sleep().result,
+    "EventTimeoutError": _wait_in_vain,
+    "WorkflowPausedError": _step_while_paused,
+    "StepTakenError": _call_where_a_step_stands,
     "RunnerFencedError": lambda _: app.orchestrator.claim(RunnerId("you"), (), 1),
 }
 

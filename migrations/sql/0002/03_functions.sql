@@ -103,8 +103,9 @@ begin
 end $$;
 
 -- Makes the row of a run with its first step. Internal; answers whose data it uses. Raises: PN028 the run is
--- paused.
-create or replace function {schema}.begin_run(p_app text, p_id uuid) returns uuid language plpgsql as $$
+-- paused, unless p_paused says that this does not matter.
+create or replace function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean default false)
+returns uuid language plpgsql as $$
 declare
     v_run {schema}.workflow;
 begin
@@ -116,8 +117,8 @@ begin
         on conflict do nothing;
         select * into v_run from workflow w where w.invocation_id = p_id;
     end if;
-    if v_run.paused_at is not null then
-        raise exception 'workflow run % is paused', p_id
+    if v_run.paused_at is not null and not p_paused then
+        raise exception 'workflow run % is paused%', p_id, coalesce(': ' || nullif(v_run.pause_reason, ''), '')
             using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
     end if;
     return v_run.workflow_id;
@@ -1456,7 +1457,8 @@ begin
     and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
-    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
+    and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
 end $$;
 
@@ -1674,7 +1676,8 @@ begin
            where i.parent_id is distinct from p_id);
 end $$;
 
--- These invocations, and what the live ones of them have called as steps of workflows, down to the last.
+-- These invocations, and what the live ones of them have themselves called as steps of workflows, down to
+-- the last.
 -- Internal to cancel.
 create or replace function {schema}.own_steps(p_ids uuid[]) returns uuid[] language sql stable
 begin atomic
@@ -1685,7 +1688,9 @@ begin atomic
         cross join lateral (select from {schema}.invocation_state s where s.invocation_id = c.id offset 0) s
         cross join lateral (select w.child_id from {schema}.workflow_step w
                             where w.invocation_id = c.id offset 0) w
-        where w.child_id is not null
+        cross join lateral (select i.parent_id from {schema}.invocation i
+                            where i.invocation_id = w.child_id offset 0) i
+        where i.parent_id = c.id  -- another one's call, or that of the run it was forked from, is not its own
     )
     select array_agg(c.id order by c.id) from called c;
 end;
@@ -2218,7 +2223,7 @@ end $$;
 -- sets the data, or reads it into its value; ends the wait for an event; pauses the run, whose answer
 -- is then how long it rests in left_seconds, as is that of a sleep.
 -- Locks: the row (share). Raises: PN002 the invocation is not the caller's, PN025 too large, PN028 the run
--- is paused and nothing stands there.
+-- is paused and nothing stands there, unless it is the result of a function.
 create or replace function {schema}.record_step(
     p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_kind text,
     p_about text, p_value text, p_retries integer, p_survived text[], p_key text, p_event uuid,
@@ -2238,7 +2243,8 @@ begin
     if not exists (select from workflow_step s
                    where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
         perform check_step(p_path, p_about, p_key, p_value);
-        v_data := begin_run(p_app, p_id);
+        -- A function has been called already, and would be once more.
+        v_data := begin_run(p_app, p_id, p_kind = 'step');
         if p_kind = 'sleep' then
             v_value := to_json(v_now + make_interval(secs => p_delay))::text;
         elsif p_kind = 'get_data' then
@@ -3679,9 +3685,10 @@ create or replace function {schema}.wake_waiting() returns trigger language plpg
 begin
     perform pg_advisory_xact_lock_shared(event_lock(new.app_id, new.code));
     insert into workflow_wake (app_id, invocation_id)
-    select distinct new.app_id, w.invocation_id from workflow_wait w
-    where w.app_id = new.app_id and w.code = new.code
-      and (new.workflow_id is null or new.workflow_id = w.invocation_id)
+    select distinct new.app_id, w.invocation_id
+    from (select w.invocation_id, w.filter from workflow_wait w
+          where w.app_id = new.app_id and w.code = new.code offset 0) w
+    where (new.workflow_id is null or new.workflow_id = w.invocation_id)
       and may_meet(w.filter, new.payload)
     order by w.invocation_id
     on conflict do nothing;
@@ -3748,13 +3755,9 @@ returns table (
 begin
     return query
     select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
-           case when i.workflow_id is null then
-               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
-                where p.invocation_id = i.parent_id)
-           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
-                 join invocation p on p.invocation_id = r.parent_id
-                 where r.invocation_id = i.workflow_id)
-           end,
+           (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+            where p.invocation_id = (select r.parent_id from invocation r
+                                     where r.invocation_id = coalesce(i.workflow_id, i.invocation_id))),
            w.began_at, w.paused_at, w.pause_reason, w.forked_from,
            (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
     from invocation i left join workflow w on w.invocation_id = i.invocation_id
@@ -3762,20 +3765,30 @@ begin
 end $$;
 
 -- The runs of an app's workflows, the latest first: of one task, and the live ones alone, if that is asked.
+-- One after the other, so that no more are looked at than are answered.
 create or replace function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer)
 returns table (
     invocation_id uuid, task_id text, status text, reason text, workflow_id uuid,
     parent_workflow_id uuid, began_at timestamptz, paused_at timestamptz, pause_reason text,
     wakes_at timestamptz, awaits_event text, forked_from uuid, steps bigint
-) language plpgsql stable {definer} as $$
+) language plpgsql stable {definer} set enable_sort = off as $$
+#variable_conflict use_column
+declare
+    v_left integer := p_limit;
+    v_id   uuid;
 begin
-    return query
-    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
-           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
-    from workflows v
-    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
-      and (not p_live or v.finished_at is null)
-    order by v.invocation_id desc limit p_limit;
+    for v_id in select w.invocation_id from workflow w where w.app_id = p_app
+                order by w.invocation_id desc
+    loop
+        exit when v_left <= 0;
+        return query
+        select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+               v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+        from workflows v
+        where v.invocation_id = v_id and (p_task is null or v.task_id = p_task)
+          and (not p_live or v.finished_at is null);
+        v_left := v_left - found::integer;
+    end loop;
 end $$;
 
 -- All that stands written of a run, in the order in which it was.
@@ -3788,6 +3801,37 @@ begin
     return query
     select s.* from step_as_read(p_id) s
     where exists (select from invocation i where i.invocation_id = p_id and i.app_id = p_app);
+end $$;
+
+-- An invocation and all that was called below it, in the order of the calls: for people. step: the path at
+-- which a workflow has called it, if one has; workflow_id shows where another one begins.
+create or replace function {schema}.workflow_tree(id uuid)
+returns table (
+    invocation_id uuid, parent_id uuid, level integer, task_id text, status text, step text, run integer,
+    workflow_id uuid, registered_at timestamptz
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    with recursive below as (
+        select i.*, 0 as level, array[i.invocation_id] as way from invocation i
+        where i.invocation_id = workflow_tree.id
+        union all
+        select c.*, b.level + 1, b.way || c.invocation_id
+        from below b
+        cross join lateral (select c.* from invocation c where c.parent_id = b.invocation_id offset 0) c
+    )
+    select b.invocation_id, b.parent_id, b.level, b.task_id,
+           coalesce((select o.status from invocation_outcome o where o.invocation_id = b.invocation_id),
+                    (select s.status from invocation_state s where s.invocation_id = b.invocation_id))::text,
+           t.path, t.run, coalesce(b.workflow_id, b.invocation_id), b.registered_at
+    from below b
+    left join lateral (
+        select w.path, w.run
+        from (select w.path, w.run, w.child_id from workflow_step w
+              where w.invocation_id = b.parent_id offset 0) w
+        where w.child_id = b.invocation_id limit 1) t on true
+    order by b.way;
 end $$;
 
 -- The data of a workflow, by key.

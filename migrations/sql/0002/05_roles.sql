@@ -18,11 +18,11 @@ declare
                    "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
                    "pause_workflow", "fork_steps"],
         "observer": ["fetch", "get_call", "queued_misfits", "triggers_of", "fired", "workflow_info",
-                     "workflow_steps", "workflow_values", "workflow_runs"],
+                     "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"],
         "operator": ["fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
                      "triggers_of", "fired", "pause_trigger", "retry_causes", "schedules",
                      "reschedule", "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
-                     "pause_workflow"]
+                     "workflow_tree", "pause_workflow"]
     }';
 begin
     for v_role in select jsonb_object_keys(v_grants) loop

@@ -609,7 +609,7 @@ begin
         order by e.emitted_at, e.event_id limit 1) e on true;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.begin_run(p_app text, p_id uuid)
+CREATE OR REPLACE FUNCTION pynenc.begin_run(p_app text, p_id uuid, p_paused boolean DEFAULT false)
  RETURNS uuid
  LANGUAGE plpgsql
 AS $function$
@@ -624,8 +624,8 @@ begin
         on conflict do nothing;
         select * into v_run from workflow w where w.invocation_id = p_id;
     end if;
-    if v_run.paused_at is not null then
-        raise exception 'workflow run % is paused', p_id
+    if v_run.paused_at is not null and not p_paused then
+        raise exception 'workflow run % is paused%', p_id, coalesce(': ' || nullif(v_run.pause_reason, ''), '')
             using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
     end if;
     return v_run.workflow_id;
@@ -2423,7 +2423,8 @@ begin
     and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
-    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
+    and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
 end $function$;
 
@@ -2719,7 +2720,7 @@ BEGIN ATOMIC
           SELECT unnest(own_steps.p_ids) AS unnest
          UNION
           SELECT w.child_id
-            FROM ((called c_1
+            FROM (((called c_1
               CROSS JOIN LATERAL ( SELECT
                     FROM pynenc.invocation_state s_1
                    WHERE (s_1.invocation_id = c_1.id)
@@ -2728,7 +2729,11 @@ BEGIN ATOMIC
                     FROM pynenc.workflow_step w_1
                    WHERE (w_1.invocation_id = c_1.id)
                   OFFSET 0) w)
-           WHERE (w.child_id IS NOT NULL)
+              CROSS JOIN LATERAL ( SELECT i_1.parent_id
+                    FROM pynenc.invocation i_1
+                   WHERE (i_1.invocation_id = w.child_id)
+                  OFFSET 0) i)
+           WHERE (i.parent_id = c_1.id)
          )
   SELECT array_agg(c.id ORDER BY c.id) AS array_agg
     FROM called c;
@@ -3393,7 +3398,8 @@ begin
     if not exists (select from workflow_step s
                    where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
         perform check_step(p_path, p_about, p_key, p_value);
-        v_data := begin_run(p_app, p_id);
+        -- A function has been called already, and would be once more.
+        v_data := begin_run(p_app, p_id, p_kind = 'step');
         if p_kind = 'sleep' then
             v_value := to_json(v_now + make_interval(secs => p_delay))::text;
         elsif p_kind = 'get_data' then
@@ -5068,9 +5074,10 @@ AS $function$
 begin
     perform pg_advisory_xact_lock_shared(event_lock(new.app_id, new.code));
     insert into workflow_wake (app_id, invocation_id)
-    select distinct new.app_id, w.invocation_id from workflow_wait w
-    where w.app_id = new.app_id and w.code = new.code
-      and (new.workflow_id is null or new.workflow_id = w.invocation_id)
+    select distinct new.app_id, w.invocation_id
+    from (select w.invocation_id, w.filter from workflow_wait w
+          where w.app_id = new.app_id and w.code = new.code offset 0) w
+    where (new.workflow_id is null or new.workflow_id = w.invocation_id)
       and may_meet(w.filter, new.payload)
     order by w.invocation_id
     on conflict do nothing;
@@ -5149,13 +5156,9 @@ AS $function$
 begin
     return query
     select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
-           case when i.workflow_id is null then
-               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
-                where p.invocation_id = i.parent_id)
-           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
-                 join invocation p on p.invocation_id = r.parent_id
-                 where r.invocation_id = i.workflow_id)
-           end,
+           (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+            where p.invocation_id = (select r.parent_id from invocation r
+                                     where r.invocation_id = coalesce(i.workflow_id, i.invocation_id))),
            w.began_at, w.paused_at, w.pause_reason, w.forked_from,
            (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
     from invocation i left join workflow w on w.invocation_id = i.invocation_id
@@ -5173,15 +5176,25 @@ CREATE OR REPLACE FUNCTION pynenc.workflow_runs(p_app text, p_task text, p_live 
  SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_sort TO 'off'
 AS $function$
+#variable_conflict use_column
+declare
+    v_left integer := p_limit;
+    v_id   uuid;
 begin
-    return query
-    select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
-           v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
-    from workflows v
-    where v.app_id = p_app and (p_task is null or v.task_id = p_task)
-      and (not p_live or v.finished_at is null)
-    order by v.invocation_id desc limit p_limit;
+    for v_id in select w.invocation_id from workflow w where w.app_id = p_app
+                order by w.invocation_id desc
+    loop
+        exit when v_left <= 0;
+        return query
+        select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
+               v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+        from workflows v
+        where v.invocation_id = v_id and (p_task is null or v.task_id = p_task)
+          and (not p_live or v.finished_at is null);
+        v_left := v_left - found::integer;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.workflow_steps(p_app text, p_id uuid)
@@ -5200,6 +5213,42 @@ begin
     return query
     select s.* from step_as_read(p_id) s
     where exists (select from invocation i where i.invocation_id = p_id and i.app_id = p_app);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.workflow_tree(id uuid)
+ RETURNS TABLE(invocation_id uuid, parent_id uuid, level integer, task_id text, status text, step text, run integer, workflow_id uuid, registered_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    with recursive below as (
+        select i.*, 0 as level, array[i.invocation_id] as way from invocation i
+        where i.invocation_id = workflow_tree.id
+        union all
+        select c.*, b.level + 1, b.way || c.invocation_id
+        from below b
+        cross join lateral (select c.* from invocation c where c.parent_id = b.invocation_id offset 0) c
+    )
+    select b.invocation_id, b.parent_id, b.level, b.task_id,
+           coalesce((select o.status from invocation_outcome o where o.invocation_id = b.invocation_id),
+                    (select s.status from invocation_state s where s.invocation_id = b.invocation_id))::text,
+           t.path, t.run, coalesce(b.workflow_id, b.invocation_id), b.registered_at
+    from below b
+    left join lateral (
+        select w.path, w.run
+        from (select w.path, w.run, w.child_id from workflow_step w
+              where w.invocation_id = b.parent_id offset 0) w
+        where w.child_id = b.invocation_id limit 1) t on true
+    order by b.way;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.workflow_values(p_app text, p_workflow uuid)
@@ -5474,10 +5523,11 @@ create view pynenc.workflows as
      COALESCE(o.status, s.status) AS status,
      COALESCE(o.reason, s.reason) AS reason,
      w.workflow_id,
-         CASE
-             WHEN (w.workflow_id = w.invocation_id) THEN p.workflow_id
-             ELSE NULL::uuid
-         END AS parent_workflow_id,
+     ( SELECT COALESCE(p.workflow_id, p.invocation_id) AS "coalesce"
+            FROM pynenc.invocation p
+           WHERE (p.invocation_id = ( SELECT r.parent_id
+                    FROM pynenc.invocation r
+                   WHERE (r.invocation_id = w.workflow_id)))) AS parent_workflow_id,
      i.parent_id,
      w.began_at,
      o.finished_at,
@@ -5490,13 +5540,10 @@ create view pynenc.workflows as
      ( SELECT count(*) AS count
             FROM pynenc.workflow_step t
            WHERE (t.invocation_id = w.invocation_id)) AS steps
-    FROM (((((pynenc.workflow w
+    FROM ((((pynenc.workflow w
       JOIN pynenc.invocation i ON ((i.invocation_id = w.invocation_id)))
       LEFT JOIN pynenc.invocation_outcome o ON ((o.invocation_id = w.invocation_id)))
       LEFT JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
-      LEFT JOIN LATERAL ( SELECT COALESCE(q.workflow_id, q.invocation_id) AS workflow_id
-            FROM pynenc.invocation q
-           WHERE (q.invocation_id = i.parent_id)) p ON (true))
       LEFT JOIN LATERAL ( SELECT t.code,
              t.until
             FROM pynenc.workflow_wait t
@@ -5536,6 +5583,7 @@ grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
+grant execute on function pynenc.workflow_tree(uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
 grant select on table pynenc.events to pynenc_operator;
@@ -5584,6 +5632,7 @@ grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
+grant execute on function pynenc.workflow_tree(uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_operator;
 grant usage on schema pynenc to pynenc_producer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_producer;

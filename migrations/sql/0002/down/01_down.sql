@@ -20,6 +20,8 @@ drop view {schema}.events;
 
 drop function {schema}.workflow_values(p_app text, p_workflow uuid);
 
+drop function {schema}.workflow_tree(id uuid);
+
 drop function {schema}.workflow_steps(p_app text, p_id uuid);
 
 drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer);
@@ -200,7 +202,7 @@ drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments
 
 drop function {schema}.blake2b(p_data bytea);
 
-drop function {schema}.begin_run(p_app text, p_id uuid);
+drop function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean);
 
 drop function {schema}.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[]);
 

@@ -1,6 +1,7 @@
 -- Makes the row of a run with its first step. Internal; answers whose data it uses. Raises: PN028 the run is
--- paused.
-create or replace function {schema}.begin_run(p_app text, p_id uuid) returns uuid language plpgsql as $$
+-- paused, unless p_paused says that this does not matter.
+create or replace function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean default false)
+returns uuid language plpgsql as $$
 declare
     v_run {schema}.workflow;
 begin
@@ -12,8 +13,8 @@ begin
         on conflict do nothing;
         select * into v_run from workflow w where w.invocation_id = p_id;
     end if;
-    if v_run.paused_at is not null then
-        raise exception 'workflow run % is paused', p_id
+    if v_run.paused_at is not null and not p_paused then
+        raise exception 'workflow run % is paused%', p_id, coalesce(': ' || nullif(v_run.pause_reason, ''), '')
             using errcode = 'PN028', hint = 'pynenc-pg workflows resume, or pynenc.pause_workflow(.., false).';
     end if;
     return v_run.workflow_id;

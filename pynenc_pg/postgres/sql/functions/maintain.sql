@@ -61,6 +61,7 @@ begin
     and not exists (select from invocation_state s where s.invocation_id = w.invocation_id);
     delete from event e
     where e.app_id = p_app and e.emitted_at < clock_timestamp() - interval '7 days'
-    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app);
+    and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
+    and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
 end $$;

@@ -2,7 +2,7 @@
 -- sets the data, or reads it into its value; ends the wait for an event; pauses the run, whose answer
 -- is then how long it rests in left_seconds, as is that of a sleep.
 -- Locks: the row (share). Raises: PN002 the invocation is not the caller's, PN025 too large, PN028 the run
--- is paused and nothing stands there.
+-- is paused and nothing stands there, unless it is the result of a function.
 create or replace function {schema}.record_step(
     p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_run integer, p_kind text,
     p_about text, p_value text, p_retries integer, p_survived text[], p_key text, p_event uuid,
@@ -22,7 +22,8 @@ begin
     if not exists (select from workflow_step s
                    where s.invocation_id = p_id and s.path = p_path and s.run = p_run) then
         perform check_step(p_path, p_about, p_key, p_value);
-        v_data := begin_run(p_app, p_id);
+        -- A function has been called already, and would be once more.
+        v_data := begin_run(p_app, p_id, p_kind = 'step');
         if p_kind = 'sleep' then
             v_value := to_json(v_now + make_interval(secs => p_delay))::text;
         elsif p_kind = 'get_data' then

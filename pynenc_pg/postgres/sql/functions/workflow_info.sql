@@ -7,13 +7,9 @@ returns table (
 begin
     return query
     select i.invocation_id, i.task_id, coalesce(i.workflow_id, i.invocation_id),
-           case when i.workflow_id is null then
-               (select coalesce(p.workflow_id, p.invocation_id) from invocation p
-                where p.invocation_id = i.parent_id)
-           else (select coalesce(p.workflow_id, p.invocation_id) from invocation r
-                 join invocation p on p.invocation_id = r.parent_id
-                 where r.invocation_id = i.workflow_id)
-           end,
+           (select coalesce(p.workflow_id, p.invocation_id) from invocation p
+            where p.invocation_id = (select r.parent_id from invocation r
+                                     where r.invocation_id = coalesce(i.workflow_id, i.invocation_id))),
            w.began_at, w.paused_at, w.pause_reason, w.forked_from,
            (select count(*)::integer from workflow_step s where s.invocation_id = p_id)
     from invocation i left join workflow w on w.invocation_id = i.invocation_id
