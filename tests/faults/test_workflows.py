@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, Final, get_args
 
 import pytest
@@ -26,20 +27,22 @@ _USUAL: Final = {
     ("after", "crash", THREADS),
     ("after", "drop", THREADS),
 }
+_KINDS: Final = [
+    *product(("crash", "drop"), (THREADS, LOOP, PROCESSES)),
+    ("death", PROCESSES),
+]
 #: Workers of several processes are slow to start: so many groups, one after the other.
 _GROUPS: Final = {THREADS: 1, LOOP: 1, PROCESSES: 4}
 
 
 def _harms() -> Iterator[ParameterSet]:
-    for when in get_args(When):
-        for kind in ("crash", "drop"):
-            for runner, groups in _GROUPS.items():
-                for group in range(groups):
-                    usual = (when, kind, runner) in _USUAL
-                    marks = [] if usual else [pytest.mark.long]
-                    points = POINTS[group::groups]
-                    name = f"{when}-{kind}-{runner}-{group}"
-                    yield pytest.param(when, kind, runner, points, marks=marks, id=name)
+    for when, (kind, runner) in product(get_args(When), _KINDS):
+        marks = [] if (when, kind, runner) in _USUAL else [pytest.mark.long]
+        groups = _GROUPS[runner]
+        for group in range(groups):
+            points = POINTS[group::groups]
+            name = f"{when}-{kind}-{runner}-{group}"
+            yield pytest.param(when, kind, runner, points, marks=marks, id=name)
 
 
 @pytest.mark.timeout(300)
