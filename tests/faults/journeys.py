@@ -46,6 +46,8 @@ Kind = Literal["crash", "death", "drop", "freeze", "late", "none"]
 #: It goes on when others have taken over.
 _STANDS: Final = ("freeze", "late")
 _PATIENT: Final = {"PYNENC__RUNNER__MAX_RECOVERIES": "100"}
+#: Looks often at what is left.
+_KEEN: Final = KEEN | _PATIENT | {"PYNENC__RUNNER__HEARTBEAT": "1"}
 _STEPS: Final = """select invocation_id::text, path, run, kind, about, value::text, key,
 event_id::text, child_id::text, at from pynenc.workflow_steps order by step_id"""
 _END: Final = """select value, retries, recoveries from pynenc.invocation_outcome
@@ -138,8 +140,8 @@ class Case:
             harm: Harm = proxy.cut if self.kind == "drop" else self.aimed
             self.proxy.arm(self.point[0], self.when, harm, skip=self.point[1])
         options = ("--runner", runner, "--queues", str(self), "--concurrency", "1")
-        settings = HASTY if self.kind in _STANDS else KEEN
-        self.worker = site.fleet.launch(*options, dsn=self.proxy.dsn, **settings, **_PATIENT)
+        settings = HASTY | _PATIENT if self.kind in _STANDS else _KEEN
+        self.worker = site.fleet.launch(*options, dsn=self.proxy.dsn, **settings)
         self.aimed.aim(self.worker)
 
 
@@ -199,12 +201,12 @@ def run(
             for point, each in [(("nothing", 0), "none"), *((p, kind) for p in points)]
         ]
         stack.callback(_let_go, cases)
-        site.fleet.start("--queues", "errands", **KEEN)
+        site.fleet.start("--queues", "errands", **_KEEN)
         for case in cases:
             case.launch(site, task, runner)
         journeys = Journeys(site, cases)
         journeys.wait_until_met()
-        site.fleet.start("--runner", runner, **KEEN, **_PATIENT)
+        site.fleet.start("--runner", runner, **_KEEN)
         journeys.wait_for_ends()
         if kind in _STANDS:
             _thaw(site, cases)

@@ -128,7 +128,7 @@ def test_all_are_gone_while_workflows_rest(site: Site, how: str) -> None:
     over = "select clock_timestamp() > %s::timestamptz"
     wait_for(lambda: site.query(over, until) == [(True,)])
     assert site.statuses(calls) == {"retry": 15}
-    site.fleet.start(**KEEN)
+    site.fleet.start(**KEEN, PYNENC__RUNNER__HEARTBEAT="1")
     site.wait_for_success(calls)
     for call in calls:
         assert len(site.runs([call])) == 2
