@@ -38,6 +38,9 @@ PEERS: Final = {
     "pynenc": Peer("pynenc==0.1.1 pynenc-redis==0.1.5", ("pynenc",)),
 }
 
+#: Not a task queue: measured by ``benchmarks.workflows`` alone.
+DBOS: Final = Peer('"dbos>=3.4,<4"', ("dbos",))
+
 
 def find(names: Sequence[str]) -> tuple[list[Contender], list[str]]:
     """Return those that can be measured, and a line for each that cannot."""

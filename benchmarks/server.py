@@ -109,6 +109,14 @@ class Server:
             "select xact_commit from pg_stat_database where datname = %s", database.name
         )
 
+    def statements(self, database: Database) -> int:
+        """Statements that clients have sent to a database so far, with ``begin`` and the like."""
+        return self.count(
+            """select coalesce(sum(calls), 0)::bigint from pg_stat_statements
+            join pg_database on pg_database.oid = dbid where datname = %s and toplevel""",
+            database.name,
+        )
+
     def count(self, query: str, *parameters: object) -> int:
         """Ask the server for a number, from outside of the databases that are measured."""
         row = self.admin.execute(query.encode(), parameters).fetchone()
@@ -133,12 +141,17 @@ class Server:
 
 
 @contextmanager
-def embedded(folder: Path) -> Iterator[Server]:
-    """Run an embedded server, fsync on, in a new folder below ``folder``; remove it at the end."""
+def embedded(folder: Path, *, counts_statements: bool = False) -> Iterator[Server]:
+    """Run an embedded server, fsync on, in a new folder below ``folder``; remove it at the end.
+
+    With ``counts_statements`` it has pg_stat_statements, which costs each statement something.
+    """
     home = folder / f"pynenc-bench-{os.getpid()}"
     home.mkdir(mode=0o711)
     postmaster: int | None = None
     try:
+        if counts_statements:
+            _load_pg_stat_statements(home)
         with EmbeddedPostgres(home) as postgres:
             server = Server(postgres.dsn)
             postmaster = cpu.parent(server.admin.info.backend_pid)
@@ -163,6 +176,18 @@ def sync_milliseconds(folder: Path) -> float:
     finally:
         path.unlink(missing_ok=True)
     return statistics.median(times) * 1000
+
+
+def _load_pg_stat_statements(home: Path) -> None:
+    """Have a server that loads it when it is started again."""
+    with (
+        EmbeddedPostgres(home) as postgres,
+        psycopg.connect(postgres.dsn, autocommit=True) as admin,
+    ):
+        admin.execute("alter system set shared_preload_libraries = 'pg_stat_statements'")
+        admin.execute("create extension pg_stat_statements")
+        postmaster = cpu.parent(admin.info.backend_pid)
+    _wait_until_gone(postmaster)
 
 
 def _wait_until_gone(pid: int | None) -> None:

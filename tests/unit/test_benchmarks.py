@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from benchmarks import cpu, peers, report
+from benchmarks import cpu, peers, report, workflows
 from benchmarks.__main__ import main
 from benchmarks.about import describe
 from benchmarks.catalogue import ROWS
@@ -96,6 +97,37 @@ def test_unknown_peer_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--with", "pgqueuer,resque"])
     assert "'resque' is none of procrastinate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ours", "dbos"])
+def test_steps_of_workflows_are_measured(bench: Bench, name: str) -> None:
+    """Each contender tells all of its figures, having called as many steps as it should."""
+    if name == "dbos" and peers.DBOS.missing():
+        pytest.skip(str(peers.DBOS.missing()))
+    told: list[str] = []
+    asked = Namespace(steps=5, at_once=2, rounds=2, peers=name if name == "dbos" else None)
+    before = _databases_and_sessions(bench.server)
+    workflows.rates(bench.server, asked, told.append)
+    assert _databases_and_sessions(bench.server) == before
+    figures = [line for line in told if f", {name}: " in line]
+    assert len(figures) == (3 if name == "dbos" else 5)
+    assert all(line.endswith("of 2)") for line in figures)
+
+
+@pytest.mark.long
+def test_sleeping_workflows_are_measured(bench: Bench) -> None:
+    """Some are laid to sleep, calls are drained beside them, and others wake, not too early."""
+    told: list[str] = []
+    asked = Namespace(asleep=5, calls=20, drains=1, wake=3)
+    workflows.sleep(bench.server, asked, told.append)
+    assert [line.partition(":")[0].partition(" in ")[0] for line in told] == [
+        "5 laid to sleep",
+        "drain, none asleep",
+        "drain, many asleep",
+        "drain, ratio within a round",
+        "wake-up",
+    ]
+    assert "p50 -" not in told[-1]
 
 
 def test_started_task_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
