@@ -80,6 +80,7 @@ class OwnedFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = new.rename(new.with_name(_PREFIX + new.name.removeprefix(_NEW)))
         self._limit = limit
+        self._open = threading.Lock()
 
     @property
     def share(self) -> tuple[str, int]:
@@ -87,11 +88,10 @@ class OwnedFolder:
         return str(self.path), self._limit
 
     def close(self) -> None:
-        """Remove it; once is enough."""
-        if self._lock >= 0:
+        """Remove it. Once is enough, whichever thread comes first."""
+        if self._open.acquire(blocking=False):
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
-            self._lock = -1
 
 
 def remove_abandoned() -> None:

@@ -54,7 +54,9 @@ def test_each_cause_fires_once(site: Site, causes: int, kills: int) -> None:
         REACTION,
     )
     assert sorted(n for (n,) in numbers) == list(range(causes))
-    # Somebody must be there to see that the last one has died.
+    # Somebody must be there to see that the last one has died; who came last is counted, too.
+    for worker in workers:
+        worker.wait_until_up(site.dsn)
     wait_for(lambda: site.query("select count(*) from pynenc.runner") == [(WORKERS,)])
     site.check()
 

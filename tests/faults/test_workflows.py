@@ -25,7 +25,6 @@ NEWER: Final = {"FAULTS_NEWER": "1"}
 _USUAL: Final = {
     ("before", "crash", THREADS),
     ("after", "crash", THREADS),
-    ("after", "drop", THREADS),
 }
 _KINDS: Final = [
     *product(("crash", "drop"), (THREADS, LOOP, PROCESSES)),
@@ -54,19 +53,10 @@ def test_harm_at_every_operation_of_a_workflow(
     journeys.run(site, when, kind, runner=runner, points=points)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("kind", "runner"),
-    [
-        ("late", THREADS),
-        *(
-            pytest.param(kind, runner, marks=pytest.mark.long)
-            for kind in ("freeze", "late")
-            for runner in (THREADS, LOOP)
-            if (kind, runner) != ("late", THREADS)
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["freeze", "late"])
+@pytest.mark.parametrize("runner", [THREADS, LOOP])
 def test_a_worker_that_stands_still_in_a_workflow(site: Site, kind: Kind, runner: str) -> None:
     """What it says when another one has gone on is refused: no step of its, and no child."""
     when: When = "before" if kind == "late" else "after"
@@ -101,7 +91,7 @@ def test_two_workers_in_one_workflow(site: Site) -> None:
     site.check()
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("killed", marks=pytest.mark.long)])
 def test_all_are_gone_while_workflows_rest(site: Site, how: str) -> None:
     """They sleep, wait and pause with nobody there; whoever comes later goes on with all."""
     workers = [site.fleet.start("--runner", runner, **KEEN) for runner in (THREADS, PROCESSES)]

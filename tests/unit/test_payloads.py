@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +177,26 @@ def test_the_folder_is_its_users_alone_and_gone_at_the_end(folders: Path) -> Non
     assert list(folders.iterdir()) == []
     one.write(name_of(content), content)  # nobody minds
     assert one.read(name_of(content)) is None
+
+
+def test_the_folder_is_closed_by_two_threads(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the heartbeat of a fenced runner and by its loop: only one of them does it."""
+    owned, both = OwnedFolder(10_000), threading.Barrier(2)
+
+    def remove(path: Path, *, ignore_errors: bool) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        rmtree(path, ignore_errors=ignore_errors)
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(owned.close) for _ in range(2)]:
+            done.result()
+    assert both.broken  # the other one was not there
+    assert list(folders.iterdir()) == []
 
 
 def test_the_folder_has_a_limit(folders: Path) -> None:
