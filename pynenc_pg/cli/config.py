@@ -12,7 +12,7 @@ from pynenc_pg.conf.load import load
 from pynenc_pg.conf.show import Shown, shown_settings
 
 if TYPE_CHECKING:
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
 
 
 @click.group()

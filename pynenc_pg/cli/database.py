@@ -15,7 +15,7 @@ from pynenc_pg.postgres.conninfo import read_dsn
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
     from pynenc_pg.postgres.deploy import SchemaStatus
 
 

@@ -14,7 +14,7 @@ from pynenc_pg.postgres.database import PgDatabase
 
 if TYPE_CHECKING:
     from pynenc_pg import Pynenc
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
 
 #: What stands in the way of work was found.
 ILL = 3

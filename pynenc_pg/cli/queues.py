@@ -16,7 +16,7 @@ from pynenc_pg.cli.tables import table
 from pynenc_pg.domain.records import QueueInfo
 
 if TYPE_CHECKING:
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
 
 
 @click.group(invoke_without_command=True)

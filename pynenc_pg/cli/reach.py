@@ -1,16 +1,48 @@
-"""Apps whose work another process can see."""
+"""What the commands share: the app that is meant, and whether its work can be seen from here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from pynenc_pg import Pynenc
+from pynenc_pg.cli.find import find_app
+from pynenc_pg.conf.values import LogFormat, LogLevel
+from pynenc_pg.engine.logs import configure_logging, is_configured
 from pynenc_pg.exceptions import ConfigError
 
-if TYPE_CHECKING:
-    from pynenc_pg.cli.main import Context
+
+@dataclass(slots=True)
+class Context:
+    """What the commands share."""
+
+    app_name: str | None
+    verbose: bool
+    log_format: LogFormat | None = None
+    log_level: LogLevel | None = None
+
+    def app(self) -> Pynenc:
+        """Find the app that ``--app`` names, or the one there is, and log as it wants."""
+        app = find_app(self.app_name)
+        if self.log_format:
+            app.conf.logging_format = self.log_format
+        if self.log_level:
+            app.conf.logging_level = self.log_level
+        if is_configured():  # not, where the user's module has set up logging in its own way
+            configure_logging(
+                level=self._level(app.conf.logging_level),
+                format=app.conf.logging_format,
+                colors=app.conf.logging_colors,
+            )
+        return app
+
+    def configure_logging(self) -> None:
+        """Log as the options want, without an app."""
+        configure_logging(level=self._level("info"), format=self.log_format or "text")
+
+    def _level(self, default: LogLevel) -> LogLevel:
+        return self.log_level or ("debug" if self.verbose else default)
 
 
 @contextmanager

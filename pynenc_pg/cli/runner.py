@@ -20,7 +20,7 @@ from pynenc_pg.runner.orphan import die_with_parent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
 
 logger = logging.getLogger(__name__)
 

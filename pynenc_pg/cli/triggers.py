@@ -16,7 +16,7 @@ from pynenc_pg.cli.tables import show
 from pynenc_pg.domain.causes import Fired, ScheduleState, TriggerInfo
 
 if TYPE_CHECKING:
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
 
 
 @click.group(invoke_without_command=True)

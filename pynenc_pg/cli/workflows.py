@@ -19,7 +19,7 @@ from pynenc_pg.domain.workflows import RunInfo
 from pynenc_pg.exceptions import InvocationStatusError
 
 if TYPE_CHECKING:
-    from pynenc_pg.cli.main import Context
+    from pynenc_pg.cli.reach import Context
     from pynenc_pg.invocation.workflow_run import RunStep, WorkflowRunHandle
 
 
