@@ -38,6 +38,8 @@ class Known:
         self._ageing = ageing
         self._others: list[KnownTask] | None = None
         self._replaced = 0
+        #: Called when they are replaced, by any thread: whoever tells of them is in no hurry else.
+        self.on_replaced: Callable[[], None] = lambda: None
 
     @property
     def version(self) -> int:
@@ -49,6 +51,7 @@ class Known:
         if others != self.tasks():
             self._others = others
             self._replaced += 1
+            self.on_replaced()
 
     def tasks(self) -> list[KnownTask]:
         """Describe them all."""

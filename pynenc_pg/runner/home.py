@@ -94,6 +94,7 @@ class Home:
         self._tell_triggers()
         # The first beat comes at once: it tells the runner its place and whether it has company.
         self._renewed = self._next_beat = began
+        self._known.on_replaced = self._tell_soon
         self._thread.start()
         self._watch.start()
         self._duties.start()
@@ -128,6 +129,11 @@ class Home:
             self._next_beat = time.monotonic()
         if freed:
             logger.info("tasks.freed: %d that had been set aside", freed)
+
+    def _tell_soon(self) -> None:
+        """Have it told with a heartbeat that comes at once. Any thread."""
+        self._next_beat = time.monotonic()
+        self.subscription.interrupt()
 
     def _tell_triggers(self) -> None:
         if self._reactor is not None and self._reactor.version != self._told_triggers:

@@ -42,6 +42,7 @@ class ProcessSource:
         self._ended = ended
         self._renewed = renewed
         self._learned = learned
+        self._knows: list[KnownTask] | None = None  # the code of the server that is coming
         self._backoff = Backoff()
         self._server: ForkServer | None = None  # the one to fork from
         self._coming: ForkServer | None = None  # imports the app; the other one serves meanwhile
@@ -129,7 +130,7 @@ class ProcessSource:
             if word == "ended":
                 self._ended(int(rest[0]), int(rest[1]))
             elif word == "tasks":
-                self._learned(known_in(rest[0]))
+                self._knows = known_in(rest[0])
             elif word == "ready":
                 self._ready(server, threads=int(rest[0]))
             else:
@@ -155,6 +156,8 @@ class ProcessSource:
             logger.info("process.renewed: new processes have the new code")
         self.up.set()
         self._renewed()
+        if self._knows is not None:  # not before: whoever has the former code would get them
+            self._learned(self._knows)
 
     def _lost(self, server: ForkServer) -> None:
         code = self._drop(server)
