@@ -39,6 +39,8 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
     """
     now = database.clock()
     check_batch(batch, now)
+    if batch.child is not None:
+        _check_child(database, batch, batch.child)
     if (first := _first(database, batch)) is not None:
         return [first]
     found = recall(database, batch, due(batch, now) or now) if batch.cached else {}
@@ -56,9 +58,7 @@ def register(database: MemDatabase, batch: Batch) -> list[Registered]:
 
 
 def _first(database: MemDatabase, batch: Batch) -> Registered | None:
-    """Return what the one call of a batch has become before, if it has a key or is a step."""
-    if batch.child is not None:
-        return _before(database, batch, batch.child)
+    """Return what the one call of a batch has become before, if it has a key."""
     if batch.key is None:
         return None
     first = database.call_keys.get((batch.task_id, batch.key))
@@ -82,11 +82,13 @@ def _note(database: MemDatabase, batch: Batch, registered: Sequence[Registered])
     if batch.child is not None:
         run = begin_run(database, batch.child.author.hold.invocation_id)
         step = batch.child.step
+        if (step.path, step.run) in run.steps:
+            return
         write(run, step, step.value, database.clock(), registered[0].invocation_id)
 
 
-def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | None:
-    """Return what a call that is a step has become before, if its answer was lost."""
+def _check_child(database: MemDatabase, batch: Batch, child: Child) -> None:
+    """Refuse a call that cannot be that step. One whose answer was lost is made once more."""
     which, step = child.author.hold.invocation_id, child.step
     row = author_row(database, child.author)
     stands = database.runs.steps(which).get((step.path, step.run))
@@ -96,7 +98,7 @@ def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | N
             raise InvocationCancelledError(message)
         check_new_step(step)
         check_not_paused(database, which)
-        return None
+        return
     known = _known(database, batch.invocations[0])
     if known is None or known.invocation_id != stands.child_id:
         message = (
@@ -104,7 +106,6 @@ def _before(database: MemDatabase, batch: Batch, child: Child) -> Registered | N
             f"with the invocation {stands.child_id}. Read the steps, and go on with that"
         )
         raise StepTakenError(message)
-    return known
 
 
 def _check_fork(database: MemDatabase, batch: Batch, fork: Fork) -> None:

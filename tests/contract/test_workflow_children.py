@@ -337,3 +337,12 @@ def test_twice_is_once(store: Driver) -> None:
     for _ in range(2):
         assert store.orchestrator.cancel(held.invocation_id) is CancelAnswer.REQUESTED
     assert store.path(which)[-2:] == [S.REGISTERED, S.FAILED]
+
+
+def test_a_call_that_is_repeated_says_anew_how_many_may_run(store: Driver) -> None:
+    """As every call of a concurrency key does, though it is one that is there."""
+    held = begin(store)
+    others = store.in_lane(2, slots=1, task_id="tests.child")
+    which = child(store, held, ids=[new_invocation_id()], lanes=["k"], slots=1)
+    assert child(store, held, ids=[which], lanes=["k"], slots=3) == which
+    assert sorted(store.take()) == sorted([*others, which])
