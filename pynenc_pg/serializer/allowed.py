@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection
-from enum import Enum
+from enum import Enum, Flag
 from types import ModuleType
 from typing import Any, Final
 
@@ -57,6 +57,8 @@ def allowed_name(module: str, name: str, allowed: Collection[str]) -> Any:
     """
     if f"{module}:{name}" == "builtins:getattr":
         return _attribute(allowed)
+    if f"{module}:{name}" == "_operator:or_":
+        return _united
     if f"{module}:{name}" in {*_MAKERS, *allowed}:
         return _function(module, name)
     return allowed_class(module, name, allowed)
@@ -68,6 +70,18 @@ def _is_within(kind: type, allowed: Collection[str]) -> bool:
         return True
     parents = (module == one or module.startswith(f"{one}.") for one in allowed)
     return f"{module}:{name}" in {*_CLASSES, *allowed} or any(parents)
+
+
+def _united(one: object, other: object) -> Flag:
+    """Join flags, as pickle does before Python 3.11.4; nothing else.
+
+    Raises:
+        SerializationError: they are no flags of one kind.
+    """
+    if not isinstance(one, Flag) or type(one) is not type(other):
+        message = "operator.or_ may join flags of one kind alone"
+        raise SerializationError(message)
+    return one | other
 
 
 def _function(module: str, name: str) -> Any:

@@ -77,6 +77,8 @@ def test_what_has_not_ended_is_refused(app: Pynenc, runner: Runner) -> None:
         with pytest.raises(InvocationStatusError, match="running"):
             held.retry()
         tasks.gate.set()
+        for each in (waits, held):  # it may be claimed and not have a thread yet
+            each.result_or_raise(20)
     assert app.state_backend.count_ready() == 0
 
 

@@ -21,6 +21,7 @@ import pytest
 from pynenc_pg import Pynenc
 from pynenc_pg.exceptions import ConfigError, SerializationError, TaskFailedError
 from pynenc_pg.serializer import JsonPickleSerializer, JsonSerializer, PickleSerializer
+from pynenc_pg.serializer.allowed import allowed_name
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
 from pynenc_pg.serializer.failure import decode_exception, encode_exception
@@ -267,3 +268,12 @@ def test_plain_json_meets_no_pickle(value: Any, monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setattr(kind, name, never)
         serializer = kind()
         assert decode(encode(value, serializer), serializer) == value
+
+
+def test_flags_are_joined_and_nothing_else() -> None:
+    """Pickle makes ``READ | WRITE`` by that function before Python 3.11.4."""
+    join = allowed_name("_operator", "or_", HERE)
+    assert join(Right.READ, Right.WRITE) == Right.READ | Right.WRITE
+    for one, other in ((1, 2), ({1}, {2}), (Right.READ, 2)):
+        with pytest.raises(SerializationError, match="flags"):
+            join(one, other)
