@@ -13,7 +13,7 @@ from typing import Any
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
 from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
-from pynenc_pg.domain.causes import Firing, NewEvent
+from pynenc_pg.domain.causes import NewEvent
 from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.engine.address import Address
@@ -110,25 +110,18 @@ class Engine(Reading):
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,
-        firings: Sequence[Firing] = (),
-        retried_from: InvocationId | None = None,
         amend: Callable[[Batch], Batch] | None = None,
     ) -> list[Registered]:
         """Register calls of a task, all or none.
 
         ``options`` are theirs alone; ``shared`` are arguments that all of them have;
         ``session`` is a transaction of the caller's, with which they come to be or not;
-        ``firings`` are the causes by which they are started, one each; ``retried_from`` is the
-        invocation that the one call is again; ``amend`` says more of one call, whose ``call_id``
-        is that of all equal ones then.
+        ``amend`` says more of them, as what has started them; they become no earlier result then.
         """
         calls = self._lowered(task, calls, shared)
-        known = amend is not None
-        batch = self._new_batch(task, calls, options, shared, retried_from, identified=known)
+        batch = self._new_batch(task, calls, options, shared)
         if amend is not None:
             batch = replace(amend(batch), cached=False)
-        if firings:
-            batch = replace(batch, firings=firings, cached=False, changed_by="trigger")
         with _shield(), self._explained(batch, calls, task):
             if session is None:
                 registered = self.store.orchestrator.register(batch)
@@ -175,7 +168,7 @@ class Engine(Reading):
             task,
             [call_again(task, arguments)],
             options=options_again(record, backend.get_call(invocation_id)),
-            retried_from=invocation_id,
+            amend=lambda batch: replace(batch, retried_from=invocation_id),
         )
         return registered
 
@@ -298,9 +291,6 @@ class Engine(Reading):
         calls: Sequence[Mapping[str, Any]],
         options: CallOptions,
         shared: SharedArguments | None,
-        retried_from: InvocationId | None = None,
-        *,
-        identified: bool = False,
     ) -> Batch:
         return new_batch(
             calls,
@@ -310,8 +300,6 @@ class Engine(Reading):
             ageing=self._ageing(),
             options=options,
             shared=shared,
-            retried_from=retried_from,
-            identified=identified,
         )
 
     def _explained(

@@ -28,18 +28,15 @@ def new_batch(
     ageing: float,
     options: CallOptions = UNTUNED,
     shared: SharedArguments | None = None,
-    retried_from: InvocationId | None = None,
-    identified: bool = False,
 ) -> Batch:
     """Encode calls of one task, given as arguments by name, with a fresh ``outgoing``.
 
     ``ageing``: the seconds of waiting that a point of priority is worth. ``options`` stand above
-    the task's own; ``shared`` are arguments that all of them have; ``retried_from`` has ended, and
-    the one call is that one again. ``identified``: equal calls have equal call ids.
+    the task's own; ``shared`` are arguments that all of them have.
     """
     parent, conf = entered(), task.conf
     refs: list[tuple[InvocationId, str]] = []
-    cached, ttl = (False, None) if retried_from else _caching(conf, options)
+    cached, ttl = _caching(conf, options)
     invocations = _all_new(
         task,
         calls,
@@ -47,7 +44,7 @@ def new_batch(
         offset=clock_offset,
         shared=shared,
         refs=refs,
-        identified=cached or identified,
+        cached=cached,
     )
     return Batch(
         task_id=task.task_id,
@@ -71,7 +68,6 @@ def new_batch(
         refuse_different=conf.refuses_different,
         payloads=_payloads(outgoing, shared) if refs else (),
         refs=refs,
-        retried_from=retried_from,
         own_workflow=conf.force_new_workflow,
     )
 
@@ -106,7 +102,7 @@ def _all_new(
     offset: float,
     shared: SharedArguments | None,
     refs: list[tuple[InvocationId, str]],
-    identified: bool,
+    cached: bool,
 ) -> list[NewInvocation]:
     known: dict[int, str] | None = None if shared is None else {}
     made = []
@@ -118,7 +114,7 @@ def _all_new(
                 arguments, large = shared.encode(call, outgoing)
             new = _new(
                 task, call, arguments, outgoing.serializer,
-                offset=offset, known=known, identified=identified,
+                offset=offset, known=known, cached=cached,
             )  # fmt: skip
         except SerializationError as error:
             if len(calls) > 1:
@@ -138,15 +134,15 @@ def _new(
     *,
     offset: float,
     known: dict[int, str] | None,
-    identified: bool,
+    cached: bool,
 ) -> NewInvocation:
     which = InvocationId(new_invocation_id(offset))
-    if not (identified or task.conf.concurrency_controlled):
+    if not (cached or task.conf.concurrency_controlled):
         return NewInvocation(which, call_id(task.task_id, arguments), arguments)
     keys = CallKeys(task, call, serializer, known)
     return NewInvocation(
         invocation_id=which,
-        call_id=keys.identity if identified else keys.call_id or call_id(task.task_id, arguments),
+        call_id=keys.identity if cached else keys.call_id or call_id(task.task_id, arguments),
         arguments=arguments,
         registration_key=keys.registration,
         lane_key=keys.running,

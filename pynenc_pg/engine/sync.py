@@ -9,9 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pynenc_pg.conf.config_call import UNTUNED, CallOptions
-from pynenc_pg.domain.causes import Firing
 from pynenc_pg.domain.concurrency import ConcurrencyControlType
-from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.engine.core import Engine
 from pynenc_pg.engine.inline import InlineRunner
@@ -59,8 +57,6 @@ class SyncEngine(Engine):
         options: CallOptions = UNTUNED,
         shared: SharedArguments | None = None,
         session: object = None,  # noqa: ARG002 - nothing of it stands in a database
-        firings: Sequence[Firing] = (),
-        retried_from: InvocationId | None = None,
         amend: Callable[[Batch], Batch] | None = None,
     ) -> list[Registered]:
         """Register and execute, in this thread and by no other: each has a queue of its own."""
@@ -75,8 +71,6 @@ class SyncEngine(Engine):
             calls,
             options=options,
             shared=shared,
-            firings=firings,
-            retried_from=retried_from,
             amend=amend,
         )
         self._inline.run([queue])

@@ -13,6 +13,8 @@ from pynenc_pg.memory.lanes import free_slots
 from pynenc_pg.memory.rows import Row
 
 S = InvocationStatus
+#: Reasons of a workflow that goes on later.
+_RESTS = frozenset({Reason.SLEEPING, Reason.EVENT, Reason.PAUSED})
 
 
 def recover(database: MemDatabase, policy: RecoveryPolicy) -> Recovered:
@@ -82,12 +84,22 @@ def _quarantine(database: MemDatabase, rows: Sequence[Row], max_recoveries: int)
         row
         for row in rows
         if row.status is S.RUNNING_RECOVERY
-        and row.recoveries > max_recoveries
+        and _recoveries(database, row) > max_recoveries
         and not row.cancel_requested
     ]
     for row in off:
         database.end(row, S.FAILED, "recovery", reason=Reason.RECOVERIES_EXHAUSTED)
     return [row for row in rows if row not in off]
+
+
+def _recoveries(database: MemDatabase, row: Row) -> int:
+    """How many there were since it last came to rest of its own accord."""
+    count = 0
+    for entry in reversed(database.history[row.invocation_id]):
+        if entry.status is S.RETRY and entry.reason in _RESTS:
+            break
+        count += entry.status is S.RUNNING_RECOVERY
+    return count
 
 
 def _tell(database: MemDatabase, rows: Sequence[Row], changed_by: str) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import MappingProxyType
@@ -208,14 +208,12 @@ class TriggerReactor:
         if definition is None:
             return []
         task = self._engine.registry.get(definition.task_id)
+        firings = [Firing(c.taken.cause_id, c.taken.attempt, self._shown(c)) for c in calls]
         try:
             self._engine.submit(
                 task,
                 [call.arguments for call in calls],
-                firings=[
-                    Firing(call.taken.cause_id, call.taken.attempt, self._shown(call))
-                    for call in calls
-                ],
+                amend=lambda batch: replace(batch, firings=firings, changed_by="trigger"),
             )
         except StoreUnavailableError:
             raise

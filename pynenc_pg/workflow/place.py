@@ -23,7 +23,9 @@ from pynenc_pg.workflow.run import Branch, described
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.records import Batch
+    from pynenc_pg.engine.registry import TaskDefinition
     from pynenc_pg.workflow.callee import Call, CalleeCalls
+    from pynenc_pg.workflow.run import WorkflowRun
 
 I = TypeVar("I")  # noqa: E741 - a handle of an invocation
 T = TypeVar("T")
@@ -128,7 +130,7 @@ class Place:
                 newest = found[-1]
                 if newest.kind is not StepKind.TASK or newest.child_id is None:
                     raise self._differs(newest, described(StepKind.TASK, task.task_id))
-                if newest.about != f"{task.task_id} {run.engine.call_id(task, call)}":
+                if newest.about != _about(run, task, call):
                     raise self._other_call(newest, task.task_id, call)
                 if not run.is_called_anew(newest):
                     run.called(self.path, newest.child_id)
@@ -146,7 +148,7 @@ class Place:
         made: list[NewStep] = []
 
         def as_child(batch: Batch) -> Batch:
-            about = f"{task.task_id} {batch.invocations[0].call_id}"
+            about = _about(run, task, call)
             made[:] = [run.completed(NewStep(self.path, StepKind.TASK, about, run=number))]
             return replace(batch, child=Child(run.author, made[0]))
 
@@ -241,3 +243,7 @@ class Place:
 
     def _decoded(self, step: Step) -> Any:
         return decode(step.value or "null", self.branch.run.serializer)
+
+
+def _about(run: WorkflowRun, task: TaskDefinition, call: Call) -> str:
+    return f"{task.task_id} {run.engine.call_id(task, call)}"

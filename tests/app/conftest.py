@@ -11,7 +11,8 @@ import pytest
 
 from pynenc_pg import Pynenc
 from pynenc_pg.runner.base import BaseRunner
-from tests.app import tasks
+from pynenc_pg.testing import World, in_memory
+from tests.app import tasks, workflow_tasks
 
 Runner = Callable[[], AbstractContextManager[None]]
 
@@ -84,3 +85,13 @@ def any_runner(
     threads = (app.conf.store == "postgres") is (request.param == "usual")
     monkeypatch.setattr(app.conf, "runner_cls", "ThreadRunner" if threads else "AsyncRunner")
     return runner
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """The app of the workflows in memory, with nothing done yet."""
+    workflow_tasks.seen.clear()
+    workflow_tasks.switches.clear()
+    workflow_tasks.gate.set()
+    with in_memory(workflow_tasks.app) as world:
+        yield world

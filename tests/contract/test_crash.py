@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pynenc_pg.domain.ids import new_invocation_id
 from pynenc_pg.domain.records import Answer, Hold
 from pynenc_pg.invocation.status import InvocationStatus, Reason
@@ -32,6 +34,33 @@ def test_beyond_the_limit_it_is_quarantined(store: Driver) -> None:
     outcome = store.state_backend.get_outcomes([which])[which]
     assert (outcome.status, outcome.reason) == (S.FAILED, Reason.RECOVERIES_EXHAUSTED)
     assert store.claim() == []
+
+
+@pytest.mark.parametrize("reason", [Reason.SLEEPING, Reason.EVENT, Reason.PAUSED])
+def test_a_rest_begins_a_new_count(store: Driver, reason: Reason) -> None:
+    """A workflow of a year meets many a dead worker; one that kills it never gets to a rest."""
+    [which] = store.register()
+    for _ in range(3):
+        for _ in range(2):
+            store.crash(store.begin(), max_recoveries=2)
+        store.retry(store.begin(), reason)
+    assert (store.get(which).status, store.get(which).recoveries) == (S.RETRY, 6)
+    for _ in range(2):
+        store.crash(store.begin(), max_recoveries=2)
+    assert store.get(which).status is S.REROUTED
+    store.crash(store.begin(), max_recoveries=2)
+    assert store.get(which).reason == Reason.RECOVERIES_EXHAUSTED
+
+
+@pytest.mark.parametrize("reason", [Reason.ERROR, Reason.TIMEOUT, Reason.SNOOZED])
+def test_another_attempt_begins_none(store: Driver, reason: Reason) -> None:
+    """Who raises in between is no less dangerous."""
+    [which] = store.register()
+    for _ in range(2):
+        store.crash(store.begin(), max_recoveries=2)
+    store.retry(store.begin(), reason)
+    store.crash(store.begin(), max_recoveries=2)
+    assert store.get(which).reason == Reason.RECOVERIES_EXHAUSTED
 
 
 def test_only_what_is_ours_goes_back(store: Driver) -> None:

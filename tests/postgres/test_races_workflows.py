@@ -101,6 +101,23 @@ def test_woken_before_it_rests(c: Connection) -> None:
     assert one(c, READY, (held[0],))
 
 
+def test_promote_waits_for_no_run(c: Connection, other: Connection) -> None:
+    """With the wakes locked that would be a circle with who waits at a step, and who emits."""
+    held, ready = running(c), running(c)
+    for each in (held, ready):
+        assert listen(c, each) is None
+    rest(c, ready)
+    emit(c)
+    c.execute("set statement_timeout = '5s'")
+    with other.transaction():
+        record(other, held)
+        assert promote(c) == 1
+        assert one(c, WOKEN) == 1
+    rest(c, held)
+    assert promote(c) == 1
+    assert one(c, WOKEN) == 0
+
+
 def test_a_resumption_and_the_rest_at_the_same_time(
     c: Connection, other: Connection, pool: ThreadPoolExecutor
 ) -> None:

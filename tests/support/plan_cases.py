@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from pynenc_pg.domain.ids import new_invocation_id
-from tests.support import workflow_sql as flow
 from tests.support.filled import BUSY, FEW, Held, Sample
 from tests.support.plain_sql import status_of
+from tests.support.plan_case import REGISTER as _REGISTER
+from tests.support.plan_case import STATE as _STATE
+from tests.support.plan_case import Case
+from tests.support.plan_case import call as _call
+from tests.support.plan_case import case as _case
+from tests.support.plan_case import claims as _claims
+from tests.support.plan_case import lost as _lost
 from tests.support.sql import (
     APP,
     RUNNER,
@@ -33,35 +36,7 @@ from tests.support.sql import (
     watch,
 )
 from tests.support.trigger_sql import Cause, emit, fire, pair, settle, take, tell, watched
-
-Act = Callable[[Connection, Sample], object]
-Prepare = Callable[[Connection, Sample], Held]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A verb, and by function, which indexes of tables that grow it is meant to read."""
-
-    act: Callable[[Connection, Sample, Held], object]
-    reads: dict[str, str]
-    prepare: Prepare = lambda _connection, _sample: []
-
-    def indexes(self) -> dict[str, set[str]]:
-        """Return the full names, by function."""
-        return {name: set(names.split()) for name, names in self.reads.items()}
-
-
-def _case(act: Act, **reads: str) -> Case:
-    return Case(lambda connection, sample, _: act(connection, sample), reads)
-
-
-def _lost() -> tuple[str, int]:
-    """Answer an invocation that nobody knows, so that the verb has to look where it went."""
-    return new_invocation_id(), 1
-
-
-def _call(query: str, *fixed: object) -> Act:
-    return lambda connection, _: connection.execute(query.encode(), (APP, *fixed)).fetchall()
+from tests.support.workflow_plans import WORKFLOWS
 
 
 def _claimed(connection: Connection, _sample: Sample) -> Held:
@@ -129,15 +104,9 @@ def _causes(held: Held) -> list[Cause]:
     return [(int(cause), attempt) for cause, attempt in held]
 
 
-def _claims(*queues: str) -> Act:
-    return lambda connection, _: claim(connection, limit=FEW, queues=queues)
-
-
 #: Of the first payloads that a filled database has.
 NAMES: Final = [hashlib.sha256(str(n).encode()).hexdigest() for n in (1, 2)]
-_STATE: Final = "invocation_state_pkey"
 _LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx"
-_REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
 _CLAIM: Final = {
     "claim": f"{_STATE} state_ready_idx state_awaited_idx invocation_pkey lane_queue_idx",
 }
@@ -174,77 +143,6 @@ _FREE: Final = {
 }
 _RELEASE: Final = {"give_back": f"{_STATE} wait_edge_waiter_idx", "reroute_stopped": _STATE}
 
-
-def _record(connection: Connection, sample: Sample, *steps: tuple[str, str]) -> None:
-    for path, kind in steps:
-        flow.record(connection, sample.owned[0], path, kind, runner=BUSY, key="a")
-
-
-def _emit_as_a_commit_does(connection: Connection) -> None:
-    connection.execute("set constraints all immediate")
-    flow.emit(connection, "none")
-
-
-_STEPS: Final = "workflow_step_pkey"
-_RUNS: Final = {"check_author": _STATE, "begin_run": "workflow_pkey invocation_pkey"}
-_READS: Final = {"step_as_read": f"{_STEPS} invocation_outcome_pkey workflow_pkey"}
-WORKFLOWS: Final[dict[str, Case]] = {
-    "record_step": _case(
-        lambda c, s: _record(c, s, ("1", "random")),
-        **_RUNS,
-        **_READS,
-        record_step=_STEPS,
-    ),
-    "record_data": _case(
-        lambda c, s: _record(c, s, ("1", "set_data"), ("2", "get_data"), ("3", "event")),
-        **_RUNS,
-        **_READS,
-        record_step=f"{_STEPS} workflow_data_pkey workflow_wait_pkey",
-    ),
-    "record_child": _case(
-        lambda c, s: flow.call(c, s.owned[0], runner=BUSY),
-        **_RUNS,
-        **_REGISTER,
-        register_2="invocation_pkey",
-        record_child=f"{_STATE} {_STEPS}",
-    ),
-    "await_event": _case(
-        lambda c, s: flow.listen(c, s.owned[0], code="none", runner=BUSY),
-        **_RUNS,
-        await_event=f"workflow_wait_pkey invocation_pkey event_code_idx {_STEPS}",
-    ),
-    "workflow_steps": _case(
-        lambda c, s: _call("select * from workflow_steps(%s, %s)", s.ended[0])(c, s),
-        **_READS,
-        workflow_steps="invocation_pkey",
-    ),
-    "workflow_values": _case(
-        lambda c, s: _call("select * from workflow_values(%s, %s)", s.ended[0])(c, s),
-        workflow_values="workflow_data_pkey",
-    ),
-    "workflow_info": _case(
-        lambda c, s: _call("select * from workflow_info(%s, %s)", s.ended[0])(c, s),
-        workflow_info=f"invocation_pkey workflow_pkey {_STEPS}",
-    ),
-    "workflow_tree": _case(
-        lambda c, s: c.execute("select * from workflow_tree(%s)", (s.ended[0],)),
-        workflow_tree="invocation_pkey invocation_parent_id_idx invocation_outcome_pkey"
-        f" {_STATE} {_STEPS}",
-    ),
-    "workflow_runs": _case(
-        _call("select * from workflow_runs(%s, null, false, %s)", FEW),
-        workflow_runs=f"workflow_pkey invocation_pkey invocation_outcome_pkey {_STATE} {_STEPS}"
-        " workflow_wait_pkey",
-    ),
-    "pause_workflow": _case(
-        lambda c, s: _call("select pause_workflow(%s, %s, '', true)", s.owned[0][0])(c, s),
-        pause_workflow=f"{_STATE} invocation_pkey",
-    ),
-    "wake_waiting": _case(
-        lambda c, _: _emit_as_a_commit_does(c),
-        wake_waiting="workflow_wait_code_idx",
-    ),
-}
 
 CASES: Final[dict[str, Case]] = {
     "register_one": _case(lambda c, _: register(c), **_REGISTER),

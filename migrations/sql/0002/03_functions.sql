@@ -5,6 +5,20 @@ create or replace function {schema}.lock_space() returns integer
 language sql immutable parallel safe
 return hashtext('{schema_name}') & 2147483647;
 
+-- Makes queues of those that this transaction was the first to call into. A trigger, at its commit: what
+-- other transactions have noted is not to be seen, and gone when they have committed.
+-- Locks: the queues, by name.
+create or replace function {schema}.add_queues() returns trigger language plpgsql {definer} as $$
+begin
+    with mine as (
+        delete from new_queue returning app_id, queue
+    )
+    insert into queue (app_id, queue)
+    select distinct m.app_id, m.queue from mine m order by m.app_id, m.queue
+    on conflict do nothing;
+    return null;
+end $$;
+
 -- The text that stands for one argument of a call in its concurrency keys; null where only Python could
 -- tell (see canonical_json) and where it is long. What is left out is as the runners have told of its default; ** has what no
 -- other parameter takes, too. Internal to call_digest.
@@ -1853,8 +1867,8 @@ begin
     else
         update workflow w set paused_at = null, pause_reason = null where w.invocation_id = p_id;
         insert into workflow_wake (app_id, invocation_id) values (p_app, p_id) on conflict do nothing;
-        perform notify(p_app, 'due', to_json(0));
     end if;
+    perform notify(p_app, 'due', to_json(0));  -- promote may have passed it over meanwhile
     return true;
 end $$;
 
@@ -1958,6 +1972,34 @@ begin atomic
                    join {schema}.invocation_state s on s.invocation_id = w.invocation_id
                    where w.child_id >= {schema}.first_id(p_from) and w.child_id < {schema}.first_id(p_until));
 end;
+
+-- What must hold before calls can be written: ids of about now, their partitions, their queue.
+-- Internal. Raises PN009.
+create or replace function {schema}.prepare_registration(
+    p_app text, p_queue text, p_ids uuid[], p_now timestamptz
+) returns void language plpgsql as $$
+declare
+    v_id   uuid;
+    v_low  uuid := first_id(p_now - interval '1 day');
+    v_high uuid := first_id(p_now + interval '1 day');
+begin
+    select id into v_id from unnest(p_ids) id where id < v_low or id >= v_high limit 1;
+    if found then
+        raise exception 'the id % was made at %, but the database''s time is %: % apart',
+                v_id, id_time(v_id), p_now, p_now - id_time(v_id)
+            using errcode = 'PN009', hint = 'Set the clock of the machine that made the id.';
+    end if;
+    if to_regclass(partition_name('invocation_history', p_now)) is null
+       or to_regclass(partition_name('invocation', date_trunc('week', p_now + interval '1 day', 'UTC'))) is null
+    then
+        perform ensure_partitions();
+    end if;
+    if not exists (select from queue where app_id = p_app and queue = p_queue) then
+        if not exists (select from new_queue where app_id = p_app and queue = p_queue) then
+            insert into new_queue (app_id, queue) values (p_app, p_queue);
+        end if;
+    end if;
+end $$;
 
 -- Makes ready what is due, and opens lanes whose rate limit lets the next one start; answers how much
 -- work there was, and in how many seconds the next is due.
@@ -2079,6 +2121,34 @@ begin
     return v_sign || left(v_digits, 1) || case when length(v_digits) > 1 then '.' || substr(v_digits, 2) else '' end
            || 'e' || case when v_point > 0 then '+' else '-' end
            || lpad(abs(v_point - 1)::text, greatest(2, length(abs(v_point - 1)::text)), '0');
+end $$;
+
+-- Ends what took its worker down more often than allowed, since it last came to rest of its own accord: a
+-- workflow of a year meets many a dead worker. Internal to recover; rows locked.
+-- Moves: running_recovery -> failed (recoveries_exhausted). Answers how many.
+create or replace function {schema}.quarantine(p_ids uuid[], p_max_recoveries integer)
+returns integer language plpgsql as $$
+declare
+    v_off uuid[];
+begin
+    v_off := array(select s.invocation_id from invocation_state s
+                   where s.invocation_id = any (p_ids) and s.recoveries > p_max_recoveries
+                     and s.status = 'running_recovery' and s.cancel_requested_at is null);
+    if v_off = '{}' then
+        return 0;
+    end if;
+    v_off := array(
+        select o.id from unnest(v_off) o (id)
+        where p_max_recoveries < (
+            select count(*) from invocation_history h
+            where h.invocation_id = o.id and h.status = 'running_recovery' and h.rev > coalesce((
+                select max(r.rev) from invocation_history r
+                where r.invocation_id = o.id and r.status = 'retry'
+                  and r.reason in ('sleeping', 'event', 'paused')), -1)));
+    if v_off <> '{}' then
+        perform end_unowned(v_off, 'failed', 'recoveries_exhausted', 'recovery');
+    end if;
+    return cardinality(v_off);
 end $$;
 
 -- What stands in the queues that no live runner can take: for people, and slow where much is queued. runners:
@@ -3041,7 +3111,8 @@ begin
     )
     select array_agg(a.invocation_id),
            array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
-           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')), bool_or(coalesce(a.delay, 0) <= 0)
+           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')),
+           bool_or(coalesce(a.delay, 0) <= 0)
     into v_done, v_off, v_next, v_waits, v_ready from again a;
 
     if v_done is not null then
@@ -3699,13 +3770,15 @@ begin
 end $$;
 
 -- Makes runs ready that were woken; answers how many. What is still being executed is looked at again when
--- it has come to rest: whoever puts it there has promote called. Internal to promote.
--- Moves nothing: due_at is cleared. Locks: the wakes (skip locked), then rows by id.
+-- it has come to rest: whoever puts it there has promote called. So is what somebody else has locked:
+-- waiting for it, with the wakes locked, could end in a circle with who waits and who emits.
+-- Internal to promote. Moves nothing: due_at is cleared. Locks: the wakes, then rows by id (skip locked).
 create or replace function {schema}.wake_workflows(p_app text, p_limit integer) returns integer
 language plpgsql as $$
 declare
     v_ids  uuid[];
-    v_busy uuid[];
+    v_mine uuid[];
+    v_kept uuid[];
     v_done integer;
 begin
     v_ids := array(select w.invocation_id from workflow_wake w where w.app_id = p_app
@@ -3713,16 +3786,17 @@ begin
     if v_ids = '{}' then
         return 0;
     end if;
-    perform from invocation_state s where s.invocation_id = any (v_ids)
-    order by s.invocation_id for no key update;
+    v_mine := array(select s.invocation_id from invocation_state s where s.invocation_id = any (v_ids)
+                    order by s.invocation_id for no key update skip locked);
     update invocation_state s set due_at = null, previous_status = s.status
-    where s.invocation_id = any (v_ids) and s.status = 'retry' and s.reason in ('event', 'paused')
+    where s.invocation_id = any (v_mine) and s.status = 'retry' and s.reason in ('event', 'paused')
       and s.due_at is not null;
     get diagnostics v_done = row_count;
-    v_busy := array(select s.invocation_id from invocation_state s
-                    where s.invocation_id = any (v_ids) and s.runner_id is not null);
+    v_kept := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (v_ids)
+                      and (s.runner_id is not null or s.invocation_id <> all (v_mine)));
     delete from workflow_wake w
-    where w.app_id = p_app and w.invocation_id = any (v_ids) and w.invocation_id <> all (v_busy);
+    where w.app_id = p_app and w.invocation_id = any (v_ids) and w.invocation_id <> all (v_kept);
     return v_done;
 end $$;
 

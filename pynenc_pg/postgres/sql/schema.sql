@@ -206,6 +206,12 @@ create table pynenc.lane (
     fillfactor=50
 );
 
+create table pynenc.new_queue (
+    app_id text not null,
+    queue text not null,
+    constraint new_queue_queue_check CHECK ((queue ~ '^[A-Za-z0-9_.-]+$'::text))
+);
+
 create table pynenc.payload (
     app_id text not null,
     sha256 bytea not null,
@@ -483,6 +489,7 @@ CREATE INDEX state_ready_idx ON pynenc.invocation_state USING btree (app_id, que
 CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING btree (app_id, registration_key) WHERE (registration_key IS NOT NULL);
 CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
+CREATE INDEX new_queue_idx ON pynenc.new_queue USING btree (app_id, queue);
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, task_id);
 CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, due_at) WHERE (state = 'new'::text);
@@ -499,6 +506,28 @@ CREATE INDEX workflow_step_child_idx ON ONLY pynenc.workflow_step USING btree (c
 CREATE INDEX workflow_wait_code_idx ON pynenc.workflow_wait USING btree (app_id, code);
 
 -- functions
+
+CREATE OR REPLACE FUNCTION pynenc.add_queues()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    with mine as (
+        delete from new_queue returning app_id, queue
+    )
+    insert into queue (app_id, queue)
+    select distinct m.app_id, m.queue from mine m order by m.app_id, m.queue
+    on conflict do nothing;
+    return null;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.argument_text(p_parameters json, p_arguments json, p_name text)
  RETURNS text
@@ -2954,8 +2983,8 @@ begin
     else
         update workflow w set paused_at = null, pause_reason = null where w.invocation_id = p_id;
         insert into workflow_wake (app_id, invocation_id) values (p_app, p_id) on conflict do nothing;
-        perform notify(p_app, 'due', to_json(0));
     end if;
+    perform notify(p_app, 'due', to_json(0));  -- promote may have passed it over meanwhile
     return true;
 end $function$;
 
@@ -3067,7 +3096,9 @@ begin
         perform ensure_partitions();
     end if;
     if not exists (select from queue where app_id = p_app and queue = p_queue) then
-        insert into queue (app_id, queue) values (p_app, p_queue) on conflict do nothing;
+        if not exists (select from new_queue where app_id = p_app and queue = p_queue) then
+            insert into new_queue (app_id, queue) values (p_app, p_queue);
+        end if;
     end if;
 end $function$;
 
@@ -3224,6 +3255,17 @@ begin
     v_off := array(select s.invocation_id from invocation_state s
                    where s.invocation_id = any (p_ids) and s.recoveries > p_max_recoveries
                      and s.status = 'running_recovery' and s.cancel_requested_at is null);
+    if v_off = '{}' then
+        return 0;
+    end if;
+    v_off := array(
+        select o.id from unnest(v_off) o (id)
+        where p_max_recoveries < (
+            select count(*) from invocation_history h
+            where h.invocation_id = o.id and h.status = 'running_recovery' and h.rev > coalesce((
+                select max(r.rev) from invocation_history r
+                where r.invocation_id = o.id and r.status = 'retry'
+                  and r.reason in ('sleeping', 'event', 'paused')), -1)));
     if v_off <> '{}' then
         perform end_unowned(v_off, 'failed', 'recoveries_exhausted', 'recovery');
     end if;
@@ -4377,7 +4419,8 @@ begin
     )
     select array_agg(a.invocation_id),
            array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
-           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')), bool_or(coalesce(a.delay, 0) <= 0)
+           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')),
+           bool_or(coalesce(a.delay, 0) <= 0)
     into v_done, v_off, v_next, v_waits, v_ready from again a;
 
     if v_done is not null then
@@ -5093,7 +5136,8 @@ CREATE OR REPLACE FUNCTION pynenc.wake_workflows(p_app text, p_limit integer)
 AS $function$
 declare
     v_ids  uuid[];
-    v_busy uuid[];
+    v_mine uuid[];
+    v_kept uuid[];
     v_done integer;
 begin
     v_ids := array(select w.invocation_id from workflow_wake w where w.app_id = p_app
@@ -5101,16 +5145,17 @@ begin
     if v_ids = '{}' then
         return 0;
     end if;
-    perform from invocation_state s where s.invocation_id = any (v_ids)
-    order by s.invocation_id for no key update;
+    v_mine := array(select s.invocation_id from invocation_state s where s.invocation_id = any (v_ids)
+                    order by s.invocation_id for no key update skip locked);
     update invocation_state s set due_at = null, previous_status = s.status
-    where s.invocation_id = any (v_ids) and s.status = 'retry' and s.reason in ('event', 'paused')
+    where s.invocation_id = any (v_mine) and s.status = 'retry' and s.reason in ('event', 'paused')
       and s.due_at is not null;
     get diagnostics v_done = row_count;
-    v_busy := array(select s.invocation_id from invocation_state s
-                    where s.invocation_id = any (v_ids) and s.runner_id is not null);
+    v_kept := array(select s.invocation_id from invocation_state s
+                    where s.invocation_id = any (v_ids)
+                      and (s.runner_id is not null or s.invocation_id <> all (v_mine)));
     delete from workflow_wake w
-    where w.app_id = p_app and w.invocation_id = any (v_ids) and w.invocation_id <> all (v_busy);
+    where w.app_id = p_app and w.invocation_id = any (v_ids) and w.invocation_id <> all (v_kept);
     return v_done;
 end $function$;
 
@@ -5289,6 +5334,7 @@ CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_state FOR EAC
 CREATE TRIGGER guard_update BEFORE UPDATE ON pynenc.invocation_state FOR EACH ROW EXECUTE FUNCTION pynenc.guard_update();
 CREATE TRIGGER history_of_insert AFTER INSERT ON pynenc.invocation_state REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.history_of_insert();
 CREATE TRIGGER history_of_update AFTER UPDATE ON pynenc.invocation_state REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.history_of_update();
+CREATE CONSTRAINT TRIGGER add_queues AFTER INSERT ON pynenc.new_queue DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pynenc.add_queues();
 CREATE TRIGGER guard_slot BEFORE INSERT OR DELETE OR UPDATE ON pynenc.slot FOR EACH ROW EXECUTE FUNCTION pynenc.guard_slot();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.slot FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER open_lanes_freed AFTER DELETE ON pynenc.slot REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION pynenc.open_lanes();

@@ -212,6 +212,8 @@ drop function {schema}.ascii_json(p_text text);
 
 drop function {schema}.argument_text(p_parameters json, p_arguments json, p_name text);
 
+drop function {schema}.add_queues();
+
 -- The first half of this schema's advisory locks: two schemas in one database do not meet.
 -- The second half is a runner's serial (its session lock), or negative: -2 partitions,
 -- -3 migrations, from -1000 down the recovery of an app.
@@ -613,6 +615,32 @@ begin atomic
                    where invocation_id >= {schema}.first_id(p_from) and invocation_id < {schema}.first_id(p_until));
 end;
 
+-- What must hold before calls can be written: ids of about now, their partitions, their queue.
+-- Internal. Raises PN009.
+create or replace function {schema}.prepare_registration(
+    p_app text, p_queue text, p_ids uuid[], p_now timestamptz
+) returns void language plpgsql as $$
+declare
+    v_id   uuid;
+    v_low  uuid := first_id(p_now - interval '1 day');
+    v_high uuid := first_id(p_now + interval '1 day');
+begin
+    select id into v_id from unnest(p_ids) id where id < v_low or id >= v_high limit 1;
+    if found then
+        raise exception 'the id % was made at %, but the database''s time is %: % apart',
+                v_id, id_time(v_id), p_now, p_now - id_time(v_id)
+            using errcode = 'PN009', hint = 'Set the clock of the machine that made the id.';
+    end if;
+    if to_regclass(partition_name('invocation_history', p_now)) is null
+       or to_regclass(partition_name('invocation', date_trunc('week', p_now + interval '1 day', 'UTC'))) is null
+    then
+        perform ensure_partitions();
+    end if;
+    if not exists (select from queue where app_id = p_app and queue = p_queue) then
+        insert into queue (app_id, queue) values (p_app, p_queue) on conflict do nothing;
+    end if;
+end $$;
+
 -- Makes ready what is due; answers how many, and in how many seconds the next is due.
 -- Moves nothing: due_at is cleared. Locks: rows by their time (skip locked).
 create or replace function {schema}.promote(
@@ -661,6 +689,22 @@ begin
     delete from invocation_history h where h.app_id = p_app;
     perform set_config('pynenc.purge', '', true);
     return v_count;
+end $$;
+
+-- Ends what took its worker down more often than allowed. Internal to recover; rows locked.
+-- Moves: running_recovery -> failed (recoveries_exhausted). Answers how many.
+create or replace function {schema}.quarantine(p_ids uuid[], p_max_recoveries integer)
+returns integer language plpgsql as $$
+declare
+    v_off uuid[];
+begin
+    v_off := array(select s.invocation_id from invocation_state s
+                   where s.invocation_id = any (p_ids) and s.recoveries > p_max_recoveries
+                     and s.status = 'running_recovery' and s.cancel_requested_at is null);
+    if v_off <> '{}' then
+        perform end_unowned(v_off, 'failed', 'recoveries_exhausted', 'recovery');
+    end if;
+    return cardinality(v_off);
 end $$;
 
 -- Takes from dead runners what they held, and from live ones what they did not begin in time.

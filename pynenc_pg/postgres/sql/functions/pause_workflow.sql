@@ -16,7 +16,7 @@ begin
     else
         update workflow w set paused_at = null, pause_reason = null where w.invocation_id = p_id;
         insert into workflow_wake (app_id, invocation_id) values (p_app, p_id) on conflict do nothing;
-        perform notify(p_app, 'due', to_json(0));
     end if;
+    perform notify(p_app, 'due', to_json(0));  -- promote may have passed it over meanwhile
     return true;
 end $$;

@@ -20,6 +20,8 @@ begin
         perform ensure_partitions();
     end if;
     if not exists (select from queue where app_id = p_app and queue = p_queue) then
-        insert into queue (app_id, queue) values (p_app, p_queue) on conflict do nothing;
+        if not exists (select from new_queue where app_id = p_app and queue = p_queue) then
+            insert into new_queue (app_id, queue) values (p_app, p_queue);
+        end if;
     end if;
 end $$;

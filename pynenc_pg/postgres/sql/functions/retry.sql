@@ -40,7 +40,8 @@ begin
     )
     select array_agg(a.invocation_id),
            array_agg(a.invocation_id) filter (where a.cancel_requested_at is not null),
-           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')), bool_or(coalesce(a.delay, 0) <= 0)
+           min(a.delay) filter (where a.delay > 0), bool_or(a.reason in ('event', 'paused')),
+           bool_or(coalesce(a.delay, 0) <= 0)
     into v_done, v_off, v_next, v_waits, v_ready from again a;
 
     if v_done is not null then

@@ -1,0 +1,1 @@
+drop trigger add_queues on {schema}.new_queue;
