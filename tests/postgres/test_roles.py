@@ -34,7 +34,7 @@ from tests.support.sql import (
 )
 from tests.support.trigger_sql import STARTED, emit, fire, pair, settle, take, tell, watched
 
-_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch"}
+_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch", "why"}
 _PRODUCE = _READ | {
     "register",
     "register_2",

@@ -5048,6 +5048,15 @@ begin
     perform notify(p_app, 'runner');
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.utc_text(p_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_limit integer)
  RETURNS TABLE(cause_id bigint, condition_id text, at timestamp with time zone)
  LANGUAGE plpgsql
@@ -5184,6 +5193,379 @@ begin
     select p_app, l.id, p_listener from unnest(v_live) l (id)
     on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid))) do nothing;
     return array(select i from unnest(p_ids) i where i <> all (v_live));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why(p_app text, p_id uuid)
+ RETURNS TABLE(code text, message text, facts json)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_call  "pynenc".invocation;
+    v_state "pynenc".invocation_state;
+begin
+    select i.* into v_call from invocation i where i.invocation_id = p_id and i.app_id = p_app;
+    select s.* into v_state from invocation_state s where s.invocation_id = v_call.invocation_id;
+    return query
+    select w.code, why_sentence(w.code, w.facts), w.facts from (
+        select 'unknown' as code, json_build_object() as facts where v_call.invocation_id is null
+        union all
+        select 'ended', json_strip_nulls(json_build_object(
+            'status', o.status, 'reason', o.reason, 'at', utc_text(o.finished_at), 'runner_id', o.runner_id))
+        from invocation_outcome o where o.invocation_id = v_call.invocation_id
+        union all
+        select h.* from why_held(v_state) h where v_state.runner_id is not null
+        union all
+        select n.* from why_not_taken(v_call, v_state) n
+        where v_state.invocation_id is not null and v_state.runner_id is null) w;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_behind(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_most  constant integer := 10000;
+    v_ahead bigint;
+begin
+    return query
+    select 'runners_busy', json_build_object('queue', p_state.queue, 'runners', count(*),
+                                             'places', sum(r.concurrency), 'taken', sum(h.taken))
+    from runner r cross join lateral (
+        select count(*) as taken from invocation_state s
+        where s.runner_id = r.runner_id and s.runner_id is not null and s.status <> 'paused') h
+    where r.app_id = p_state.app_id and r.dead_at is null and r.lease_until >= clock_timestamp()
+      and (r.queues = '{}' or r.queues && array[p_state.queue, '*'])
+    having bool_and(h.taken >= r.concurrency);
+
+    select count(*) into v_ahead from (
+        (select from invocation_state s
+         where s.app_id = p_state.app_id and s.queue = p_state.queue and s.available and s.due_at is null
+           and s.lane is null and p_state.awaited is null
+           and (s.rank, s.invocation_id) < (p_state.rank, p_state.invocation_id) limit v_most + 1)
+        union all
+        (select from invocation_state s
+         where s.app_id = p_state.app_id and s.queue = p_state.queue and s.awaited is not null
+           and s.available and s.due_at is null and s.invocation_id <> p_state.invocation_id
+           and case when p_state.awaited is null
+                    then s.lane is not null or (s.rank, s.invocation_id) > (p_state.rank, p_state.invocation_id)
+                    else (-s.awaited, s.rank, s.invocation_id)
+                         < (-p_state.awaited, p_state.rank, p_state.invocation_id) end
+         limit v_most + 1)
+        union all
+        (select from invocation_state s
+         where s.lane = p_state.lane and s.lane is not null and s.available and s.due_at is null
+           and s.awaited is null and p_state.awaited is null
+           and (s.rank, s.invocation_id) < (p_state.rank, p_state.invocation_id) limit v_most + 1)) a;
+    if v_ahead > 0 then
+        return query select 'behind', json_strip_nulls(json_build_object(
+            'queue', p_state.queue, 'ahead', least(v_ahead, v_most),
+            'more', case when v_ahead > v_most then 'more than' end));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_held(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_health text;
+    v_since  timestamptz;
+begin
+    select case when r.dead_at is not null then 'declared dead'
+                when r.lease_until < clock_timestamp() then 'its lease is over'
+                when r.lock_gone_at is not null then 'its session is gone' end,
+           coalesce(r.dead_at, case when r.lease_until < clock_timestamp() then r.lease_until end, r.lock_gone_at)
+    into v_health, v_since from runner r where r.runner_id = p_state.runner_id;
+    if not found then
+        v_health := 'nobody knows it';
+    end if;
+    if v_health is not null then
+        code := case when v_health = 'its session is gone' then 'runner_suspect' else 'runner_dead' end;
+        facts := json_strip_nulls(json_build_object(
+            'runner_id', p_state.runner_id, 'health', v_health, 'since', utc_text(v_since)));
+        return next;
+        if not exists (select from runner r where r.app_id = p_state.app_id and r.dead_at is null
+                       and r.lease_until >= clock_timestamp() and r.runner_id <> p_state.runner_id) then
+            code := 'nobody_recovers';
+            facts := '{}';
+            return next;
+        end if;
+    end if;
+    if p_state.cancel_requested_at is not null then
+        code := 'cancelling';
+        facts := '{}';
+        return next;
+    end if;
+    facts := json_build_object('runner_id', p_state.runner_id, 'since', utc_text(p_state.status_at));
+    if p_state.status = 'paused' then
+        code := 'waits_for_others';
+        facts := (
+            select json_build_object(
+                'runner_id', p_state.runner_id, 'since', utc_text(p_state.status_at),
+                'awaited', coalesce(json_agg(e.awaited_id order by e.edge_id), '[]'),
+                'statuses', coalesce(json_agg(s.status order by e.edge_id), '[]'),
+                'one_of', coalesce(bool_or(e.needed = 2), false))
+            from (select * from wait_edge w
+                  where w.waiter_id = p_state.invocation_id and w.needed > 0 order by w.edge_id limit 100) e
+            left join lateral (select s.status from invocation_state s
+                               where s.invocation_id = e.awaited_id offset 0) s on true);
+    elsif p_state.status = 'pending' then
+        code := 'claimed';
+    else
+        code := 'running';
+    end if;
+    return next;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_keyed(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select 'slot_taken', json_build_object('key', l.key, 'slots', l.slots, 'holders', h.holders)
+    from lane l
+    cross join lateral (
+        select json_agg(x.invocation_id order by x.n) as holders, count(*) as taken
+        from slot x where x.lane = l.lane_id) h
+    where l.lane_id = p_state.lane and h.taken >= l.slots;
+    return query
+    select 'rate_limited', json_build_object('key', l.key, 'until', utc_text(l.next_at),
+                                             'starts', l.rate, 'seconds', l.rate_period)
+    from lane l
+    where l.lane_id = p_state.lane and l.next_at > clock_timestamp();
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_later(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    if p_state.due_at is null then
+        return;
+    end if;
+    return query
+    select 'set_aside', json_strip_nulls(json_build_object(
+        'cause', a.cause, 'missing', nullif(a.missing, '{}'), 'unknown', nullif(a.unknown, '{}'),
+        'refused_by', a.refused_by, 'since', utc_text(a.since)))
+    from aside a where a.invocation_id = p_state.invocation_id and a.freed_at is null;
+    if found then
+        return;
+    end if;
+    return query
+    select 'workflow_paused', json_strip_nulls(json_build_object(
+        'reason', nullif(w.pause_reason, ''), 'since', utc_text(w.paused_at)))
+    from workflow w where w.invocation_id = p_state.invocation_id and w.paused_at is not null;
+    if p_state.reason = 'event' then
+        return query
+        select 'waits_for_event', json_strip_nulls(json_build_object(
+            'events', coalesce(json_agg(w.code order by w.path), '[]'), 'until', utc_text(min(w.until))))
+        from workflow_wait w where w.invocation_id = p_state.invocation_id;
+    elsif p_state.due_at <= clock_timestamp() then
+        return query select 'due', json_build_object('due_at', utc_text(p_state.due_at));
+    elsif p_state.reason = 'sleeping' then
+        return query select 'asleep', json_build_object('until', utc_text(p_state.due_at));
+    elsif p_state.reason is distinct from 'paused' then
+        return query select 'due_later', json_strip_nulls(json_build_object(
+            'due_at', utc_text(p_state.due_at), 'reason', p_state.reason));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_not_taken(p_call pynenc.invocation, p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_said    boolean;
+    v_expired constant boolean := coalesce(p_state.expires_at <= clock_timestamp(), false);
+begin
+    if v_expired then
+        return query select 'expired', json_build_object('expires_at', utc_text(p_state.expires_at));
+    end if;
+    return query select * from why_later(p_state);
+    v_said := found or v_expired;
+    return query select * from why_untakable(p_call, p_state);
+    v_said := v_said or found;
+    if p_state.due_at is null then
+        return query select * from why_keyed(p_state);
+        v_said := v_said or found;
+    end if;
+    if not v_said then
+        return query select * from why_behind(p_state);
+        v_said := found;
+    end if;
+    if not v_said then
+        return query select 'ready', json_build_object('queue', p_state.queue);
+    end if;
+    if p_state.expires_at is not null and not v_expired then
+        return query select 'expires', json_build_object('expires_at', utc_text(p_state.expires_at));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_sentence(p_code text, p_facts json)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+    v_part text;
+    v_fill text;
+    v_lack boolean;
+    v_said text := '';
+begin
+    for v_part in select m[1] from regexp_matches(why_template(p_code), '(\[[^]]*\]|[^[]+)', 'g') m loop
+        select string_agg(m[1] || coalesce(v.text, ''), ''), bool_or(m[2] is not null and v.text is null)
+        into v_fill, v_lack
+        from regexp_matches(btrim(v_part, '[]'), '([^{]*)(?:\{([a-z_]+)\})?', 'g') m
+        left join lateral (
+            select case when json_typeof(p_facts->m[2]) = 'array'
+                        then (select string_agg(e, ', ' order by n)
+                              from json_array_elements_text(p_facts->m[2]) with ordinality x (e, n))
+                        else p_facts->>m[2] end as text) v on true;
+        if not (v_lack and v_part like '[%') then
+            v_said := v_said || v_fill;
+        end if;
+    end loop;
+    return v_said;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_template(p_code text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    return case p_code
+        when 'unknown' then
+             'nobody knows it here: it was never called in this app, or the transaction that calls'
+             ' it has not committed, or it was purged or is past its retention'
+        when 'ended' then
+             'it has ended as {status}[ ({reason})] at {at}[, executed by runner {runner_id}]'
+        when 'running' then
+             'it is being executed by runner {runner_id} since {since}'
+        when 'claimed' then
+             'runner {runner_id} has taken it at {since}, and has not begun it yet'
+        when 'cancelling' then
+             'its end was asked for: it stops at the next step of its runner'
+        when 'waits_for_others' then
+             'it waits since {since} for the end of others: {awaited}[ ({statuses})]'
+        when 'runner_dead' then
+             'runner {runner_id}, which holds it, is dead[ since {since}] ({health}): another '
+             'runner takes it back at its next look'
+        when 'runner_suspect' then
+             'runner {runner_id}, which holds it, may be dead[ since {since}] ({health}): another '
+             'runner takes it back unless it comes again at once'
+        when 'nobody_recovers' then
+             'no live runner is there that could take it back: start one'
+        when 'expired' then
+             'it should have begun until {expires_at}: it ends as failed (expired) at the next '
+             'look of a runner'
+        when 'set_aside' then
+             'it was set aside at {since} ({cause})[, missing {missing}][, unknown {unknown}]: it '
+             'is offered again when a runner comes that can take it'
+        when 'workflow_paused' then
+             'its workflow is paused since {since}[: {reason}]'
+        when 'waits_for_event' then
+             'its workflow waits for an event: {events}[, until {until}]'
+        when 'asleep' then
+             'its workflow sleeps until {until}'
+        when 'due_later' then
+             'it is due at {due_at}[ ({reason})]'
+        when 'due' then
+             'it is due since {due_at}, and is made ready at the next look of a runner'
+        when 'queue_paused' then
+             'its queue, {queue}, is paused'
+        when 'queue_unserved' then
+             'no live runner serves its queue, {queue}'
+        when 'task_unknown' then
+             'no live runner knows its task, {task_id}'
+        when 'other_arguments' then
+             'its task, {task_id}, as the live runners have it takes other arguments[, missing '
+             '{missing}][, unknown {unknown}]'
+        when 'task_elsewhere' then
+             'the live runners that know its task, {task_id}, do not serve its queue, {queue}'
+        when 'slot_taken' then
+             'it waits for one of the {slots} slots of its concurrency key, {key}[, held by '
+             '{holders}]'
+        when 'rate_limited' then
+             'its concurrency key, {key}, lets no more begin until {until}: {starts} in {seconds} '
+             'seconds'
+        when 'runners_busy' then
+             'all places of the runners that serve its queue, {queue}, are taken: {taken} of '
+             '{places}'
+        when 'behind' then
+             '[{more} ]{ahead} come before it in its queue, {queue}'
+        when 'ready' then
+             'it is ready: a runner that serves its queue, {queue}, takes it at its next look'
+        when 'expires' then
+             'it ends as failed (expired) unless it begins before {expires_at}'
+    end;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_untakable(p_call pynenc.invocation, p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_names  constant text[] := array(select distinct k from json_object_keys(p_call.arguments) k order by k);
+    v_served boolean;
+    v_known  boolean;
+begin
+    if exists (select from queue q where q.app_id = p_state.app_id and q.queue = p_state.queue and q.paused) then
+        return query select 'queue_paused', json_build_object('queue', p_state.queue);
+    end if;
+    v_served := exists (
+        select from runner r where r.app_id = p_state.app_id and r.dead_at is null
+        and r.lease_until >= clock_timestamp() and (r.queues = '{}' or r.queues && array[p_state.queue, '*']));
+    if not v_served then
+        return query select 'queue_unserved', json_build_object('queue', p_state.queue);
+    end if;
+    if exists (select from aside a where a.invocation_id = p_state.invocation_id and a.freed_at is null)
+       or is_able(p_state.app_id, p_call.task_id, p_state.queue, v_names, '{}') then
+        return;
+    end if;
+    v_known := exists (
+        select from runner_task k join runner r on r.runner_id = k.runner_id
+        where k.app_id = p_state.app_id and k.task_id = p_call.task_id and r.dead_at is null
+          and r.lease_until >= clock_timestamp());
+    if not v_known then
+        return query select 'task_unknown', json_build_object('task_id', p_call.task_id);
+        return;
+    end if;
+    return query
+    select case when m.missing = '{}' and m.unknown = '{}' then 'task_elsewhere' else 'other_arguments' end,
+           json_strip_nulls(json_build_object(
+               'task_id', p_call.task_id, 'queue', p_state.queue,
+               'missing', nullif(m.missing, '{}'), 'unknown', nullif(m.unknown, '{}')))
+    from (select t.parameters from runner_task k
+          join runner r on r.runner_id = k.runner_id
+          join task t on t.app_id = k.app_id and t.task_id = k.task_id and t.fingerprint = k.fingerprint
+          where k.app_id = p_state.app_id and k.task_id = p_call.task_id and r.dead_at is null
+            and r.lease_until >= clock_timestamp()
+          order by r.serial desc limit 1) t
+    cross join lateral misfit(t.parameters, v_names) m
+    where v_served or m.missing <> '{}' or m.unknown <> '{}';  -- else it has been said
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.workflow_info(p_app text, p_id uuid)
@@ -5626,6 +6008,7 @@ grant execute on function pynenc.is_served(text,text) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
+grant execute on function pynenc.why(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
@@ -5675,6 +6058,7 @@ grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
+grant execute on function pynenc.why(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
@@ -5703,6 +6087,7 @@ grant execute on function pynenc.register_cached(text,double precision,text,text
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_producer;
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
+grant execute on function pynenc.why(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_producer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_producer;
@@ -5763,6 +6148,7 @@ grant execute on function pynenc.tick(text,text,text,timestamp with time zone,ti
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;
+grant execute on function pynenc.why(text,uuid) to pynenc_worker;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_worker;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_worker;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_worker;

@@ -28,11 +28,31 @@ drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_
 
 drop function {schema}.workflow_info(p_app text, p_id uuid);
 
+drop function {schema}.why_untakable(p_call {schema}.invocation, p_state {schema}.invocation_state);
+
+drop function {schema}.why_template(p_code text);
+
+drop function {schema}.why_sentence(p_code text, p_facts json);
+
+drop function {schema}.why_not_taken(p_call {schema}.invocation, p_state {schema}.invocation_state);
+
+drop function {schema}.why_later(p_state {schema}.invocation_state);
+
+drop function {schema}.why_keyed(p_state {schema}.invocation_state);
+
+drop function {schema}.why_held(p_state {schema}.invocation_state);
+
+drop function {schema}.why_behind(p_state {schema}.invocation_state);
+
+drop function {schema}.why(p_app text, p_id uuid);
+
 drop function {schema}.wake_workflows(p_app text, p_limit integer);
 
 drop function {schema}.wake_waiting();
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
+
+drop function {schema}.utc_text(p_at timestamptz);
 
 drop function {schema}.triggers_with_causes(p_app text);
 
