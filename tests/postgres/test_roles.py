@@ -92,7 +92,9 @@ _RUN = {
     "record_child",
     "await_event",
 }
-_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"}
+_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"} | {
+    "list_invocations"
+}
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,

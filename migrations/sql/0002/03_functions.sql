@@ -1114,6 +1114,43 @@ begin
     end if;
 end $$;
 
+-- Those of p_ids that fit, in their order, p_limit at most. Internal to list_invocations.
+create or replace function {schema}.fitting(
+    p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer
+) returns table (
+    invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text,
+    error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid,
+    registered_at timestamptz, status_at timestamptz, finished_at timestamptz, due_at timestamptz
+) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    select i.invocation_id, i.task_id, i.queue, coalesce(o.status, s.status)::text,
+           coalesce(o.reason, s.reason), coalesce(o.runner_id, s.runner_id), i.arguments::text,
+           case when o.status = 'failed' then o.value::text end,
+           coalesce(o.retries, s.retries), coalesce(o.recoveries, s.recoveries), i.parent_id,
+           coalesce(i.workflow_id, i.invocation_id), i.registered_at, coalesce(o.finished_at, s.status_at),
+           o.finished_at, s.due_at
+    from unnest(p_ids) with ordinality u (id, n)
+    cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
+    left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
+    left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
+    where i.app_id = p_app
+      and (p_filter->>'task' is null or i.task_id = p_filter->>'task')
+      and (p_filter->>'queue' is null or i.queue = p_filter->>'queue')
+      and (p_statuses = '{}' or coalesce(o.status, s.status)::text = any (p_statuses))
+      and (p_filter->>'runner' is null or coalesce(o.runner_id, s.runner_id) = p_filter->>'runner')
+      and (p_filter->>'workflow' is null
+           or coalesce(i.workflow_id, i.invocation_id) = (p_filter->>'workflow')::uuid)
+      and (p_filter->>'since' is null or i.registered_at >= (p_filter->>'since')::timestamptz)
+      and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
+      and (p_filter->>'error' is null
+           or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
+                      where i.arguments->>a.key is distinct from a.value)
+    order by u.n limit p_limit;
+end $$;
+
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
 -- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
 create or replace function {schema}.forget_lanes(p_lanes bigint[]) returns integer
@@ -1358,6 +1395,61 @@ begin
           and r.lease_until >= clock_timestamp()
           and (r.queues = '{}' or r.queues && array[p_queue, '*'])
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
+end $$;
+
+-- The latest invocations of an app that fit a filter, newest first, older than p_before: for people. It looks
+-- at some thousand at a time by an index, and stops when it has p_limit of them, or after p_patience; then a
+-- last row, with looked_to alone, says from where to go on.
+-- p_filter: task, queue, statuses, since and until (of the call), arguments (an object: as ->> gives them), runner,
+-- parent, workflow, error (a part of its text, in lower case).
+create or replace function {schema}.list_invocations(
+    p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval
+) returns table (
+    invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text,
+    error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid,
+    registered_at timestamptz, status_at timestamptz, finished_at timestamptz, due_at timestamptz,
+    looked_to uuid
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+declare
+    v_until    constant timestamptz := clock_timestamp() + p_patience;
+    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
+    v_parent   constant uuid := p_filter->>'parent';
+    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
+                                   && array['success', 'failed', 'concurrency_controlled_final'];
+    -- Ids carry the time of the clock of whoever made them, which may be a day off.
+    v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
+                                         '00000000-0000-0000-0000-000000000000');
+    v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
+    v_left     integer := p_limit;
+    v_chunk    integer := 2 * p_limit;
+    v_found    integer;
+    v_seen     uuid[];
+begin
+    v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    loop
+        if v_parent is not null then
+            v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
+                            and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_live then
+            v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
+                            and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        else
+            v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
+                            and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
+        end if;
+        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        get diagnostics v_found = row_count;
+        v_left := v_left - v_found;
+        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        v_before := v_seen[v_chunk];
+        if clock_timestamp() > v_until then
+            looked_to := v_before;
+            return next;
+            exit;
+        end if;
+        v_chunk := least(2 * v_chunk, 4000);
+    end loop;
 end $$;
 
 -- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.

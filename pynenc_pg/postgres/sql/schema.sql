@@ -1745,6 +1745,40 @@ CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
  IMMUTABLE PARALLEL SAFE
 RETURN ((lpad(to_hex((floor((EXTRACT(epoch FROM p_at) * (1000)::numeric)))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 
+CREATE OR REPLACE FUNCTION pynenc.fitting(p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text, error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid, registered_at timestamp with time zone, status_at timestamp with time zone, finished_at timestamp with time zone, due_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select i.invocation_id, i.task_id, i.queue, coalesce(o.status, s.status)::text,
+           coalesce(o.reason, s.reason), coalesce(o.runner_id, s.runner_id), i.arguments::text,
+           case when o.status = 'failed' then o.value::text end,
+           coalesce(o.retries, s.retries), coalesce(o.recoveries, s.recoveries), i.parent_id,
+           coalesce(i.workflow_id, i.invocation_id), i.registered_at, coalesce(o.finished_at, s.status_at),
+           o.finished_at, s.due_at
+    from unnest(p_ids) with ordinality u (id, n)
+    cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
+    left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
+    left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
+    where i.app_id = p_app
+      and (p_filter->>'task' is null or i.task_id = p_filter->>'task')
+      and (p_filter->>'queue' is null or i.queue = p_filter->>'queue')
+      and (p_statuses = '{}' or coalesce(o.status, s.status)::text = any (p_statuses))
+      and (p_filter->>'runner' is null or coalesce(o.runner_id, s.runner_id) = p_filter->>'runner')
+      and (p_filter->>'workflow' is null
+           or coalesce(i.workflow_id, i.invocation_id) = (p_filter->>'workflow')::uuid)
+      and (p_filter->>'since' is null or i.registered_at >= (p_filter->>'since')::timestamptz)
+      and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
+      and (p_filter->>'error' is null
+           or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
+                      where i.arguments->>a.key is distinct from a.value)
+    order by u.n limit p_limit;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.forget_lanes(p_lanes bigint[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -2328,6 +2362,60 @@ CREATE OR REPLACE FUNCTION pynenc.legal(from_status pynenc.invocation_status, to
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (from_status = ANY (ARRAY['registered'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'retry'::pynenc.invocation_status])) THEN ((to_status = ANY (ARRAY['pending'::pynenc.invocation_status, 'concurrency_controlled'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status])) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['cancelled'::text, 'expired'::text])))) WHEN (from_status = 'pending'::pynenc.invocation_status) THEN (to_status = ANY (ARRAY['running'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'concurrency_controlled'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status, 'pending_recovery'::pynenc.invocation_status])) WHEN (from_status = ANY (ARRAY['running'::pynenc.invocation_status, 'resumed'::pynenc.invocation_status])) THEN ((to_status = ANY (ARRAY['paused'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) OR ((to_status = 'retry'::pynenc.invocation_status) AND (reason = ANY (ARRAY['error'::text, 'timeout'::text, 'snoozed'::text, 'sleeping'::text, 'event'::text, 'paused'::text])))) WHEN (from_status = 'paused'::pynenc.invocation_status) THEN (to_status = ANY (ARRAY['resumed'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) WHEN (from_status = ANY (ARRAY['killed'::pynenc.invocation_status, 'pending_recovery'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) THEN ((to_status = 'rerouted'::pynenc.invocation_status) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['recoveries_exhausted'::text, 'cancelled'::text])))) WHEN (from_status = 'concurrency_controlled'::pynenc.invocation_status) THEN ((to_status = 'rerouted'::pynenc.invocation_status) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['cancelled'::text, 'expired'::text])))) ELSE false END;
+
+CREATE OR REPLACE FUNCTION pynenc.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval)
+ RETURNS TABLE(invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text, error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid, registered_at timestamp with time zone, status_at timestamp with time zone, finished_at timestamp with time zone, due_at timestamp with time zone, looked_to uuid)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_until    constant timestamptz := clock_timestamp() + p_patience;
+    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
+    v_parent   constant uuid := p_filter->>'parent';
+    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
+                                   && array['success', 'failed', 'concurrency_controlled_final'];
+    -- Ids carry the time of the clock of whoever made them, which may be a day off.
+    v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
+                                         '00000000-0000-0000-0000-000000000000');
+    v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
+    v_left     integer := p_limit;
+    v_chunk    integer := 2 * p_limit;
+    v_found    integer;
+    v_seen     uuid[];
+begin
+    v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    loop
+        if v_parent is not null then
+            v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
+                            and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_live then
+            v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
+                            and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        else
+            v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
+                            and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
+        end if;
+        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        get diagnostics v_found = row_count;
+        v_left := v_left - v_found;
+        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        v_before := v_seen[v_chunk];
+        if clock_timestamp() > v_until then
+            looked_to := v_before;
+            return next;
+            exit;
+        end if;
+        v_chunk := least(2 * v_chunk, 4000);
+    end loop;
+end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.lock_lanes(p_ids uuid[])
  RETURNS bigint[]
@@ -6005,6 +6093,7 @@ grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
+grant execute on function pynenc.list_invocations(text,json,uuid,integer,interval) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
@@ -6043,6 +6132,7 @@ grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
 grant execute on function pynenc.is_served(text,text) to pynenc_operator;
+grant execute on function pynenc.list_invocations(text,json,uuid,integer,interval) to pynenc_operator;
 grant execute on function pynenc.maintain(text) to pynenc_operator;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;

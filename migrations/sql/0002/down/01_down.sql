@@ -158,6 +158,8 @@ drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.lock_tasks(p_app text);
 
+drop function {schema}.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval);
+
 drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
 
 drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
@@ -173,6 +175,8 @@ drop function {schema}.free_aside(p_app text, p_limit integer);
 drop function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[]);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
+
+drop function {schema}.fitting(p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer);
 
 drop function {schema}.fired(p_app text, p_trigger text, p_limit integer);
 
