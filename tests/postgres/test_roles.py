@@ -93,7 +93,8 @@ _RUN = {
     "await_event",
 }
 _RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"} | {
-    "list_invocations"
+    "list_invocations",
+    "broken",
 }
 #: Exactly the functions each role may call.
 VERBS = {
