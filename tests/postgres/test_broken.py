@@ -1,4 +1,4 @@
-"""The database looks for what must never be so: each planted break is named, and nothing else is."""
+"""The database looks for what must never be so: each planted break is named, and no other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ PLANTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "ready",
     ),
     "twice": (
-        f"""insert into {STATE} (invocation_id, app_id, queue, status, status_at, changed_by, rank, rev)
+        f"""insert into {STATE} (invocation_id, app_id, queue, status, status_at, changed_by,
+                                 rank, rev)
             select invocation_id, app_id, queue, 'rerouted', finished_at, 'x', 1, rev
             from pynenc.invocation_outcome where invocation_id = :ended""",
         "I1",
