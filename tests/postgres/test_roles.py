@@ -95,6 +95,7 @@ _RUN = {
 _RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"} | {
     "list_invocations",
     "broken",
+    "at_work",
 }
 #: Exactly the functions each role may call.
 VERBS = {

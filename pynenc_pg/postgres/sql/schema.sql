@@ -594,6 +594,33 @@ AS $function$
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.at_work(p_app text, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, runner_id text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select h.invocation_id, i.task_id, h.status, h.runner_id, h.status_at
+    from (
+        select s.invocation_id, s.status::text as status, s.runner_id, s.status_at
+        from runner r cross join lateral (
+            select * from invocation_state x
+            where x.runner_id = r.runner_id and x.runner_id is not null offset 0) s
+        where r.app_id = p_app
+        order by s.status_at, s.invocation_id limit p_limit) h
+    cross join lateral (select c.task_id from invocation c where c.invocation_id = h.invocation_id offset 0) i
+    order by h.status_at, h.invocation_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[])
  RETURNS TABLE(event_id uuid, payload text, emitted_at timestamp with time zone, left_seconds double precision)
  LANGUAGE plpgsql
@@ -6437,6 +6464,7 @@ grant select on table pynenc.workflow_steps to pynenc_observer;
 grant select on table pynenc.workflow_values to pynenc_observer;
 grant select on table pynenc.workflows to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
+grant execute on function pynenc.at_work(text,integer) to pynenc_observer;
 grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
@@ -6471,6 +6499,7 @@ grant select on table pynenc.workflow_steps to pynenc_operator;
 grant select on table pynenc.workflow_values to pynenc_operator;
 grant select on table pynenc.workflows to pynenc_operator;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
+grant execute on function pynenc.at_work(text,integer) to pynenc_operator;
 grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
 grant execute on function pynenc.cancel(uuid) to pynenc_operator;

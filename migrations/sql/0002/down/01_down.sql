@@ -248,6 +248,8 @@ drop function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean);
 
 drop function {schema}.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[]);
 
+drop function {schema}.at_work(p_app text, p_limit integer);
+
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
 
 drop function {schema}.ascii_json(p_text text);
