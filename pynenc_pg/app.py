@@ -17,6 +17,7 @@ from pynenc_pg.conf.load import load
 from pynenc_pg.conf.values import queue_name
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import QueueInfo
+from pynenc_pg.domain.why import Why
 from pynenc_pg.domain.workflows import RunInfo
 from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
@@ -233,6 +234,16 @@ class Pynenc(Components):
             engine=lambda: self.engine,
             task=partial(self.get_task, record.task_id),
         )
+
+    def why(self, invocation_id: str) -> list[Why]:
+        """Return why an invocation is not running, what matters most first; never nothing.
+
+        Of one that is executed, or has ended, it says so.
+
+        >>> app.why(invocation.invocation_id)[0].message  # doctest: +SKIP
+        'its queue, mail, is paused'
+        """
+        return self.state_backend.why(InvocationId(invocation_id))
 
     def get_workflow(self, invocation_id: str) -> WorkflowRunHandle:
         """Return the handle of a run of a workflow: what it has done, and to signal or pause it.

@@ -40,6 +40,7 @@ from pynenc_pg.domain.records import (
     Waiting,
     Wakeup,
 )
+from pynenc_pg.domain.why import Why
 from pynenc_pg.trigger_port import Trigger
 from pynenc_pg.workflow_port import Workflows
 
@@ -59,8 +60,7 @@ class Orchestrator(Protocol):
         one. A call of a ``cached`` batch becomes the one of its ``call_id``, cached as well, that
         succeeded last, if that was within ``cache_ttl`` before this one may begin. ``key`` comes
         first, then that, then ``registration_key``. The same id again is the same call: nothing is
-        written twice. What the batch has of payloads is stored with it, and stays as long as what
-        refers to it.
+        written twice. Its payloads are stored with it, and stay as long as what refers to them.
 
         Raises:
             InvocationConcurrencyWithDifferentArgumentsError: the batch refuses what has the key
@@ -271,6 +271,10 @@ class StateBackend(Protocol):
 
     def is_served(self, queue: str) -> bool:
         """Whether a runner that is believed alive takes work of that queue."""
+        ...
+
+    def why(self, invocation_id: InvocationId) -> list[Why]:
+        """Return why it is not running, what matters most first; of an unknown id, too."""
         ...
 
     def clock_offset(self) -> float:

@@ -14,11 +14,13 @@ from pynenc_pg.domain.records import (
     QueueInfo,
     SetAside,
 )
+from pynenc_pg.domain.why import Why
 from pynenc_pg.exceptions import InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.database import MemDatabase, utc_now
 from pynenc_pg.memory.known import get_set_aside
 from pynenc_pg.memory.rows import Queue, Row
+from pynenc_pg.memory.why import reasons
 
 S = InvocationStatus
 
@@ -117,6 +119,11 @@ class MemStateBackend:
                 and (not runner.spec.queues or queue in runner.spec.queues)
                 for runner in self._database.runners.values()
             )
+
+    def why(self, invocation_id: InvocationId) -> list[Why]:
+        """Return why it is not running, what matters most first."""
+        with self._database.lock:
+            return reasons(self._database, invocation_id)
 
     def clock_offset(self) -> float:
         """Seconds the store's clock is ahead: a test may have moved it."""

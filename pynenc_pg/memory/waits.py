@@ -11,9 +11,9 @@ from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.memory.database import MemDatabase
 from pynenc_pg.memory.rows import Row
 
-#: Whose ends somebody needs; of those with ``_ONE_OF`` one is enough.
+#: Whose ends somebody needs; of those with ``ONE_OF`` one is enough.
 Needs = Mapping[InvocationId, int]
-_ONE_OF = 2
+ONE_OF = 2
 
 
 def pause(
@@ -100,9 +100,9 @@ def _stuck(database: MemDatabase, start: InvocationId) -> set[InvocationId]:
 
 
 def _can_go_on(needs: Needs, stuck: set[InvocationId]) -> bool:
-    one_of = [i not in stuck for i, needed in needs.items() if needed == _ONE_OF]
+    one_of = [i not in stuck for i, needed in needs.items() if needed == ONE_OF]
     return (not one_of or any(one_of)) and all(
-        i not in stuck for i, needed in needs.items() if needed != _ONE_OF
+        i not in stuck for i, needed in needs.items() if needed != ONE_OF
     )
 
 
@@ -110,7 +110,7 @@ def _needs(database: MemDatabase, which: InvocationId, start: InvocationId) -> N
     row = database.live[which]
     if row.runner_id is None:
         held = row.lane.taken.values() if row.lane is not None and row.lane.full() else ()
-        return dict.fromkeys(held, _ONE_OF)
+        return dict.fromkeys(held, ONE_OF)
     waits = row.status is InvocationStatus.PAUSED or which == start
     return database.needs(which) if waits else {}
 

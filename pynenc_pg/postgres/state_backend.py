@@ -16,6 +16,7 @@ from pynenc_pg.domain.records import (
     QueueInfo,
     SetAside,
 )
+from pynenc_pg.domain.why import Why, why
 from pynenc_pg.exceptions import DataRejectedError, InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 
@@ -36,6 +37,7 @@ select invocation_id::text, task_id, queue, cause, missing, unknown, refused_by
 from {schema}.set_aside where app_id = %s order by since, invocation_id
 """
 _IS_SERVED: Final = "select {schema}.is_served(%s, %s)"
+_WHY: Final = "select code, message, facts from {schema}.why(%s, %s::uuid)"
 _CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
 
 
@@ -120,6 +122,14 @@ class PgStateBackend:
     def is_served(self, queue: str) -> bool:
         """Whether a runner that is believed alive takes work of that queue."""
         return bool(self._database.call(_IS_SERVED, (self._app, queue))[0][0])
+
+    def why(self, invocation_id: InvocationId) -> list[Why]:
+        """Return why it is not running, what matters most first."""
+        try:
+            rows = self._database.call(_WHY, (self._app, invocation_id))
+        except DataRejectedError:  # not an id at all
+            return [why("unknown")]
+        return [Why(*row) for row in rows]
 
     def clock_offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's; half a round trip is guessed."""

@@ -34,7 +34,7 @@ from tests.support.sql import (
 )
 from tests.support.trigger_sql import STARTED, emit, fire, pair, settle, take, tell, watched
 
-_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch"}
+_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch", "why"}
 _PRODUCE = _READ | {
     "register",
     "register_2",
@@ -92,7 +92,11 @@ _RUN = {
     "record_child",
     "await_event",
 }
-_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"}
+_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"} | {
+    "list_invocations",
+    "broken",
+    "at_work",
+}
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,

@@ -594,6 +594,33 @@ AS $function$
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.at_work(p_app text, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, runner_id text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select h.invocation_id, i.task_id, h.status, h.runner_id, h.status_at
+    from (
+        select s.invocation_id, s.status::text as status, s.runner_id, s.status_at
+        from runner r cross join lateral (
+            select * from invocation_state x
+            where x.runner_id = r.runner_id and x.runner_id is not null offset 0) s
+        where r.app_id = p_app
+        order by s.status_at, s.invocation_id limit p_limit) h
+    cross join lateral (select c.task_id from invocation c where c.invocation_id = h.invocation_id offset 0) i
+    order by h.status_at, h.invocation_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[])
  RETURNS TABLE(event_id uuid, payload text, emitted_at timestamp with time zone, left_seconds double precision)
  LANGUAGE plpgsql
@@ -736,6 +763,269 @@ begin
     end loop;
     return (select string_agg(lpad(to_hex((v_hash[w] >> s) & 255), 2, '0'), '' order by w, s)
             from generate_series(1, 2) w, generate_series(0, 56, 8) s);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken(p_app text, p_since timestamp with time zone, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_column
+declare
+    -- What is older than the first partition of the history proves nothing (ids may be a day off).
+    v_kept constant timestamptz := (
+        select min(to_timestamp(right(c.relname, 8), 'YYYYMMDD')) + interval '1 day'
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '"pynenc".invocation_history'::regclass);
+    v_from constant uuid := coalesce(first_id(p_since), '00000000-0000-0000-0000-000000000000');
+    v_full constant uuid := greatest(v_from, first_id(v_kept));
+begin
+    return query
+    select b.* from broken_ends(p_app, v_from, p_limit) b
+    union all select b.* from broken_history(p_app, v_full, p_limit) b
+    union all select b.* from broken_owners(p_app, v_full, p_limit) b
+    union all select b.* from broken_keys(p_app, p_limit) b
+    union all select b.* from broken_causes(p_app, v_from, p_limit) b
+    union all select b.* from broken_waits(p_app, p_limit) b
+    union all select b.* from stranded(p_app, p_limit) b
+    union all select b.* from mixed_apps(p_app, v_from, p_limit) b;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken_causes(p_app text, p_from uuid, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I7', 'a cause has fired more than once',
+            array[r.trigger_id, c.cause->>'condition_id', coalesce(c.cause->>'source_id', c.cause->>'at'),
+                  count(*) || ' times']
+     from trigger_run r
+     cross join lateral json_array_elements(
+         case json_typeof(r.causes) when 'array' then r.causes else json_build_array(r.causes) end) c (cause)
+     where (p_app is null or r.app_id = p_app) and r.reason is null
+     group by r.app_id, r.trigger_id, c.cause->>'condition_id', c.cause->>'source_id', c.cause->>'rev',
+              c.cause->>'status', c.cause->>'at'
+     having count(*) > 1
+     limit p_limit)
+    union all
+    (select 'I7', 'what a cause has started is not there',
+            array[r.trigger_id, r.run_id::text, r.invocation_id::text]
+     from trigger_run r
+     where (p_app is null or r.app_id = p_app) and r.invocation_id >= p_from
+       and not exists (select from invocation i where i.invocation_id = r.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I8', 'a step of a workflow has no call, or none that is there',
+            array[w.invocation_id::text, w.path, w.kind, coalesce(w.child_id::text, '-')]
+     from workflow_step w
+     where (p_app is null or w.app_id = p_app) and w.invocation_id >= p_from
+       and ((w.kind = 'task') <> (w.child_id is not null)
+            or w.child_id >= p_from
+               and not exists (select from invocation i where i.invocation_id = w.child_id))
+     limit p_limit)
+    union all
+    (select 'I8', 'a step of what is no workflow', array[w.invocation_id::text, w.path]
+     from workflow_step w
+     where (p_app is null or w.app_id = p_app) and w.invocation_id >= p_from
+       and not exists (select from workflow f where f.invocation_id = w.invocation_id)
+     limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken_ends(p_app text, p_from uuid, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I1', 'neither live nor ended', array[i.invocation_id::text, i.task_id]
+     from invocation i
+     where (p_app is null or i.app_id = p_app) and i.invocation_id >= p_from
+       and not exists (select from invocation_state s where s.invocation_id = i.invocation_id)
+       and not exists (select from invocation_outcome o where o.invocation_id = i.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I1', 'live and ended', array[s.invocation_id::text, s.status::text, o.status::text]
+     from invocation_state s join invocation_outcome o on o.invocation_id = s.invocation_id
+     where p_app is null or s.app_id = p_app
+     limit p_limit)
+    union all
+    (select 'I1', 'live, and was never called', array[s.invocation_id::text, s.status::text]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app)
+       and not exists (select from invocation i where i.invocation_id = s.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I1', 'needs a large value that is not there', array[x.invocation_id::text, x.name]
+     from (select o.app_id, o.invocation_id, o.value->>'$ref' as name from invocation_outcome o
+           where o.invocation_id >= p_from and json_typeof(o.value) = 'object'
+           union all
+           select i.app_id, i.invocation_id, a.value->>'$ref' from invocation i
+           cross join json_each(i.arguments) a
+           where i.invocation_id >= p_from and json_typeof(a.value) = 'object') x
+     where (p_app is null or x.app_id = p_app) and x.name ~ '^[0-9a-f]{64}$' and not exists (
+         select from payload_ref r join payload p on p.app_id = r.app_id and p.sha256 = r.sha256
+         where r.invocation_id = x.invocation_id and r.sha256 = decode(x.name, 'hex'))
+     limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken_history(p_app text, p_from uuid, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    with steps as materialized (
+        select h.invocation_id, h.rev, h.previous_status, h.status, h.reason, h.at,
+               lag(h.status) over w as before, lag(h.at) over w as earlier, row_number() over w as n
+        from invocation_history h
+        where (p_app is null or h.app_id = p_app) and h.invocation_id >= p_from
+        window w as (partition by h.invocation_id order by h.rev)
+    ), lasts as materialized (
+        select t.invocation_id, max(t.rev) as rev, count(*) as steps,
+               count(*) filter (where f.final) as ends
+        from steps t join status f on f.status = t.status group by t.invocation_id
+    )
+    (select 'I6', 'history has a gap, or does not end where it stands',
+            array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
+     from lasts l
+     left join invocation_state s on s.invocation_id = l.invocation_id
+     left join invocation_outcome o on o.invocation_id = l.invocation_id
+     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     limit p_limit)
+    union all
+    (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]
+     from invocation i
+     where (p_app is null or i.app_id = p_app) and i.invocation_id >= p_from
+       and not exists (select from lasts l where l.invocation_id = i.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I2', 'a step that is not in status_transition, or goes back in time',
+            array[t.invocation_id::text, 'rev ' || t.rev, coalesce(t.before::text, '-'), t.status::text,
+                  coalesce(t.reason, '-')]
+     from steps t
+     where t.before is distinct from t.previous_status or t.at < t.earlier
+        or case when t.n = 1 then t.rev <> 0 or t.status <> 'registered'
+                else not exists (select from status_transition x
+                                 where x.from_status = t.before and x.to_status = t.status
+                                   and (x.reason is null or x.reason = t.reason)) end
+     limit p_limit)
+    union all
+    (select 'I5', 'ended more than once', array[l.invocation_id::text, l.ends || ' ends']
+     from lasts l where l.ends > 1 limit p_limit)
+    union all
+    (select 'I5', 'its outcome is not what its history says',
+            array[o.invocation_id::text, o.status::text, t.status::text]
+     from invocation_outcome o join steps t on t.invocation_id = o.invocation_id and t.rev = o.rev
+     where o.status <> t.status
+     limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken_keys(p_app text, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I4', 'a slot is held by what nobody executes', array[l.key, x.n::text, x.invocation_id::text]
+     from slot x join lane l on l.lane_id = x.lane
+     left join invocation_state s on s.invocation_id = x.invocation_id
+     where (p_app is null or l.app_id = p_app)
+       and (s.invocation_id is null or s.runner_id is null or s.lane is distinct from x.lane)
+     limit p_limit)
+    union all
+    (select 'I4', 'is executed without the slot of its key', array[s.invocation_id::text, l.key]
+     from invocation_state s join lane l on l.lane_id = s.lane
+     where (p_app is null or s.app_id = p_app) and s.runner_id is not null
+       and not exists (select from slot x where x.invocation_id = s.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'a key is open or shut to claims against its slots', array[l.key, l.open::text]
+     from lane l
+     where (p_app is null or l.app_id = p_app)
+       and l.open <> (l.impatient or l.slots > (select count(*) from slot x where x.lane = l.lane_id))
+     limit p_limit)
+    union all
+    (select 'I11', 'is parked although its key has a free slot', array[s.invocation_id::text, l.key]
+     from invocation_state s join lane l on l.lane_id = s.lane
+     where (p_app is null or s.app_id = p_app) and s.parked
+       and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+     limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken_owners(p_app text, p_from uuid, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    with steps as materialized (
+        select h.invocation_id, h.rev, h.status, h.runner_id, h.lease, lag(h.status) over w as before,
+               lag(h.runner_id) over w as by, lag(h.lease) over w as under
+        from invocation_history h
+        where (p_app is null or h.app_id = p_app) and h.invocation_id >= p_from
+        window w as (partition by h.invocation_id order by h.rev)
+    ), claims as materialized (
+        select distinct on (t.invocation_id) t.invocation_id, t.lease, t.runner_id from steps t
+        where t.status = 'pending' order by t.invocation_id, t.rev desc
+    )
+    (select 'I3', 'changed hands without a claim',
+            array[t.invocation_id::text, 'rev ' || t.rev, coalesce(t.by, '-'), coalesce(t.runner_id, '-')]
+     from steps t
+     where t.status in ('running', 'paused', 'resumed', 'success')
+       and t.before in ('pending', 'running', 'paused', 'resumed')
+       and (t.runner_id, t.lease) is distinct from (t.by, t.under)
+     limit p_limit)
+    union all
+    (select 'I3', 'its outcome is not that of the latest lease',
+            array[o.invocation_id::text, coalesce(o.runner_id, '-'), coalesce(c.runner_id, '-')]
+     from invocation_outcome o left join claims c on c.invocation_id = o.invocation_id
+     where (p_app is null or o.app_id = p_app) and o.invocation_id >= p_from
+       and (o.lease is distinct from c.lease
+            or o.runner_id is not null and o.runner_id is distinct from c.runner_id)
+     limit p_limit)
+    union all
+    (select 'I3', 'is held under another lease than its history says',
+            array[s.invocation_id::text, s.runner_id, coalesce(c.runner_id, '-')]
+     from invocation_state s left join claims c on c.invocation_id = s.invocation_id
+     where (p_app is null or s.app_id = p_app) and s.invocation_id >= p_from and s.runner_id is not null
+       and (s.lease, s.runner_id) is distinct from (c.lease, c.runner_id)
+     limit p_limit);
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.broken_waits(p_app text, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I10', 'waits for what is not live', array[coalesce(e.waiter_id::text, e.listener), e.awaited_id::text]
+     from wait_edge e
+     where (p_app is null or e.app_id = p_app)
+       and not exists (select from invocation_state s where s.invocation_id = e.awaited_id)
+     limit p_limit)
+    union all
+    (select 'I10', 'waits, and nobody executes it', array[e.waiter_id::text, e.awaited_id::text]
+     from wait_edge e
+     where (p_app is null or e.app_id = p_app) and e.waiter_id is not null
+       and not exists (select from invocation_state s
+                       where s.invocation_id = e.waiter_id and s.runner_id is not null)
+     limit p_limit);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json)
@@ -1745,6 +2035,40 @@ CREATE OR REPLACE FUNCTION pynenc.first_id(p_at timestamp with time zone)
  IMMUTABLE PARALLEL SAFE
 RETURN ((lpad(to_hex((floor((EXTRACT(epoch FROM p_at) * (1000)::numeric)))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 
+CREATE OR REPLACE FUNCTION pynenc.fitting(p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text, error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid, registered_at timestamp with time zone, status_at timestamp with time zone, finished_at timestamp with time zone, due_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select i.invocation_id, i.task_id, i.queue, coalesce(o.status, s.status)::text,
+           coalesce(o.reason, s.reason), coalesce(o.runner_id, s.runner_id), i.arguments::text,
+           case when o.status = 'failed' then o.value::text end,
+           coalesce(o.retries, s.retries), coalesce(o.recoveries, s.recoveries), i.parent_id,
+           coalesce(i.workflow_id, i.invocation_id), i.registered_at, coalesce(o.finished_at, s.status_at),
+           o.finished_at, s.due_at
+    from unnest(p_ids) with ordinality u (id, n)
+    cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
+    left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
+    left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
+    where i.app_id = p_app
+      and (p_filter->>'task' is null or i.task_id = p_filter->>'task')
+      and (p_filter->>'queue' is null or i.queue = p_filter->>'queue')
+      and (p_statuses = '{}' or coalesce(o.status, s.status)::text = any (p_statuses))
+      and (p_filter->>'runner' is null or coalesce(o.runner_id, s.runner_id) = p_filter->>'runner')
+      and (p_filter->>'workflow' is null
+           or coalesce(i.workflow_id, i.invocation_id) = (p_filter->>'workflow')::uuid)
+      and (p_filter->>'since' is null or i.registered_at >= (p_filter->>'since')::timestamptz)
+      and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
+      and (p_filter->>'error' is null
+           or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
+                      where i.arguments->>a.key is distinct from a.value)
+    order by u.n limit p_limit;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.forget_lanes(p_lanes bigint[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -2329,6 +2653,60 @@ CREATE OR REPLACE FUNCTION pynenc.legal(from_status pynenc.invocation_status, to
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (from_status = ANY (ARRAY['registered'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'retry'::pynenc.invocation_status])) THEN ((to_status = ANY (ARRAY['pending'::pynenc.invocation_status, 'concurrency_controlled'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status])) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['cancelled'::text, 'expired'::text])))) WHEN (from_status = 'pending'::pynenc.invocation_status) THEN (to_status = ANY (ARRAY['running'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'rerouted'::pynenc.invocation_status, 'concurrency_controlled'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status, 'pending_recovery'::pynenc.invocation_status])) WHEN (from_status = ANY (ARRAY['running'::pynenc.invocation_status, 'resumed'::pynenc.invocation_status])) THEN ((to_status = ANY (ARRAY['paused'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) OR ((to_status = 'retry'::pynenc.invocation_status) AND (reason = ANY (ARRAY['error'::text, 'timeout'::text, 'snoozed'::text, 'sleeping'::text, 'event'::text, 'paused'::text])))) WHEN (from_status = 'paused'::pynenc.invocation_status) THEN (to_status = ANY (ARRAY['resumed'::pynenc.invocation_status, 'killed'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) WHEN (from_status = ANY (ARRAY['killed'::pynenc.invocation_status, 'pending_recovery'::pynenc.invocation_status, 'running_recovery'::pynenc.invocation_status])) THEN ((to_status = 'rerouted'::pynenc.invocation_status) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['recoveries_exhausted'::text, 'cancelled'::text])))) WHEN (from_status = 'concurrency_controlled'::pynenc.invocation_status) THEN ((to_status = 'rerouted'::pynenc.invocation_status) OR ((to_status = 'failed'::pynenc.invocation_status) AND (reason = ANY (ARRAY['cancelled'::text, 'expired'::text])))) ELSE false END;
 
+CREATE OR REPLACE FUNCTION pynenc.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval)
+ RETURNS TABLE(invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text, error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid, registered_at timestamp with time zone, status_at timestamp with time zone, finished_at timestamp with time zone, due_at timestamp with time zone, looked_to uuid)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_until    constant timestamptz := clock_timestamp() + p_patience;
+    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
+    v_parent   constant uuid := p_filter->>'parent';
+    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
+                                   && array['success', 'failed', 'concurrency_controlled_final'];
+    -- Ids carry the time of the clock of whoever made them, which may be a day off.
+    v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
+                                         '00000000-0000-0000-0000-000000000000');
+    v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
+    v_left     integer := p_limit;
+    v_chunk    integer := 2 * p_limit;
+    v_found    integer;
+    v_seen     uuid[];
+begin
+    v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    loop
+        if v_parent is not null then
+            v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
+                            and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_live then
+            v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
+                            and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        else
+            v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
+                            and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
+        end if;
+        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        get diagnostics v_found = row_count;
+        v_left := v_left - v_found;
+        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        v_before := v_seen[v_chunk];
+        if clock_timestamp() > v_until then
+            looked_to := v_before;
+            return next;
+            exit;
+        end if;
+        v_chunk := least(2 * v_chunk, 4000);
+    end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.lock_lanes(p_ids uuid[])
  RETURNS bigint[]
  LANGUAGE plpgsql
@@ -2554,6 +2932,37 @@ begin
                          where a.name <> '$sig' and not exists (select from json_array_elements(p_parameters) e
                                            where e->>'name' = a.name));
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.mixed_apps(p_app text, p_from uuid, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I12', 'stands in another app than its call', array[x.invocation_id::text, x.stands, i.app_id, x.app_id]
+     from (select s.invocation_id, s.app_id, 'state' as stands from invocation_state s
+           union all
+           select o.invocation_id, o.app_id, 'outcome' from invocation_outcome o where o.invocation_id >= p_from
+           union all
+           select w.invocation_id, w.app_id, 'workflow' from workflow w where w.invocation_id >= p_from
+           union all
+           select e.awaited_id, e.app_id, 'wait' from wait_edge e) x
+     join invocation i on i.invocation_id = x.invocation_id
+     where i.app_id <> x.app_id and (p_app is null or p_app in (i.app_id, x.app_id))
+     limit p_limit)
+    union all
+    (select 'I12', 'is in the queue of a key of another app', array[s.invocation_id::text, s.app_id, l.app_id]
+     from invocation_state s join lane l on l.lane_id = s.lane
+     where s.app_id <> l.app_id and (p_app is null or p_app in (s.app_id, l.app_id))
+     limit p_limit)
+    union all
+    (select 'I12', 'is held by a runner of another app', array[s.invocation_id::text, s.app_id, r.app_id]
+     from invocation_state s join runner r on r.runner_id = s.runner_id
+     where s.app_id <> r.app_id and (p_app is null or p_app in (s.app_id, r.app_id))
+     limit p_limit);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.new_id()
@@ -4831,6 +5240,62 @@ begin
     order by s.step_id;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.stranded(p_app text, p_limit integer)
+ RETURNS TABLE(invariant text, rule text, about text[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_then constant timestamptz := clock_timestamp() - interval '1 minute';
+begin
+    return query
+    with live as materialized (
+        select r.*, (select count(*) from invocation_state s
+                     where s.runner_id = r.runner_id and s.status <> 'paused') as taken
+        from runner r
+        where (p_app is null or r.app_id = p_app) and r.dead_at is null
+          and r.lease_until >= clock_timestamp() and r.registered_at < v_then
+    )
+    (select 'I11', 'is held by a runner that nobody knows', array[s.invocation_id::text, s.runner_id]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app) and s.runner_id is not null
+       and not exists (select from runner r where r.runner_id = s.runner_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'is held by a dead runner, though others live',
+            array[s.invocation_id::text, s.runner_id, d.lease_until::text]
+     from runner d join invocation_state s on s.runner_id = d.runner_id
+     where (p_app is null or d.app_id = p_app) and (d.dead_at < v_then or d.lease_until < v_then)
+       and exists (select from live r where r.app_id = d.app_id and r.runner_id <> d.runner_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'was due, and nobody made it ready', array[s.invocation_id::text, s.due_at::text]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app) and s.due_at < v_then
+       and exists (select from live r where r.app_id = s.app_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'should have begun, and nobody ended it', array[s.invocation_id::text, s.expires_at::text]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app) and s.expires_at < v_then and s.runner_id is null
+       and exists (select from live r where r.app_id = s.app_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'is ready, and a runner that could take it is idle',
+            array[s.invocation_id::text, s.queue, r.runner_id]
+     from live r
+     join queue q on q.app_id = r.app_id and not q.paused
+                 and (r.queues = '{}' or r.queues && array[q.queue, '*'])
+     cross join lateral (
+         select s.* from invocation_state s
+         where s.app_id = q.app_id and s.queue = q.queue and s.available and s.due_at is null
+           and s.lane is null and s.status_at < v_then and s.rank < extract(epoch from v_then)
+         order by s.rank, s.invocation_id limit p_limit) s
+     where r.idle and r.idle_at < v_then and r.taken < r.concurrency
+     limit p_limit);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision)
  RETURNS TABLE(cause_id bigint, trigger_id text, attempts integer, condition_id text, at timestamp with time zone, source_id uuid, status text, task_id text, arguments text, value text, reason text, code text, payload text, last_at timestamp with time zone)
  LANGUAGE plpgsql
@@ -5048,6 +5513,15 @@ begin
     perform notify(p_app, 'runner');
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.utc_text(p_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_limit integer)
  RETURNS TABLE(cause_id bigint, condition_id text, at timestamp with time zone)
  LANGUAGE plpgsql
@@ -5184,6 +5658,379 @@ begin
     select p_app, l.id, p_listener from unnest(v_live) l (id)
     on conflict (awaited_id, listener, (coalesce(waiter_id, '00000000-0000-0000-0000-000000000000'::uuid))) do nothing;
     return array(select i from unnest(p_ids) i where i <> all (v_live));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why(p_app text, p_id uuid)
+ RETURNS TABLE(code text, message text, facts json)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_call  "pynenc".invocation;
+    v_state "pynenc".invocation_state;
+begin
+    select i.* into v_call from invocation i where i.invocation_id = p_id and i.app_id = p_app;
+    select s.* into v_state from invocation_state s where s.invocation_id = v_call.invocation_id;
+    return query
+    select w.code, why_sentence(w.code, w.facts), w.facts from (
+        select 'unknown' as code, json_build_object() as facts where v_call.invocation_id is null
+        union all
+        select 'ended', json_strip_nulls(json_build_object(
+            'status', o.status, 'reason', o.reason, 'at', utc_text(o.finished_at), 'runner_id', o.runner_id))
+        from invocation_outcome o where o.invocation_id = v_call.invocation_id
+        union all
+        select h.* from why_held(v_state) h where v_state.runner_id is not null
+        union all
+        select n.* from why_not_taken(v_call, v_state) n
+        where v_state.invocation_id is not null and v_state.runner_id is null) w;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_behind(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_most  constant integer := 10000;
+    v_ahead bigint;
+begin
+    return query
+    select 'runners_busy', json_build_object('queue', p_state.queue, 'runners', count(*),
+                                             'places', sum(r.concurrency), 'taken', sum(h.taken))
+    from runner r cross join lateral (
+        select count(*) as taken from invocation_state s
+        where s.runner_id = r.runner_id and s.runner_id is not null and s.status <> 'paused') h
+    where r.app_id = p_state.app_id and r.dead_at is null and r.lease_until >= clock_timestamp()
+      and (r.queues = '{}' or r.queues && array[p_state.queue, '*'])
+    having bool_and(h.taken >= r.concurrency);
+
+    select count(*) into v_ahead from (
+        (select from invocation_state s
+         where s.app_id = p_state.app_id and s.queue = p_state.queue and s.available and s.due_at is null
+           and s.lane is null and p_state.awaited is null
+           and (s.rank, s.invocation_id) < (p_state.rank, p_state.invocation_id) limit v_most + 1)
+        union all
+        (select from invocation_state s
+         where s.app_id = p_state.app_id and s.queue = p_state.queue and s.awaited is not null
+           and s.available and s.due_at is null and s.invocation_id <> p_state.invocation_id
+           and case when p_state.awaited is null
+                    then s.lane is not null or (s.rank, s.invocation_id) > (p_state.rank, p_state.invocation_id)
+                    else (-s.awaited, s.rank, s.invocation_id)
+                         < (-p_state.awaited, p_state.rank, p_state.invocation_id) end
+         limit v_most + 1)
+        union all
+        (select from invocation_state s
+         where s.lane = p_state.lane and s.lane is not null and s.available and s.due_at is null
+           and s.awaited is null and p_state.awaited is null
+           and (s.rank, s.invocation_id) < (p_state.rank, p_state.invocation_id) limit v_most + 1)) a;
+    if v_ahead > 0 then
+        return query select 'behind', json_strip_nulls(json_build_object(
+            'queue', p_state.queue, 'ahead', least(v_ahead, v_most),
+            'more', case when v_ahead > v_most then 'more than' end));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_held(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_health text;
+    v_since  timestamptz;
+begin
+    select case when r.dead_at is not null then 'declared dead'
+                when r.lease_until < clock_timestamp() then 'its lease is over'
+                when r.lock_gone_at is not null then 'its session is gone' end,
+           coalesce(r.dead_at, case when r.lease_until < clock_timestamp() then r.lease_until end, r.lock_gone_at)
+    into v_health, v_since from runner r where r.runner_id = p_state.runner_id;
+    if not found then
+        v_health := 'nobody knows it';
+    end if;
+    if v_health is not null then
+        code := case when v_health = 'its session is gone' then 'runner_suspect' else 'runner_dead' end;
+        facts := json_strip_nulls(json_build_object(
+            'runner_id', p_state.runner_id, 'health', v_health, 'since', utc_text(v_since)));
+        return next;
+        if not exists (select from runner r where r.app_id = p_state.app_id and r.dead_at is null
+                       and r.lease_until >= clock_timestamp() and r.runner_id <> p_state.runner_id) then
+            code := 'nobody_recovers';
+            facts := '{}';
+            return next;
+        end if;
+    end if;
+    if p_state.cancel_requested_at is not null then
+        code := 'cancelling';
+        facts := '{}';
+        return next;
+    end if;
+    facts := json_build_object('runner_id', p_state.runner_id, 'since', utc_text(p_state.status_at));
+    if p_state.status = 'paused' then
+        code := 'waits_for_others';
+        facts := (
+            select json_build_object(
+                'runner_id', p_state.runner_id, 'since', utc_text(p_state.status_at),
+                'awaited', coalesce(json_agg(e.awaited_id order by e.edge_id), '[]'),
+                'statuses', coalesce(json_agg(s.status order by e.edge_id), '[]'),
+                'one_of', coalesce(bool_or(e.needed = 2), false))
+            from (select * from wait_edge w
+                  where w.waiter_id = p_state.invocation_id and w.needed > 0 order by w.edge_id limit 100) e
+            left join lateral (select s.status from invocation_state s
+                               where s.invocation_id = e.awaited_id offset 0) s on true);
+    elsif p_state.status = 'pending' then
+        code := 'claimed';
+    else
+        code := 'running';
+    end if;
+    return next;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_keyed(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select 'slot_taken', json_build_object('key', l.key, 'slots', l.slots, 'holders', h.holders)
+    from lane l
+    cross join lateral (
+        select json_agg(x.invocation_id order by x.n) as holders, count(*) as taken
+        from slot x where x.lane = l.lane_id) h
+    where l.lane_id = p_state.lane and h.taken >= l.slots;
+    return query
+    select 'rate_limited', json_build_object('key', l.key, 'until', utc_text(l.next_at),
+                                             'starts', l.rate, 'seconds', l.rate_period)
+    from (select * from lane x where x.lane_id = p_state.lane offset 0) l
+    where l.next_at > clock_timestamp();
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_later(p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+begin
+    if p_state.due_at is null then
+        return;
+    end if;
+    return query
+    select 'set_aside', json_strip_nulls(json_build_object(
+        'cause', a.cause, 'missing', nullif(a.missing, '{}'), 'unknown', nullif(a.unknown, '{}'),
+        'refused_by', a.refused_by, 'since', utc_text(a.since)))
+    from (select * from aside x where x.invocation_id = p_state.invocation_id offset 0) a where a.freed_at is null;
+    if found then
+        return;
+    end if;
+    return query
+    select 'workflow_paused', json_strip_nulls(json_build_object(
+        'reason', nullif(w.pause_reason, ''), 'since', utc_text(w.paused_at)))
+    from workflow w where w.invocation_id = p_state.invocation_id and w.paused_at is not null;
+    if p_state.reason = 'event' then
+        return query
+        select 'waits_for_event', json_strip_nulls(json_build_object(
+            'events', coalesce(json_agg(w.code order by w.path), '[]'), 'until', utc_text(min(w.until))))
+        from workflow_wait w where w.invocation_id = p_state.invocation_id;
+    elsif p_state.due_at <= clock_timestamp() then
+        return query select 'due', json_build_object('due_at', utc_text(p_state.due_at));
+    elsif p_state.reason = 'sleeping' then
+        return query select 'asleep', json_build_object('until', utc_text(p_state.due_at));
+    elsif p_state.reason is distinct from 'paused' then
+        return query select 'due_later', json_strip_nulls(json_build_object(
+            'due_at', utc_text(p_state.due_at), 'reason', p_state.reason));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_not_taken(p_call pynenc.invocation, p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_said    boolean;
+    v_expired constant boolean := coalesce(p_state.expires_at <= clock_timestamp(), false);
+begin
+    if v_expired then
+        return query select 'expired', json_build_object('expires_at', utc_text(p_state.expires_at));
+    end if;
+    return query select * from why_later(p_state);
+    v_said := found or v_expired;
+    return query select * from why_untakable(p_call, p_state);
+    v_said := v_said or found;
+    if p_state.due_at is null then
+        return query select * from why_keyed(p_state);
+        v_said := v_said or found;
+    end if;
+    if not v_said then
+        return query select * from why_behind(p_state);
+        v_said := found;
+    end if;
+    if not v_said then
+        return query select 'ready', json_build_object('queue', p_state.queue);
+    end if;
+    if p_state.expires_at is not null and not v_expired then
+        return query select 'expires', json_build_object('expires_at', utc_text(p_state.expires_at));
+    end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_sentence(p_code text, p_facts json)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+    v_part text;
+    v_fill text;
+    v_lack boolean;
+    v_said text := '';
+begin
+    for v_part in select m[1] from regexp_matches(why_template(p_code), '(\[[^]]*\]|[^[]+)', 'g') m loop
+        select string_agg(m[1] || coalesce(v.text, ''), ''), bool_or(m[2] is not null and v.text is null)
+        into v_fill, v_lack
+        from regexp_matches(btrim(v_part, '[]'), '([^{]*)(?:\{([a-z_]+)\})?', 'g') m
+        left join lateral (
+            select case when json_typeof(p_facts->m[2]) = 'array'
+                        then (select string_agg(e, ', ' order by n)
+                              from json_array_elements_text(p_facts->m[2]) with ordinality x (e, n))
+                        else p_facts->>m[2] end as text) v on true;
+        if not (v_lack and v_part like '[%') then
+            v_said := v_said || v_fill;
+        end if;
+    end loop;
+    return v_said;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_template(p_code text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+    return case p_code
+        when 'unknown' then
+             'nobody knows it here: it was never called in this app, or the transaction that calls'
+             ' it has not committed, or it was purged or is past its retention'
+        when 'ended' then
+             'it has ended as {status}[ ({reason})] at {at}[, executed by runner {runner_id}]'
+        when 'running' then
+             'it is being executed by runner {runner_id} since {since}'
+        when 'claimed' then
+             'runner {runner_id} has taken it at {since}, and has not begun it yet'
+        when 'cancelling' then
+             'its end was asked for: it stops at the next step of its runner'
+        when 'waits_for_others' then
+             'it waits since {since} for the end of others: {awaited}[ ({statuses})]'
+        when 'runner_dead' then
+             'runner {runner_id}, which holds it, is dead[ since {since}] ({health}): another '
+             'runner takes it back at its next look'
+        when 'runner_suspect' then
+             'runner {runner_id}, which holds it, may be dead[ since {since}] ({health}): another '
+             'runner takes it back unless it comes again at once'
+        when 'nobody_recovers' then
+             'no live runner is there that could take it back: start one'
+        when 'expired' then
+             'it should have begun until {expires_at}: it ends as failed (expired) at the next '
+             'look of a runner'
+        when 'set_aside' then
+             'it was set aside at {since} ({cause})[, missing {missing}][, unknown {unknown}]: it '
+             'is offered again when a runner comes that can take it'
+        when 'workflow_paused' then
+             'its workflow is paused since {since}[: {reason}]'
+        when 'waits_for_event' then
+             'its workflow waits for an event: {events}[, until {until}]'
+        when 'asleep' then
+             'its workflow sleeps until {until}'
+        when 'due_later' then
+             'it is due at {due_at}[ ({reason})]'
+        when 'due' then
+             'it is due since {due_at}, and is made ready at the next look of a runner'
+        when 'queue_paused' then
+             'its queue, {queue}, is paused'
+        when 'queue_unserved' then
+             'no live runner serves its queue, {queue}'
+        when 'task_unknown' then
+             'no live runner knows its task, {task_id}'
+        when 'other_arguments' then
+             'its task, {task_id}, as the live runners have it takes other arguments[, missing '
+             '{missing}][, unknown {unknown}]'
+        when 'task_elsewhere' then
+             'the live runners that know its task, {task_id}, do not serve its queue, {queue}'
+        when 'slot_taken' then
+             'it waits for one of the {slots} slots of its concurrency key, {key}[, held by '
+             '{holders}]'
+        when 'rate_limited' then
+             'its concurrency key, {key}, lets no more begin until {until}: {starts} in {seconds} '
+             'seconds'
+        when 'runners_busy' then
+             'all places of the runners that serve its queue, {queue}, are taken: {taken} of '
+             '{places}'
+        when 'behind' then
+             '[{more} ]{ahead} come before it in its queue, {queue}'
+        when 'ready' then
+             'it is ready: a runner that serves its queue, {queue}, takes it at its next look'
+        when 'expires' then
+             'it ends as failed (expired) unless it begins before {expires_at}'
+    end;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.why_untakable(p_call pynenc.invocation, p_state pynenc.invocation_state)
+ RETURNS TABLE(code text, facts json)
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+#variable_conflict use_column
+declare
+    v_names  constant text[] := array(select distinct k from json_object_keys(p_call.arguments) k order by k);
+    v_served boolean;
+    v_known  boolean;
+begin
+    if exists (select from queue q where q.app_id = p_state.app_id and q.queue = p_state.queue and q.paused) then
+        return query select 'queue_paused', json_build_object('queue', p_state.queue);
+    end if;
+    v_served := exists (
+        select from runner r where r.app_id = p_state.app_id and r.dead_at is null
+        and r.lease_until >= clock_timestamp() and (r.queues = '{}' or r.queues && array[p_state.queue, '*']));
+    if not v_served then
+        return query select 'queue_unserved', json_build_object('queue', p_state.queue);
+    end if;
+    if exists (select from (select * from aside x where x.invocation_id = p_state.invocation_id offset 0) a where a.freed_at is null)
+       or is_able(p_state.app_id, p_call.task_id, p_state.queue, v_names, '{}') then
+        return;
+    end if;
+    v_known := exists (
+        select from runner_task k join runner r on r.runner_id = k.runner_id
+        where k.app_id = p_state.app_id and k.task_id = p_call.task_id and r.dead_at is null
+          and r.lease_until >= clock_timestamp());
+    if not v_known then
+        return query select 'task_unknown', json_build_object('task_id', p_call.task_id);
+        return;
+    end if;
+    return query
+    select case when m.missing = '{}' and m.unknown = '{}' then 'task_elsewhere' else 'other_arguments' end,
+           json_strip_nulls(json_build_object(
+               'task_id', p_call.task_id, 'queue', p_state.queue,
+               'missing', nullif(m.missing, '{}'), 'unknown', nullif(m.unknown, '{}')))
+    from (select t.parameters from runner_task k
+          join runner r on r.runner_id = k.runner_id
+          join task t on t.app_id = k.app_id and t.task_id = k.task_id and t.fingerprint = k.fingerprint
+          where k.app_id = p_state.app_id and k.task_id = p_call.task_id and r.dead_at is null
+            and r.lease_until >= clock_timestamp()
+          order by r.serial desc limit 1) t
+    cross join lateral misfit(t.parameters, v_names) m
+    where v_served or m.missing <> '{}' or m.unknown <> '{}';  -- else it has been said
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.workflow_info(p_app text, p_id uuid)
@@ -5617,15 +6464,19 @@ grant select on table pynenc.workflow_steps to pynenc_observer;
 grant select on table pynenc.workflow_values to pynenc_observer;
 grant select on table pynenc.workflows to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
+grant execute on function pynenc.at_work(text,integer) to pynenc_observer;
+grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
+grant execute on function pynenc.list_invocations(text,json,uuid,integer,interval) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
+grant execute on function pynenc.why(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
@@ -5648,6 +6499,8 @@ grant select on table pynenc.workflow_steps to pynenc_operator;
 grant select on table pynenc.workflow_values to pynenc_operator;
 grant select on table pynenc.workflows to pynenc_operator;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
+grant execute on function pynenc.at_work(text,integer) to pynenc_operator;
+grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
 grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
@@ -5660,6 +6513,7 @@ grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
 grant execute on function pynenc.is_served(text,text) to pynenc_operator;
+grant execute on function pynenc.list_invocations(text,json,uuid,integer,interval) to pynenc_operator;
 grant execute on function pynenc.maintain(text) to pynenc_operator;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
@@ -5675,6 +6529,7 @@ grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
+grant execute on function pynenc.why(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_operator;
@@ -5703,6 +6558,7 @@ grant execute on function pynenc.register_cached(text,double precision,text,text
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_producer;
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
+grant execute on function pynenc.why(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_producer;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_producer;
@@ -5763,6 +6619,7 @@ grant execute on function pynenc.tick(text,text,text,timestamp with time zone,ti
 grant execute on function pynenc.unregister_runner(text,text) to pynenc_worker;
 grant execute on function pynenc.waiting_causes(text,text,integer) to pynenc_worker;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_worker;
+grant execute on function pynenc.why(text,uuid) to pynenc_worker;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_worker;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_worker;
 grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_worker;

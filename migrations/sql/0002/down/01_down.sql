@@ -28,11 +28,31 @@ drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_
 
 drop function {schema}.workflow_info(p_app text, p_id uuid);
 
+drop function {schema}.why_untakable(p_call {schema}.invocation, p_state {schema}.invocation_state);
+
+drop function {schema}.why_template(p_code text);
+
+drop function {schema}.why_sentence(p_code text, p_facts json);
+
+drop function {schema}.why_not_taken(p_call {schema}.invocation, p_state {schema}.invocation_state);
+
+drop function {schema}.why_later(p_state {schema}.invocation_state);
+
+drop function {schema}.why_keyed(p_state {schema}.invocation_state);
+
+drop function {schema}.why_held(p_state {schema}.invocation_state);
+
+drop function {schema}.why_behind(p_state {schema}.invocation_state);
+
+drop function {schema}.why(p_app text, p_id uuid);
+
 drop function {schema}.wake_workflows(p_app text, p_limit integer);
 
 drop function {schema}.wake_waiting();
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
+
+drop function {schema}.utc_text(p_at timestamptz);
 
 drop function {schema}.triggers_with_causes(p_app text);
 
@@ -43,6 +63,8 @@ drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_sett
 drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, p_now timestamptz, out lanes bigint[], out candidates uuid[], out turns double precision[]);
 
 drop function {schema}.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
+
+drop function {schema}.stranded(p_app text, p_limit integer);
 
 drop function {schema}.step_as_read(p_id uuid, p_path text, p_run integer);
 
@@ -130,6 +152,8 @@ drop function {schema}.next_cause(p_app text, p_triggers text[], p_versions text
 
 drop function {schema}.new_id();
 
+drop function {schema}.mixed_apps(p_app text, p_from uuid, p_limit integer);
+
 drop function {schema}.misfit(p_parameters json, p_names text[], out missing text[], out unknown text[]);
 
 drop function {schema}.may_meet(p_wanted jsonb, p_found json);
@@ -137,6 +161,8 @@ drop function {schema}.may_meet(p_wanted jsonb, p_found json);
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.lock_tasks(p_app text);
+
+drop function {schema}.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval);
 
 drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
 
@@ -153,6 +179,8 @@ drop function {schema}.free_aside(p_app text, p_limit integer);
 drop function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[]);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
+
+drop function {schema}.fitting(p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer);
 
 drop function {schema}.fired(p_app text, p_trigger text, p_limit integer);
 
@@ -200,11 +228,27 @@ drop function {schema}.call_keys(p_task {schema}.task, p_arguments json, out reg
 
 drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json);
 
+drop function {schema}.broken_waits(p_app text, p_limit integer);
+
+drop function {schema}.broken_owners(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken_keys(p_app text, p_limit integer);
+
+drop function {schema}.broken_history(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken_ends(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken_causes(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken(p_app text, p_since timestamptz, p_limit integer);
+
 drop function {schema}.blake2b(p_data bytea);
 
 drop function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean);
 
 drop function {schema}.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[]);
+
+drop function {schema}.at_work(p_app text, p_limit integer);
 
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
 
