@@ -24,7 +24,8 @@ def on_postgres(app: Pynenc, dsn: str) -> Iterator[DatabaseWorld]:
     with ExitStack() as stack:
         stack.enter_context(eager(app, force_sync=False))
         stack.enter_context(_configured(app, dsn))
-        engine = DrivenEngine(app, app._store(), address=app._address)  # noqa: SLF001 - as it does
+        kind = app._kind(DrivenEngine)  # noqa: SLF001 - as it does
+        engine = kind(app, app._store(), address=app._address)  # noqa: SLF001
         stack.enter_context(app.with_engine(engine))
         stack.callback(engine.leave)
         yield DatabaseWorld(app, dsn, engine)

@@ -47,7 +47,8 @@ class World:
             raise ValueError(message)
         self._set(now)
         store = wiring.memory_store(app.conf.app_id, lambda: self.now)
-        self.engine = DrivenEngine(app, store, clock_offset=lambda: self.offset)
+        kind = app._kind(DrivenEngine)  # noqa: SLF001 - as it does
+        self.engine = kind(app, store, clock_offset=lambda: self.offset)
 
     @property
     def now(self) -> datetime:

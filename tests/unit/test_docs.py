@@ -150,6 +150,27 @@ def test_examples_of_tests_pass(folder: Path, server_dsn: str) -> None:
     assert done.returncode == 0
 
 
+_IN_MEMORY: Final = """
+import sys
+import tasks
+from pynenc_pg.testing import in_memory
+with in_memory(tasks.app):
+    exec(compile(sys.stdin.read(), "page", "exec"))
+"""
+
+
+def test_examples_of_tracing_run(folder: Path) -> None:
+    """In a process of its own: who exports what can be said once."""
+    module, block = _blocks("docs/howto/tracing.md")
+    assert _write(module, folder) == "tasks"
+    command = [sys.executable, "-W", "error", "-c", _IN_MEMORY]
+    done = subprocess.run(
+        command, cwd=folder, input=block, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.splitlines() == PRINTED.findall(block), done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_examples_of_the_readme_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What it shows is what is printed."""
     tasks, call = _blocks("README.md")
