@@ -134,9 +134,12 @@ def test_the_priority_rules_are_read(tmp_path: Path) -> None:
     assert (invoices.queue, invoices.priority) == ("mail", 50)
 
 
-def test_examples_of_tests_pass(folder: Path, server_dsn: str) -> None:
-    """The page on testing, as a project of its own: pytest finds its tests, and all pass."""
-    blocks = _blocks("docs/howto/test-your-tasks.md")
+@pytest.mark.parametrize(
+    "page", ["docs/howto/test-your-tasks.md", "docs/howto/fastapi.md", "docs/howto/flask.md"]
+)
+def test_examples_of_tests_pass(page: str, folder: Path, server_dsn: str) -> None:
+    """Each page that tests, as a project of its own: pytest finds its tests, and all pass."""
+    blocks = _blocks(page)
     assert all(_write(block, folder) for block in blocks)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."]
     if not entry_points(group="pytest11", name="pynenc_pg"):  # installed from older code
