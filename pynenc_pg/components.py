@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Self, TypeVar
 
 from pynenc_pg import wiring
 from pynenc_pg.conf.config_pynenc import COMPONENTS, PynencConf
@@ -17,6 +17,7 @@ from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.engine.sealed import sealed
 from pynenc_pg.engine.sync import SyncEngine
+from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend, Store
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
@@ -25,6 +26,8 @@ from pynenc_pg.serializer.signing import Seal
 from pynenc_pg.trigger.facade import AppTrigger
 from pynenc_pg.trigger.reactor import TriggerReactor
 from pynenc_pg.trigger.triggers import Triggers
+
+E = TypeVar("E", bound=Engine)
 
 
 class Components:
@@ -42,6 +45,7 @@ class Components:
         self._sync_engine: tuple[object, SyncEngine] | None = None
         self._runner: tuple[object, BaseRunner] | None = None
         self._substitute: Engine | None = None
+        self._traced = False  # attempts are spans
 
     @property
     def engine(self) -> Engine:
@@ -60,6 +64,7 @@ class Components:
             self.conf.serializer_cls,
             self.conf.serializer_signing_key,
             self.conf.serializer_allowed_modules,
+            self.conf.tracing,
             *(getattr(self.conf, component) for component in COMPONENTS),
         )
         with self._lock:
@@ -74,7 +79,7 @@ class Components:
             if self._engine is None or self._engine[0] != wanted:
                 if self._engine is not None:
                     self._engine[1].close()
-                made = Engine(
+                made = self._kind(Engine)(
                     store=self._store(),
                     registry=self._registry,
                     serializer=serializer,
@@ -109,14 +114,15 @@ class Components:
         now = running.get()
         if not self.conf.dev_mode_force_sync_tasks and not (now and now.forced_sync):
             return None
-        wanted = self.conf.serializer_cls, self.conf.serializer_allowed_modules
+        conf = self.conf
+        wanted = conf.serializer_cls, conf.serializer_allowed_modules, conf.tracing
         made = self._sync_engine
         if made is not None and made[0] == wanted:
             return made[1]
-        serializer = make_serializer(*wanted)
+        serializer = make_serializer(*wanted[:2])
         with self._lock:
             if self._sync_engine is None or self._sync_engine[0] != wanted:
-                engine = SyncEngine(
+                engine = self._kind(SyncEngine)(
                     store=wiring.memory_store(self.conf.app_id),
                     registry=self._registry,
                     serializer=serializer,
@@ -124,6 +130,27 @@ class Components:
                 )
                 self._sync_engine = (wanted, engine)
             return self._sync_engine[1]
+
+    def _kind(self, kind: type[E]) -> type[E]:
+        """Return that kind of engine, with spans if that is asked for.
+
+        Raises:
+            ConfigError: OpenTelemetry is not installed.
+        """
+        on = self.conf.tracing
+        if not on and not self._traced:
+            return kind
+        try:
+            from pynenc_pg.engine.tracing import trace_attempts, traced  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            message = (
+                f"tracing = true needs OpenTelemetry ({error}): pip install 'pynenc_pg[otel]', "
+                "or leave it out"
+            )
+            raise ConfigError(message) from error
+        trace_attempts(self._registry, on=on)
+        self._traced = on
+        return traced(kind) if on else kind
 
     def _address(self) -> Address:
         return address_of(self, self.conf, self._registry.modules())

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def database(context: click.Context, dsn: str | None, schema: str | None) -> None:
     """The schema in the database."""
     parent: Context = context.obj
-    context.obj = _Target(parent, dsn, schema)
+    context.obj = Target(parent, dsn, schema)
 
 
-class _Target:
+class Target:
     """Where a command works. An embedded server stays up until the command ends."""
 
     def __init__(self, parent: Context, dsn: str | None, schema: str | None) -> None:
@@ -41,10 +41,15 @@ class _Target:
 
     @property
     def dsn(self) -> str:
+        """A DSN that libpq understands.
+
+        Raises:
+            ConfigError: none is configured.
+        """
         if not self._given:
             message = (
                 "no database is configured: set PYNENC__POSTGRES__DSN or postgres.dsn of the app "
-                "(--app), or say pynenc-pg db --dsn DSN"
+                "(--app), or say --dsn DSN, as in pynenc-pg db --dsn DSN"
             )
             raise ConfigError(message)
         if not embedded.is_embedded(self._given):

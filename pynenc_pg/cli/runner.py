@@ -15,6 +15,7 @@ from pynenc_pg.cli import again, watch
 from pynenc_pg.runner import systemd
 from pynenc_pg.runner.daemon import SIGNALS, Daemon, ExitCode, Wish
 from pynenc_pg.runner.endpoint import HealthEndpoint
+from pynenc_pg.runner.exposition import Exposition
 from pynenc_pg.runner.orphan import die_with_parent
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def runner() -> None:
     show_default=True,
     help="The address to listen at; 0.0.0.0 where probes come from outside.",
 )
+@click.option(
+    "--metrics/--no-metrics",
+    default=None,
+    help="Answer GET /metrics, too, for Prometheus (pynenc_pg[metrics]); default: the app's.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Default: the app's.")
 @click.option("--log-level", type=click.Choice(_LEVELS), help="Default: the app's.")
 @click.option("--reload", is_flag=True, help="For development: restart when Python files change.")
@@ -100,7 +106,7 @@ def _configure(app: Pynenc, options: Mapping[str, Any]) -> None:
     if options["queues"]:
         names = (name.strip() for name in options["queues"].split(","))
         conf.runner.queues = tuple(name for name in names if name)
-    for name in ("concurrency", "shutdown_timeout"):
+    for name in ("concurrency", "shutdown_timeout", "metrics"):
         if options[name] is not None:
             setattr(conf.runner, name, options[name])
 
@@ -133,12 +139,24 @@ def _tell_connections(app: Pynenc) -> None:
 
 def _work(app: Pynenc, signals: Mapping[signal.Signals, Wish], options: Mapping[str, Any]) -> int:
     port = options["health_port"]
+    if options["metrics"] and port is None:
+        message = "--metrics are answered by the health endpoint: give --health-port, too"
+        raise click.UsageError(message)
+    exposition = Exposition(app.runner) if app.conf.runner.metrics and port is not None else None
     endpoint = None if port is None else HealthEndpoint(options["health_host"], port)
     try:
-        daemon = Daemon(app.runner, signals=signals, endpoint=endpoint, systemd=systemd.connect())
+        daemon = Daemon(
+            app.runner,
+            signals=signals,
+            endpoint=endpoint,
+            systemd=systemd.connect(),
+            metrics=None if exposition is None else exposition.page,
+        )
         _tell_connections(app)
         code = daemon.run()
     finally:
+        if exposition is not None:
+            exposition.close()
         app.close()
     if daemon.again():
         again.begin_anew()

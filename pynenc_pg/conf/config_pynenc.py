@@ -69,6 +69,8 @@ class PynencConf(Section):
     logging_format: LogFormat = "text"
     #: None: when standard error is a terminal.
     logging_colors: bool | None = None
+    #: Spans of OpenTelemetry for calls and attempts.
+    tracing: bool = False
     #: How much of an invocation's arguments log lines show.
     argument_print_mode: PrintMode = "truncated"
     #: Characters of one argument that ``truncated`` shows.

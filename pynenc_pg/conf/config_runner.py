@@ -59,5 +59,7 @@ class RunnerConf(Section):
     shutdown_timeout: float = Field(default=30.0, ge=0)
     #: At most this many invocations move in one claim or one completion.
     batch: int = Field(default=500, ge=1)
+    #: Whether it counts its attempts, for ``/metrics`` of ``runner start --health-port``.
+    metrics: bool = False
     #: How much work, in seconds, a runner may hold beyond what its threads execute.
     buffer: float = Field(default=0.005, ge=0)

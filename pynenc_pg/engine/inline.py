@@ -64,7 +64,7 @@ class InlineRunner:
         forced_sync: bool,
         meanwhile: Callable[[], object],
     ) -> None:
-        """Work on a store in memory. ``meanwhile`` is done while a task waits.
+        """Work on a store, alone as a rule. ``meanwhile`` is done while a task waits.
 
         ``forced_sync``: the tasks that a task calls are executed at their call, and nothing waits
         between two attempts.
@@ -126,6 +126,13 @@ class InlineRunner:
                 again = replace(end, delay=0.0) if self._forced_sync else end
                 orchestrator.retry(runner_id, [again])
         return executed
+
+    def leave(self) -> None:
+        """Say goodbye; the next ``run`` registers anew."""
+        with self._lock:
+            runner_id, self._runner_id = self._runner_id, None
+        if runner_id is not None:
+            self._orchestrator.unregister_runner(runner_id)
 
     def _registered(self) -> RunnerId:
         with self._lock:

@@ -88,9 +88,14 @@ def _payloads(outgoing: Outgoing, shared: SharedArguments | None) -> list[Payloa
 
 def for_runner(options: CallOptions) -> str:
     """Write down, as JSON, what the runner that executes the call has to know."""
-    if options.max_retries is None and options.timeout is None:
+    delayed = options.delay > 0 or options.at is not None or None
+    if options.max_retries is None and options.timeout is None and not delayed:
         return "{}"
-    said = {"max_retries": options.max_retries, "timeout": options.timeout}
+    said = {
+        "max_retries": options.max_retries,
+        "timeout": options.timeout,
+        "delayed": delayed,  # how long it waits says nothing of the runners
+    }
     return json.dumps({name: value for name, value in said.items() if value is not None})
 
 

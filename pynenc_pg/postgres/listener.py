@@ -133,6 +133,8 @@ class PgSubscription:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+        if self._database.home is self:
+            self._database.home = None  # who comes next has another, or none
         self._awake.close()
         self._alarm.close()
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pynenc_pg.runner.health import Health
+from pynenc_pg.runner.tally import Tally
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
@@ -20,11 +21,14 @@ class BaseRunner(ABC):
 
     #: Invocations that the last ``run`` had begun and not ended: they were handed back at its end.
     gave_back: int = 0
+    #: Where attempts are counted; none: nobody asked for it.
+    tally: Tally | None = None
 
     def __init__(self, *, engine: Engine, conf: RunnerConf) -> None:
         """Take the parts; nothing is opened before ``run``."""
         self.engine = engine
         self.conf = conf
+        self.tally = Tally() if conf.metrics else None
 
     @abstractmethod
     def run(self) -> None:
@@ -48,3 +52,7 @@ class BaseRunner(ABC):
     def health(self) -> Health:
         """Tell how it is, without asking the store. Any thread."""
         return Health(alive=True, ready=True)
+
+    def places(self) -> int:
+        """How many invocations may run at once. Any thread."""
+        return self.conf.concurrency

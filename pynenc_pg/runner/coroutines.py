@@ -21,6 +21,7 @@ from pynenc_pg.engine.stops import Stop, ThreadStop
 from pynenc_pg.engine.verdicts import never_begun, uncarriable
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
 from pynenc_pg.runner.executor import Executor, Parts, take_out
+from pynenc_pg.runner.tally import outcome_of
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
@@ -287,7 +288,9 @@ class Coroutines(Executor):
                 return
             guest.over = True
         self.done(end)
-        self.pace.saw(time.monotonic() - guest.began - guest.waited)
+        self.pace.saw(took := time.monotonic() - guest.began - guest.waited)
+        if self.tally is not None:
+            self.tally.saw(one, outcome_of(end), took)
         with self._lock:
             self._guests.pop(one.invocation_id, None)
         self._placed -= guest.placed
@@ -300,6 +303,8 @@ class Coroutines(Executor):
         end = give_up(guest.claimed, stop=guest.stop, **self.common)
         if not self.closed:
             self.done(end)
+        if self.tally is not None:
+            self.tally.saw(guest.claimed, outcome_of(end))
         with self._lock:
             self._guests.pop(guest.claimed.invocation_id, None)
         self.tell(self._forget, guest)

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pynenc_pg.runner.base import BaseRunner
     from pynenc_pg.runner.endpoint import HealthEndpoint
+    from pynenc_pg.runner.exposition import Page
     from pynenc_pg.runner.health import Health
     from pynenc_pg.runner.systemd import Systemd
 
@@ -59,12 +60,14 @@ class Daemon:
         signals: Mapping[signal.Signals, Wish] = SIGNALS,
         endpoint: HealthEndpoint | None = None,
         systemd: Systemd | None = None,
+        metrics: Callable[[], Page] | None = None,
     ) -> None:
-        """Signals that are not named are left alone."""
+        """Signals that are not named are left alone; ``metrics`` is what the endpoint answers."""
         self._runner = runner
         self._signals = signals
         self._endpoint = endpoint
         self._systemd = systemd
+        self._metrics = metrics
         # A handler interrupts the main thread anywhere, also where it holds the lock of an Event
         # that a stop sets. It may do nothing but this, and a thread of its own does the rest.
         self._came: SimpleQueue[signal.Signals | None] = SimpleQueue()
@@ -81,7 +84,7 @@ class Daemon:
         # Held back by what we were before we began anew, see again().
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
         if self._endpoint is not None:
-            self._endpoint.start(self._runner.health)
+            self._endpoint.start(self._runner.health, self._metrics)
         telling = threading.Thread(target=self._tell, name="pynenc-systemd", daemon=True)
         telling.start()
         try:

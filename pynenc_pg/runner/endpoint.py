@@ -1,4 +1,4 @@
-"""``/live`` and ``/ready`` over HTTP, for probes."""
+"""``/live`` and ``/ready`` over HTTP for probes, and ``/metrics`` for whoever measures."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pynenc_pg.exceptions import ConfigError
 
 if TYPE_CHECKING:
+    from pynenc_pg.runner.exposition import Page
     from pynenc_pg.runner.health import Health
 
 logger = logging.getLogger(__name__)
@@ -44,15 +45,18 @@ class HealthEndpoint:
             raise ConfigError(message) from error
         self.port: int = self._server.server_address[1]
 
-    def start(self, health: Callable[[], Health]) -> None:
-        """Answer what ``health`` says at that moment."""
-        self._server.health = health
+    def start(
+        self, health: Callable[[], Health], metrics: Callable[[], Page] | None = None
+    ) -> None:
+        """Answer what ``health`` says at that moment, and ``metrics``: type and text."""
+        self._server.health, self._server.metrics = health, metrics
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
         thread.name = "pynenc-health"
         thread.start()
         host = self._server.server_address[0]
         fields = {"host": host, "port": self.port}
-        logger.info("health.listening: %s port %d, /live and /ready", host, self.port, extra=fields)
+        paths = "/live and /ready" if metrics is None else "/live, /ready and /metrics"
+        logger.info("health.listening: %s port %d, %s", host, self.port, paths, extra=fields)
 
     def close(self) -> None:
         """Answer no more."""
@@ -66,6 +70,7 @@ class _Server(ThreadingHTTPServer):
 
     allow_reuse_port = False
     health: Callable[[], Health] | None = None
+    metrics: Callable[[], Page] | None = None
 
     def __init__(self, host: str, port: int) -> None:
         self.address_family, *_, address = socket.getaddrinfo(
@@ -91,14 +96,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a probe."""
-        question = _QUESTIONS.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        if path == "/metrics" and self.server.metrics is not None:
+            self._answer(HTTPStatus.OK, *self.server.metrics())
+            return
+        question = _QUESTIONS.get(path)
         if question is None or self.server.health is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         health = self.server.health()
         body = json.dumps(asdict(health)).encode() + b"\n"
-        self.send_response(HTTPStatus.OK if question(health) else HTTPStatus.SERVICE_UNAVAILABLE)
-        self.send_header("Content-Type", "application/json")
+        status = HTTPStatus.OK if question(health) else HTTPStatus.SERVICE_UNAVAILABLE
+        self._answer(status, "application/json", body)
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()

@@ -19,6 +19,7 @@ from pynenc_pg.engine.verdicts import Describe
 from pynenc_pg.runner.alarms import Alarms
 from pynenc_pg.runner.limits import Limits
 from pynenc_pg.runner.pace import Pace
+from pynenc_pg.runner.tally import Tally
 from pynenc_pg.serializer.base import BaseSerializer
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Parts(TypedDict):
     done: Callable[[End], None]  # takes each end
     freed: Callable[[], None]  # called when there is room for new work again
     crashed: Callable[[Claimed], None]  # told of what took a process down
+    tally: Tally | None  # counts attempts
 
 
 class Common(TypedDict):
@@ -55,6 +57,7 @@ class Executor(ABC):
         self.runner = parts["runner"]
         self.done = parts["done"]
         self.freed = parts["freed"]
+        self.tally = parts["tally"]
         self.alarms = Alarms()
         self.limits = Limits(self.alarms, self.engine.registry)
         self.common: Common = {

@@ -177,6 +177,7 @@ class _Service:
             done=self._done,
             freed=self._freed,
             crashed=self._crashed,
+            tally=runner.tally,
         )
 
     def run(self) -> None:

@@ -21,6 +21,7 @@ from pynenc_pg.runner.health import STUCK, Health, Pulse
 from pynenc_pg.runner.noise import Noise
 from pynenc_pg.runner.runner_process import Failed, RunnerProcess, Stop, Stopped
 from pynenc_pg.runner.scale import Scale
+from pynenc_pg.runner.tally import Counts
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_runner import RunnerConf
@@ -141,6 +142,10 @@ class MultiThreadRunner(BaseRunner):
             since_heartbeat=max(beats, default=None),
         )
 
+    def places(self) -> int:
+        """How many invocations may run at once, in the processes that there are."""
+        return self.conf.concurrency * len(self._members)
+
     def _order(self, what: str) -> None:
         self._orders.append(what)
         with self._bell_lock, suppress(OSError):
@@ -234,6 +239,10 @@ class MultiThreadRunner(BaseRunner):
         if isinstance(said, Stopped):
             member.stopped = True
             self.gave_back += said.gave_back
+            return
+        if isinstance(said, Counts):
+            if self.tally is not None:
+                self.tally.merge(said)
             return
         self._served = self._served or said.ready
         if said.running or said.waiting:

@@ -26,6 +26,7 @@ from pynenc_pg.exceptions import ConfigError, PynencError
 from pynenc_pg.runner.child import Scene
 from pynenc_pg.runner.executor import Executor, Parts, take_out
 from pynenc_pg.runner.process_pool import Child, ProcessPool
+from pynenc_pg.runner.tally import outcome_of
 from pynenc_pg.runner.task_process import (
     Begin,
     Done,
@@ -39,7 +40,7 @@ from pynenc_pg.runner.task_process import (
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
-    from pynenc_pg.domain.records import Claimed
+    from pynenc_pg.domain.records import Claimed, End
     from pynenc_pg.runner.alarms import Alarm
 
 logger = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ class Processes(Executor):
             case Done(end, memory):
                 if not self.closed:
                     self.done(end)  # first: once nothing is held, nobody waits for it
-                self._over(child, memory)
+                self._over(child, memory, end)
             case Limited(seconds):
                 if child.claimed is not None:
                     self.limits.watch(self._attempt(child, child.claimed), seconds)
@@ -274,13 +275,17 @@ class Processes(Executor):
             with suppress(PynencError):
                 hold = Hold(one.invocation_id, one.lease)
                 self.engine.store.orchestrator.resume(RunnerId(self.runner.runner_id), [hold])
-        self.done(give_up(one, stop=stop, hooks=False, **self.common))
+        self.done(end := give_up(one, stop=stop, hooks=False, **self.common))
+        if self.tally is not None:
+            self.tally.saw(one, outcome_of(end))
 
-    def _over(self, child: Child, memory: int) -> None:
+    def _over(self, child: Child, memory: int, end: End) -> None:
         if child.attempt is not None:
             self.limits.settle(child.attempt)
             child.attempt = None
-        self.pace.saw(time.monotonic() - child.began - child.waited)
+        self.pace.saw(took := time.monotonic() - child.began - child.waited)
+        if self.tally is not None and child.claimed is not None:
+            self.tally.saw(child.claimed, outcome_of(end), took)
         self._unplace(child)
         with self._lock:
             child.claimed = None
@@ -327,3 +332,5 @@ class Processes(Executor):
         about = {"invocation_id": one.invocation_id, "task_id": one.task_id}
         logger.error("process.died: %d, %s, executing %s", child.pid, how, one.task_id, extra=about)
         self._crashed(one)
+        if self.tally is not None:
+            self.tally.saw(one, "crashed")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pynenc_pg.exceptions import PynencError
+from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.runner.child import Link, Scene, leave
 from pynenc_pg.runner.health import Health
 
@@ -38,9 +39,19 @@ class Failed:
     error: PynencError
 
 
+def _tell_counts(runner: BaseRunner, link: Link) -> None:
+    """Send what was counted since the last time."""
+    if runner.tally is not None and (counts := runner.tally.take()):
+        with suppress(OSError):
+            link.send(counts)
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerProcess:
-    """The role: a ``ThreadRunner`` that its parent stops. It sends ``Health`` now and then."""
+    """The role: a ``ThreadRunner`` that its parent stops.
+
+    It sends ``Health`` now and then, and ``Counts`` if it counts.
+    """
 
     scene: Scene
 
@@ -67,6 +78,7 @@ class RunnerProcess:
                     with suppress(OSError):
                         link.send(health)
                     told = health
+                _tell_counts(runner, link)
 
         threads = [threading.Thread(target=each, daemon=True) for each in (listen, report)]
         for thread in threads:
@@ -78,6 +90,7 @@ class RunnerProcess:
             last = Failed(error)
         over.set()
         threads[1].join()
+        _tell_counts(runner, link)
         link.send(last)
         app.close()
         leave()

@@ -22,6 +22,7 @@ from pynenc_pg.engine.verdicts import never_begun, uncarriable
 from pynenc_pg.exceptions import RunnerFencedError, TooManyWaitingError
 from pynenc_pg.runner.executor import Executor, Parts
 from pynenc_pg.runner.seats import Guest, Seat
+from pynenc_pg.runner.tally import outcome_of
 
 if TYPE_CHECKING:
     from pynenc_pg.domain.ids import InvocationId
@@ -289,7 +290,9 @@ class Threads(Executor):
             return None
         if not self.closed:
             self.done(end)
-        self.pace.saw(time.monotonic() - began - guest.waited)
+        self.pace.saw(took := time.monotonic() - began - guest.waited)
+        if self.tally is not None:
+            self.tally.saw(one, outcome_of(end), took)
         if guest.seat.extra:
             with self._ending:
                 self._given_up += 1
@@ -325,6 +328,8 @@ class Threads(Executor):
         end = give_up(guest.claimed, stop=guest.stop, **self.common)
         if not self.closed:
             self.done(end)
+        if self.tally is not None:
+            self.tally.saw(guest.claimed, outcome_of(end))
         with self._ending:
             self._given_up += 1
         self.freed()

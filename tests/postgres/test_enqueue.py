@@ -163,7 +163,8 @@ def test_options_are_those_of_python(app: Pynenc, s: Connection) -> None:
         (which,),
     ).fetchall()
     assert rows[0][:5] == ("side", 5, None, None, {})
-    assert rows[1][:5] == ("other", -5, 3600, 600, {"max_retries": 4, "timeout": 1.5})
+    said = {"max_retries": 4, "timeout": 1.5, "delayed": True}
+    assert rows[1][:5] == ("other", -5, 3600, 600, said)
     assert rows[2][5] == later
 
 

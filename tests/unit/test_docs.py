@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
@@ -133,17 +134,44 @@ def test_the_priority_rules_are_read(tmp_path: Path) -> None:
     assert (invoices.queue, invoices.priority) == ("mail", 50)
 
 
-def test_examples_of_tests_pass(folder: Path) -> None:
-    """The page on testing, as a project of its own: pytest finds its tests, and all pass."""
-    blocks = _blocks("docs/howto/test-your-tasks.md")
+@pytest.mark.parametrize(
+    "page", ["docs/howto/test-your-tasks.md", "docs/howto/fastapi.md", "docs/howto/flask.md"]
+)
+def test_examples_of_tests_pass(page: str, folder: Path, server_dsn: str) -> None:
+    """Each page that tests, as a project of its own: pytest finds its tests, and all pass."""
+    blocks = _blocks(page)
     assert all(_write(block, folder) for block in blocks)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."]
+    if not entry_points(group="pytest11", name="pynenc_pg"):  # installed from older code
+        command += ["-p", "pynenc_pg.testing.plugin"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=60
-    )
+        [*command, f"--pynenc-dsn={server_dsn}"],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
     tests = sum(len(re.findall(r"^ *def test_", block, re.MULTILINE)) for block in blocks)
     assert f"{tests} passed" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
+
+
+_IN_MEMORY: Final = """
+import sys
+import tasks
+from pynenc_pg.testing import in_memory
+with in_memory(tasks.app):
+    exec(compile(sys.stdin.read(), "page", "exec"))
+"""
+
+
+def test_examples_of_tracing_run(folder: Path) -> None:
+    """In a process of its own: who exports what can be said once."""
+    module, block = _blocks("docs/howto/tracing.md")
+    assert _write(module, folder) == "tasks"
+    command = [sys.executable, "-W", "error", "-c", _IN_MEMORY]
+    done = subprocess.run(
+        command, cwd=folder, input=block, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.splitlines() == PRINTED.findall(block), done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_examples_of_the_readme_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -252,6 +252,7 @@ def _let_too_many_wait(_: World) -> object:
         done=lambda _: None,
         freed=lambda: None,
         crashed=lambda _: None,
+        tally=None,
     )
     executor._waiting = dict.fromkeys(map(InvocationId, map(str, range(1000))))  # type: ignore[assignment]
     executor.check_room_to_wait()

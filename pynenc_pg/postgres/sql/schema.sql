@@ -1743,7 +1743,8 @@ begin
     return enqueue_known(
         v_task, plain_wire(arguments), v_queue, priority, delay, at, expires,
         json_strip_nulls(json_build_object(
-            'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision)),
+            'max_retries', max_retries, 'timeout', extract(epoch from timeout)::double precision,
+            'delayed', case when delay > interval '0' or at is not null then true end)),
         null, v_key);
 end $function$;
 
