@@ -58,6 +58,10 @@ class Library(ABC, Generic[StoreT, ClientT]):
     NAME: str
     #: Calls to accept and work off are divided by this, where so many would take too long.
     SHARE: ClassVar[int] = 1
+    #: And calls one after the other by this, where each has a long wait.
+    SLOW: ClassVar[int] = 1
+    #: Whether many calls in one are cheaper than one by one.
+    BULK: ClassVar[bool] = True
     #: Seconds a worker needs after its first look at the queue until it has settled.
     SETTLED: ClassVar[float] = 2.0
 
@@ -107,6 +111,8 @@ class Library(ABC, Generic[StoreT, ClientT]):
             single = measure.rate(
                 scale.single, lambda: [client.nothing() for _ in range(scale.single)]
             )
+        if not self.BULK:
+            return {"enqueue_single": single}
         with self.store(bench) as store, self.client(store) as client:
             client.many(min(measure.BULK, scale.bulk))
             bulk = measure.rate(scale.bulk, lambda: measure.fill(client.many, scale.bulk))
@@ -138,7 +144,8 @@ class Library(ABC, Generic[StoreT, ClientT]):
             self.workers(store),
         ):
             self._up(client)
-            return measure.latencies(bench.scale, client.clock, client.began, self.ended(client))
+            scale = bench.scale.slower(self.SLOW)
+            return measure.latencies(scale, client.clock, client.began, self.ended(client))
 
     def idle(self, bench: Bench) -> Figures:
         """Leave one worker process alone with its store."""
