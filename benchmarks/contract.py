@@ -31,6 +31,7 @@ class Scale:
     idle: float = 20.0  # seconds an idle worker is watched
     settle: float = 12.0  # seconds before: sessions report what they did up to 10 s later
     producers: int = 16  # threads, coroutines or processes that call at once
+    crowded: int = 8_000  # calls of all of these together
     crowd: tuple[int, int] = (8, 32)  # worker processes at once; fewer only in tests
 
     def part(self, share: int) -> Scale:
@@ -47,7 +48,16 @@ class Scale:
         return dataclasses.replace(self, chained=max(5, self.chained // share))
 
 
-QUICK = Scale(rounds=1, single=300, bulk=10_000, drain=5_000, gentle=40, chained=100, idle=5.0)
+QUICK = Scale(
+    rounds=1,
+    single=300,
+    bulk=10_000,
+    drain=5_000,
+    gentle=40,
+    chained=100,
+    idle=5.0,
+    crowded=1_600,
+)
 TINY = Scale(
     rounds=1,
     single=50,
@@ -58,6 +68,7 @@ TINY = Scale(
     idle=1.0,
     settle=0.5,
     producers=2,
+    crowded=50,
     crowd=(1, 2),
 )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def threads(scale: Scale, calls: Sequence[Callable[[], object]]) -> Figures:
     """Call from one thread, then from as many as there are ``calls``, one each."""
-    share = -(-scale.single // len(calls))
+    share = -(-scale.crowded // len(calls))
 
     def several(call: Callable[[], object]) -> None:
         for _ in range(share):
@@ -33,7 +33,7 @@ def threads(scale: Scale, calls: Sequence[Callable[[], object]]) -> Figures:
 
 def coroutines(scale: Scale, call: Callable[[], Awaitable[object]]) -> Figures:
     """Call from as many coroutines of one event loop."""
-    share = -(-scale.single // scale.producers)
+    share = -(-scale.crowded // scale.producers)
 
     async def several() -> None:
         for _ in range(share):
@@ -60,7 +60,7 @@ def processes(
     ``quiet`` and ``telling`` are commands that take the number of calls; ``sleeper`` never works,
     so it is told of every call: the most that notifications can cost.
     """
-    share = -(-scale.single // scale.producers)
+    share = -(-scale.crowded // scale.producers)
 
     def run(command: Sequence[str]) -> float:
         with children(environment, (*command, str(share)), scale.producers, talk=True) as started:

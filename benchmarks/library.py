@@ -99,6 +99,9 @@ class Library(ABC, Generic[StoreT, ClientT]):
         """Return what waits for the end of a call, where that has no result to wait for."""
         return None
 
+    def check(self, store: StoreT, count: int) -> None:
+        """Look whether all went as promised when ``count`` calls were worked off."""
+
     def workers(self, store: StoreT, count: int = 1) -> AbstractContextManager[list[Child]]:
         """Run worker processes."""
         return children(self.environment(store), self.command(), count)
@@ -129,12 +132,12 @@ class Library(ABC, Generic[StoreT, ClientT]):
         }
 
     def _drain(self, bench: Bench, count: int, processes: int) -> Drained:
-        with (
-            self.store(bench) as store,
-            self.client(store) as client,
-            self.filled(store, client, count, processes) as (workers, go),
-        ):
-            return measure.timed_drain(count, workers, store.server_cpu, self.ends(store), go)
+        with self.store(bench) as store, self.client(store) as client:
+            with self.filled(store, client, count, processes) as (workers, go):
+                ends = self.ends(store)
+                drained = measure.timed_drain(count, workers, store.server_cpu, ends, go)
+            self.check(store, count)
+            return drained
 
     def pick_up(self, bench: Bench) -> Figures:
         """Call one idle worker process."""

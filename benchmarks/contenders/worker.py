@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from benchmarks.measure import Ends
 
 
+_STARTED: Final = "select count(*) from pynenc.invocation_history where status = 'running'"
+_DEADLOCKS: Final = "select deadlocks from pg_stat_database where datname = %s"
 _PRODUCER: Final = ("-m", "benchmarks.producer")
 #: It is told of each call and works never: the database cannot tell it from an idle worker.
 _SLEEPER: Final = ("-m", "benchmarks.bare", "sleep")
@@ -75,6 +77,14 @@ class _Worker(Stored[_Client]):
 
     def ends(self, store: Postgres) -> Ends:
         return ours.ends(store.database)
+
+    def check(self, store: Postgres, count: int) -> None:
+        """A run in which a call was started twice, or anybody was in a deadlock, has no figures."""
+        started = store.database.value(_STARTED)
+        deadlocks = store.server.count(_DEADLOCKS, store.database.name)
+        if started != count or deadlocks:
+            message = f"{count} calls were started {started} times, with {deadlocks} deadlocks"
+            raise RuntimeError(message)
 
     def producers(self, bench: Bench) -> Figures:
         """Call from many threads and coroutines of this process, and from many processes."""
