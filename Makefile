@@ -52,8 +52,9 @@ bench: $(RUN) ## measure, beside what PostgreSQL itself allows (about eight minu
 
 bench-peers: $(RUN) ## the same beside other task queues, from an environment of its own (an hour)
 	@test -x $(PEERS)/bin/pip || $(BIN)/python -m venv $(PEERS)
+	@grep -v '^python-dateutil==' constraints.txt > $(PEERS)/constraints.txt  # celery wants its own
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[embedded,bench]'
+	  --constraint $(PEERS)/constraints.txt --editable '.[embedded,bench]'
 	@$(PEERS)/bin/python -m benchmarks --with all $(ARGS)
 
 schema: $(DEV) ## write the schema snapshot anew, after a change of migrations or SQL functions

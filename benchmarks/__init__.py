@@ -5,8 +5,10 @@
 - ``measure``: how a measure is taken; ``children``, ``cpu``, ``clock``: processes, who used the
   processor, and when a task was started;
 - ``server``, ``stores``: a PostgreSQL of the run's own, databases on it, and a Redis;
-- ``library``, ``on_postgres``: what contenders have in common; ``peers``, ``apps``: other task
-  queues, and their tasks;
-- ``bare``, ``ours``, ``tasks``: what the contenders of this project are made of;
-- ``rounds``: who is measured when; ``report``: the tables, the JSON and the page in ``docs``.
+- ``library``, ``on_postgres``, ``on_redis``, ``storage``: what task queues have in common;
+  ``peers``, ``apps``: the others, and their tasks;
+- ``from_loops``, ``loops``: what the ceilings have in common; ``unguarded``, ``bare``: their SQL;
+- ``ours``, ``tasks``, ``producer``, ``crowd``: what else is needed for this project;
+- ``rounds``: who is measured when; ``report``, ``plots``: the tables, the JSON, the page in
+  ``docs`` and its image.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print two tables, write ``benchmarks/results/latest.json``."""
+"""``python -m benchmarks``: measure, print tables, write ``benchmarks/results/latest.json``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import peers, report
+from benchmarks import peers, plots, report
 from benchmarks.about import describe
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contract import QUICK, Bench, Scale
@@ -20,7 +20,7 @@ from benchmarks.peers import PEERS
 from benchmarks.rounds import MEASURES, run
 from benchmarks.server import embedded
 
-_WIDE: Final = 130
+_WIDE: Final = 220
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,16 +28,29 @@ def main(arguments: list[str] | None = None) -> None:
     asked = _parser().parse_args(arguments)
     # In a file there is room for all columns.
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
-    # Otherwise what was started would outlive this process.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     found = report.load(asked.json) if asked.no_run else _measure(asked, console)
     console.print(report.tables(found), highlight=False)
     if asked.write_docs:
-        report.write_page(found)
+        drawn = _draw(found, report.PAGE.parent, console)
+        report.write_page(found, report.PAGE, plot=drawn[0].name if drawn else None)
         console.print(f"written: {report.PAGE.name}")
+    if asked.plots:
+        _draw(found, asked.plots, console)
+
+
+def _draw(found: report.Report, folder: Path, console: Console) -> list[Path]:
+    try:
+        drawn = plots.draw(found, folder)
+    except ModuleNotFoundError:
+        console.print(plots.MISSING, highlight=False)
+        return []
+    console.print(f"written: {', '.join(path.name for path in drawn)}")
+    return drawn
 
 
 def _measure(asked: argparse.Namespace, console: Console) -> report.Report:
+    # Otherwise what was started would outlive this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     scale = QUICK if asked.quick else Scale()
     if asked.rounds:
         scale = dataclasses.replace(scale, rounds=asked.rounds)
@@ -49,6 +62,7 @@ def _measure(asked: argparse.Namespace, console: Console) -> report.Report:
         rounds = run(bench, chosen, asked.only, status.update, left_out.append)
     about["contenders"] = {contender.NAME: contender.about() for contender in chosen}
     about["left_out"] = left_out
+    about["not_measured"] = [measure for measure in MEASURES if measure not in asked.only]
     found = report.summarise(rounds, about)
     report.save(found, asked.json)
     return found
@@ -80,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, default=report.RESULTS, help="where the figures go, and come from"
     )
     parser.add_argument("--write-docs", action="store_true", help="put the figures into the page")
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw them there (needs matplotlib)"
+    )
     parser.add_argument("--no-run", action="store_true", help="take those of the last run")
     return parser
 

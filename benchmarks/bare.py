@@ -1,22 +1,21 @@
 """The verbs from one bare connection with prepared statements: what the database allows.
 
-``python -m benchmarks.bare drain BATCH`` and ``python -m benchmarks.bare serve`` are its worker
-processes. They say ``ready``; ``drain`` waits for a word before it begins, and says ``done``.
+``python -m benchmarks.bare`` with what ``benchmarks.loops`` tells of is a process of these.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import psycopg
 import uuid_utils
 from psycopg.adapt import Loader
 
+from benchmarks import loops
 from benchmarks.ours import APP, QUEUE
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ _LEASE: Final = 3  # its column in claim's answer
 class Bare:
     """One session."""
 
+    CHANNEL: ClassVar = "pynenc"
+
     def __init__(self, dsn: str) -> None:
         """Connect; ids are text, as in the product."""
         self.session = psycopg.connect(dsn, autocommit=True)
@@ -54,15 +55,24 @@ class Bare:
         self._call(_REGISTER, QUEUE, ids, ids, ["{}"] * count)
         return ids
 
-    def register_runner(self) -> None:
-        """Become a runner."""
+    def call(self) -> str:
+        """Accept one; the database itself wakes who sleeps."""
+        return self.register()[0]
+
+    def ready(self) -> None:
+        """Become a runner that finds nothing, and has planned everything."""
         self._call(_REGISTER_RUNNER, self._runner, os.getpid())
+        self.work(1)
 
-    def work(self, batch: int, value: str | None = None) -> int:
-        """Claim (which starts) and finish one batch; return how many.
+    def work(self, batch: int) -> int:
+        """Claim (which starts) and finish one batch; return how many."""
+        return self._work(batch, "null")
 
-        ``value`` is the result of each; without one it is the time at which they were started.
-        """
+    def answer(self) -> int:
+        """Do so with one, whose result is the time at which it was started."""
+        return self._work(1, None)
+
+    def _work(self, batch: int, value: str | None) -> int:
         claimed = self._call(_CLAIM, self._runner, batch)
         if not claimed:
             return 0
@@ -90,42 +100,5 @@ class _TextUuid(Loader):
         return bytes(data).decode()
 
 
-def _drain(bare: Bare, batch: int) -> None:
-    bare.work(batch, "null")  # the queue is paused: this finds nothing, and plans everything
-    _say("ready")
-    sys.stdin.readline()
-    while bare.work(batch, "null"):
-        pass
-    _say("done")
-    sys.stdin.readline()
-
-
-def _serve(bare: Bare, dsn: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as hints:
-        hints.execute("listen pynenc")
-        _say("ready")
-        while True:
-            while bare.work(1):
-                pass
-            for _ in hints.notifies(timeout=5, stop_after=1):
-                pass
-
-
-def _say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
-
-
-def _main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    dsn = os.environ["PYNENC__POSTGRES__DSN"]
-    bare = Bare(dsn)
-    bare.register_runner()
-    if sys.argv[1] == "drain":
-        _drain(bare, int(sys.argv[2]))
-    else:
-        _serve(bare, dsn)
-
-
 if __name__ == "__main__":
-    _main()
+    loops.main(Bare, sys.argv[1:])

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -49,17 +50,46 @@ def tell(child: Child, word: str) -> None:
     child.stdin.flush()
 
 
-def hear(child: Child, word: str) -> None:
-    """Wait until a child says a word.
+def hear(child: Child, word: str) -> str:
+    """Wait until a child says a word, and return what else it says in that line.
 
     Raises:
         RuntimeError: it said something else, or ended.
     """
     assert child.stdout is not None  # noqa: S101 - children() made it so
-    said = child.stdout.readline().strip()
+    said, _, more = child.stdout.readline().strip().partition(" ")
     if said != word:
         message = f"the process said {said!r} instead of {word!r} (exit code {child.poll()})"
         raise RuntimeError(message)
+    return more
+
+
+def say(word: str) -> None:
+    """In a child: say a word."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def work_when_told(work: Callable[[], object]) -> None:
+    """In a child: say ``ready``, wait for a word, work, say when that was done, and wait again."""
+    say("ready")
+    sys.stdin.readline()
+    work()
+    say(f"done {time.time()}")
+    sys.stdin.readline()
+
+
+def let(started: Sequence[Child]) -> float:
+    """Tell children that said ``ready`` to work; return when."""
+    began = time.time()
+    for child in started:
+        tell(child, "go")
+    return began
+
+
+def last_done(started: Sequence[Child]) -> float:
+    """Wait until all have worked, and return when the last was done."""
+    return max([float(hear(child, "done")) for child in started])
 
 
 @contextmanager

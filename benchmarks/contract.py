@@ -1,4 +1,4 @@
-"""What a contender is: a name, what it is, and four measures."""
+"""What a contender is: a name, what it is, and its measures."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class Scale:
     chained: int = 300  # calls each made when the result before is there
     idle: float = 20.0  # seconds an idle worker is watched
     settle: float = 12.0  # seconds before: sessions report what they did up to 10 s later
+    producers: int = 16  # threads, coroutines or processes that call at once
+    crowded: int = 8_000  # calls of all of these together
+    crowd: tuple[int, int] = (8, 32)  # worker processes at once; fewer only in tests
 
     def part(self, share: int) -> Scale:
         """Return one with fewer calls to accept and to work off: a rate does not need more."""
@@ -40,9 +43,34 @@ class Scale:
             drain=max(1, self.drain // share),
         )
 
+    def slower(self, share: int) -> Scale:
+        """Return one with fewer calls that are made one after the other."""
+        return dataclasses.replace(self, chained=max(5, self.chained // share))
 
-QUICK = Scale(rounds=1, single=300, bulk=10_000, drain=5_000, gentle=40, chained=100, idle=5.0)
-TINY = Scale(rounds=1, single=50, bulk=50, drain=50, gentle=5, chained=5, idle=1.0, settle=0.5)
+
+QUICK = Scale(
+    rounds=1,
+    single=300,
+    bulk=10_000,
+    drain=5_000,
+    gentle=40,
+    chained=100,
+    idle=5.0,
+    crowded=1_600,
+)
+TINY = Scale(
+    rounds=1,
+    single=50,
+    bulk=50,
+    drain=50,
+    gentle=5,
+    chained=5,
+    idle=1.0,
+    settle=0.5,
+    producers=2,
+    crowded=50,
+    crowd=(1, 2),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +84,14 @@ class Bench:
 
 
 class Contender(Protocol):
-    """A module of ``benchmarks.contenders``, or its ``CONTENDER``. Leaves nothing behind."""
+    """A ``CONTENDER`` of a module of ``benchmarks.contenders``. Leaves nothing behind.
+
+    A measure is a method that takes a ``Bench`` and returns ``Figures``; ``benchmarks.rounds`` has
+    their names. One that a contender does not have is not taken of it.
+    """
 
     NAME: str
 
     def about(self) -> str:
         """Tell what it is and how it is set, in a few words."""
-        ...
-
-    def enqueue(self, bench: Bench) -> Figures:
-        """Tell how fast no-op calls are accepted, with nobody working."""
-        ...
-
-    def drain(self, bench: Bench) -> Figures:
-        """Tell how fast processes that are up work off a full queue, and at what cost."""
-        ...
-
-    def pick_up(self, bench: Bench) -> Figures:
-        """Tell how long one call waits for an idle process, and for its result."""
-        ...
-
-    def idle(self, bench: Bench) -> Figures:
-        """Tell what a process costs that has nothing to do."""
         ...

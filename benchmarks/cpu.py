@@ -1,4 +1,4 @@
-"""Processor time of processes, from ``/proc``. Where there is none, there is no answer."""
+"""Processor time and memory of processes, from ``/proc``. Where there is none, no answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 # Positions in /proc/<pid>/stat after the name, which is in brackets and may hold anything.
 _PARENT, _TIMES, _TIMES_OF_ENDED = 1, slice(11, 13), slice(13, 15)
 
@@ -31,6 +32,12 @@ def of_tree(root: int | None, *, without: int | None = None) -> float | None:
         for pid, fields in found.items()
         if pid != without
     )
+
+
+def resident(root: int) -> int | None:
+    """Bytes that a process and all below it have in memory; what they share counts for each."""
+    pages = [_resident(pid) for pid in tree(root)] if _stat(root) is not None else []
+    return sum(pages) * _PAGE or None
 
 
 def tree(root: int) -> set[int]:
@@ -60,6 +67,13 @@ def _stat(pid: int) -> list[str] | None:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int((_PROC / str(pid) / "statm").read_text().split()[1])
+    except OSError:
+        return 0
 
 
 def _name(pid: int) -> str:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, Protocol
 
-from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import URL
-
 from benchmarks import ours
 from benchmarks.apps import workflow_app
 from benchmarks.children import Child, children, hear, tell
@@ -139,7 +136,7 @@ def run_dbos(server: Server, *, pings: bool = True) -> Iterator[Dbos]:
 
     command = ("-m", "benchmarks.apps.dbos_app")
     with server.fresh(migrated=False) as database:
-        environment = {dbos_app.URL: _url(database), dbos_app.PINGS: "yes" if pings else ""}
+        environment = {dbos_app.URL: database.url, dbos_app.PINGS: "yes" if pings else ""}
         with children(environment, command, talk=True) as (process,):
             hear(process, "ready")
             yield Dbos(database, process)
@@ -153,19 +150,3 @@ def about_dbos() -> str:
 def _span(found: Sequence[float]) -> Span:
     began, ended, called = found
     return Span(began, ended, int(called))
-
-
-def _url(database: Database) -> str:
-    parts = conninfo_to_dict(database.dsn)
-    made = URL.create(
-        "postgresql",
-        username=_text(parts.get("user")),
-        password=_text(parts.get("password")),
-        database=database.name,
-        query={part: str(parts[part]) for part in ("host", "port") if parts.get(part) is not None},
-    )
-    return made.render_as_string(hide_password=False)
-
-
-def _text(part: object) -> str | None:
-    return None if part is None else str(part)

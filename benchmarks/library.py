@@ -58,6 +58,10 @@ class Library(ABC, Generic[StoreT, ClientT]):
     NAME: str
     #: Calls to accept and work off are divided by this, where so many would take too long.
     SHARE: ClassVar[int] = 1
+    #: And calls one after the other by this, where each has a long wait.
+    SLOW: ClassVar[int] = 1
+    #: Whether many calls in one are cheaper than one by one.
+    BULK: ClassVar[bool] = True
     #: Seconds a worker needs after its first look at the queue until it has settled.
     SETTLED: ClassVar[float] = 2.0
 
@@ -95,6 +99,9 @@ class Library(ABC, Generic[StoreT, ClientT]):
         """Return what waits for the end of a call, where that has no result to wait for."""
         return None
 
+    def check(self, store: StoreT, count: int) -> None:
+        """Look whether all went as promised when ``count`` calls were worked off."""
+
     def workers(self, store: StoreT, count: int = 1) -> AbstractContextManager[list[Child]]:
         """Run worker processes."""
         return children(self.environment(store), self.command(), count)
@@ -107,6 +114,8 @@ class Library(ABC, Generic[StoreT, ClientT]):
             single = measure.rate(
                 scale.single, lambda: [client.nothing() for _ in range(scale.single)]
             )
+        if not self.BULK:
+            return {"enqueue_single": single}
         with self.store(bench) as store, self.client(store) as client:
             client.many(min(measure.BULK, scale.bulk))
             bulk = measure.rate(scale.bulk, lambda: measure.fill(client.many, scale.bulk))
@@ -123,12 +132,12 @@ class Library(ABC, Generic[StoreT, ClientT]):
         }
 
     def _drain(self, bench: Bench, count: int, processes: int) -> Drained:
-        with (
-            self.store(bench) as store,
-            self.client(store) as client,
-            self.filled(store, client, count, processes) as (workers, go),
-        ):
-            return measure.timed_drain(count, workers, store.server_cpu, self.ends(store), go)
+        with self.store(bench) as store, self.client(store) as client:
+            with self.filled(store, client, count, processes) as (workers, go):
+                ends = self.ends(store)
+                drained = measure.timed_drain(count, workers, store.server_cpu, ends, go)
+            self.check(store, count)
+            return drained
 
     def pick_up(self, bench: Bench) -> Figures:
         """Call one idle worker process."""
@@ -138,7 +147,8 @@ class Library(ABC, Generic[StoreT, ClientT]):
             self.workers(store),
         ):
             self._up(client)
-            return measure.latencies(bench.scale, client.clock, client.began, self.ended(client))
+            scale = bench.scale.slower(self.SLOW)
+            return measure.latencies(scale, client.clock, client.began, self.ended(client))
 
     def idle(self, bench: Bench) -> Figures:
         """Leave one worker process alone with its store."""

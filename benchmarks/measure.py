@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ BULK: Final = 1_000  # calls in one bulk registration
 _EVERY: Final = 0.05  # seconds from one gentle call to the next
 _WARM_UP: Final = 20
 _POLL: Final = 0.1
+_OFTEN: Final = 0.01
 _PATIENCE: Final = 300.0
 
 CallT = TypeVar("CallT")
@@ -33,6 +35,19 @@ class Ends:
     poll: float = _POLL  # seconds; how often ``count`` can be asked without being in the way
 
 
+def unnoted(left: Callable[[], int]) -> Ends:
+    """Ask often how many are left, where nobody notes when a call has ended."""
+    seen: list[float] = []
+
+    def count() -> int:
+        if left():
+            return 0
+        seen.append(time.time())
+        return sys.maxsize
+
+    return Ends(count, lambda: seen[-1], poll=_OFTEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Drained:
     """What it took to work off a queue."""
@@ -40,11 +55,16 @@ class Drained:
     rate: float  # a second
     worker_cpu: float | None  # seconds
     server_cpu: float | None
+    memory: int | None  # bytes, of one worker
 
     def cost(self, count: int) -> Figures:
-        """Processor time per 1,000."""
-        found = {"cpu_worker": self.worker_cpu, "cpu_server": self.server_cpu}
-        return {row: used * 1_000 / count for row, used in found.items() if used is not None}
+        """Processor time per 1,000, and memory in MB."""
+        found = {
+            "cpu_worker": (self.worker_cpu, 1_000 / count),
+            "cpu_server": (self.server_cpu, 1_000 / count),
+            "memory": (self.memory, 1e-6),
+        }
+        return {row: used * by for row, (used, by) in found.items() if used is not None}
 
 
 def wait(
@@ -102,8 +122,10 @@ def timed_drain(
     go()
     wait(lambda: ends.count() >= count, f"{count} ends", poll=ends.poll, workers=workers)
     after = _used(workers), server_cpu()
+    memory = cpu.resident(workers[0].pid)
     seconds = ends.last() - began
-    return Drained(count / seconds, *map(_difference, before, after))
+    worker_cpu, used_by_server = map(_difference, before, after)
+    return Drained(count / seconds, worker_cpu, used_by_server, memory)
 
 
 def latencies(

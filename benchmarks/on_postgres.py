@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from benchmarks import measure, stores
 from benchmarks.clock import ears
-from benchmarks.library import Library
+from benchmarks.storage import Stored
 from benchmarks.stores import Postgres
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Telling(ABC):
 ClientT = TypeVar("ClientT", bound=Telling)
 
 
-class OnPostgres(Library[Postgres, ClientT]):
+class OnPostgres(Stored[ClientT]):
     """Its tables are in a database of its own."""
 
     #: Where workers fetch jobs from.

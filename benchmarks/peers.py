@@ -34,12 +34,13 @@ PEERS: Final = {
     "procrastinate": Peer('"procrastinate>=3.10,<4"', ("procrastinate",)),
     "pgqueuer": Peer('"pgqueuer[asyncpg]>=1.6,<2"', ("pgqueuer", "asyncpg", "uvloop")),
     "celery": Peer('"celery[redis]>=5.7,<6"', ("celery", "redis"), "redis-server"),
+    "chancy": Peer('"chancy>=0.26,<0.27"', ("chancy",)),
+    "dbos": Peer('"dbos>=3.4,<4"', ("dbos",)),
+    "dramatiq": Peer('"dramatiq[redis]>=2.2,<3"', ("dramatiq", "redis"), "redis-server"),
+    "huey": Peer('"huey>=3.5,<4" redis', ("huey", "redis"), "redis-server"),
     # Without pynenc-redis or a Redis server it is measured on SQLite.
     "pynenc": Peer("pynenc==0.1.1 pynenc-redis==0.1.5", ("pynenc",)),
 }
-
-#: Not a task queue: measured by ``benchmarks.workflows`` alone.
-DBOS: Final = Peer('"dbos>=3.4,<4"', ("dbos",))
 
 
 def find(names: Sequence[str]) -> tuple[list[Contender], list[str]]:

@@ -1,4 +1,4 @@
-"""From rounds to two tables, a JSON file and the page in ``docs``."""
+"""From rounds to tables, a JSON file and the page in ``docs``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Group
 from rich.table import Table
 
-from benchmarks.catalogue import ROWS
+from benchmarks.catalogue import ROWS, Row
 from benchmarks.children import ROOT
+from benchmarks.peers import PEERS
 
 if TYPE_CHECKING:
     from benchmarks.rounds import Round
@@ -23,8 +24,6 @@ BEGIN: Final = "<!-- figures: begin, written by python -m benchmarks --write-doc
 END: Final = "<!-- figures: end -->"
 #: The contender that is compared with each of the others.
 SUBJECT: Final = "worker"
-#: With more columns than this, only medians have room in a table.
-_ROOMY: Final = 2
 _TEN, _HUNDRED = 10, 100
 
 Report = Mapping[str, Any]
@@ -34,7 +33,7 @@ Cells = list[list[str]]
 def summarise(rounds: Sequence[Round], about: Mapping[str, Any]) -> Report:
     """Median, smallest, largest and all samples of each row, and what the worker is to each.
 
-    Such a ratio is taken within each round, then the median of those.
+    Such a ratio is taken within each round; then come median, smallest and largest of those.
     """
     names = list(rounds[0])
     rows: dict[str, dict[str, Any]] = {}
@@ -58,12 +57,12 @@ def _statistics(samples: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _compared(rounds: Sequence[Round], row: str, name: str) -> dict[str, float]:
-    if name == SUBJECT:
+def _compared(rounds: Sequence[Round], row: str, name: str) -> dict[str, Any]:
+    if name == SUBJECT or ROWS[row].share:
         return {}
     pairs = [(found.get(SUBJECT, {}).get(row), found[name].get(row)) for found in rounds]
     ratios = [ours / other for ours, other in pairs if ours and other]
-    return {"ratio": statistics.median(ratios)} if ratios else {}
+    return {"ratio": _statistics(ratios)} if ratios else {}
 
 
 def save(report: Report, path: Path = RESULTS) -> None:
@@ -80,8 +79,8 @@ def load(path: Path = RESULTS) -> Report:
 
 def tables(report: Report) -> Group:
     """Make what the terminal shows."""
-    figures = _table(_figures(report), _caption(report["about"]))
-    return Group(figures, _table(_ratios(report), _comparison(report)), *_notes(report))
+    drawn = [_table(cells, title) for title, cells in _tables(report)]
+    return Group(*drawn, *_notes(report))
 
 
 def _table(cells: Cells, title: str) -> Table:
@@ -93,16 +92,16 @@ def _table(cells: Cells, title: str) -> Table:
     return made
 
 
-def markdown(report: Report) -> str:
-    """Make what the page shows."""
-    notes = "\n".join(f"- {note}" for note in _notes(report))
-    parts = [
-        _caption(report["about"]),
-        _drawn(_figures(report)),
-        f"{_comparison(report)}:",
-        _drawn(_ratios(report)),
-        notes,
-    ]
+def markdown(report: Report, plot: str | None = None) -> str:
+    """Make what the page shows; ``plot`` is the address of an image of the same figures."""
+    (caption, own), *more = _tables(report)
+    parts = [caption]
+    if plot:
+        parts.append(f"![Rates and latencies of each, as in the tables below]({plot})")
+    parts.append(_drawn(own))
+    for title, cells in more:
+        parts += [f"{title}:", _drawn(cells)]
+    parts.append("\n".join(f"- {note}" for note in _notes(report)))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -112,7 +111,7 @@ def _drawn(cells: Cells) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
-def write_page(report: Report, page: Path = PAGE) -> None:
+def write_page(report: Report, page: Path, plot: str | None = None) -> None:
     """Put the tables between the two markers of the page.
 
     Raises:
@@ -124,17 +123,30 @@ def write_page(report: Report, page: Path = PAGE) -> None:
     if not (begin and end):
         message = f"{page.name} has no markers: it needs the lines {BEGIN!r} and {END!r}"
         raise ValueError(message)
-    page.write_text(f"{before}{begin}\n{markdown(report)}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{markdown(report, plot)}\n{end}{after}", encoding="utf-8")
 
 
-def _figures(report: Report) -> Cells:
+def _tables(report: Report) -> list[tuple[str, Cells]]:
+    """Those of this project with their spread, beside others without, and the ratios."""
     names: list[str] = report["contenders"]
-    spread = len(names) <= _ROOMY
+    own, others = [n for n in names if n not in PEERS], [n for n in names if n in PEERS]
+    made = [(_caption(report["about"]), _figures(report, own, spread=True))]
+    if others:
+        beside = _figures(report, [SUBJECT, *others], only=others)
+        made.append(("Beside other task queues, medians", beside))
+    made.append((_comparison(report), _ratios(report)))
+    return made
+
+
+def _figures(
+    report: Report, names: Sequence[str], *, spread: bool = False, only: Sequence[str] = ()
+) -> Cells:
+    """Make a row for each figure that one of ``names`` has, and of ``only``, if there are any."""
     made: Cells = [["", *names]]
     for key, row in ROWS.items():
-        found = report["rows"].get(key)
-        if found:
-            cells = [_value(found.get(name), spread=spread) for name in names]
+        found = report["rows"].get(key, {})
+        if any(name in found for name in only or names):
+            cells = [_value(found.get(name), row, spread=spread) for name in names]
             made.append([f"{row.label}, {row.unit}", *cells])
     return made
 
@@ -145,24 +157,28 @@ def _ratios(report: Report) -> Cells:
     for key, row in ROWS.items():
         found = report["rows"].get(key, {})
         ratios = [found.get(name, {}).get("ratio") for name in names]
-        if any(ratio is not None for ratio in ratios):
-            better = "more" if row.unit == "/s" else "less"
-            cells = ["-" if ratio is None else _number(ratio) for ratio in ratios]
-            made.append([row.label, better, *cells])
+        if any(ratios):
+            made.append([row.label, row.better, *[_spread(ratio) for ratio in ratios]])
     return made
 
 
-def _value(found: Mapping[str, Any] | None, *, spread: bool) -> str:
+def _value(found: Mapping[str, Any] | None, row: Row, *, spread: bool) -> str:
+    if found is None:
+        return "-"
+    return _spread(found) if spread or row.share else _number(found["median"])
+
+
+def _spread(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "-"
     middle, least, most = (_number(found[key]) for key in ("median", "min", "max"))
-    return f"{middle} ({least} - {most})" if spread and len(found["samples"]) > 1 else middle
+    return f"{middle} ({least} - {most})" if len(found["samples"]) > 1 else middle
 
 
 def _number(value: float) -> str:
-    if value >= _HUNDRED:
+    if abs(value) >= _HUNDRED:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= _TEN else f"{value:.3g}"
+    return f"{value:.1f}" if abs(value) >= _TEN else f"{value:.3g}"
 
 
 def _caption(about: Mapping[str, Any]) -> str:
@@ -175,10 +191,12 @@ def _caption(about: Mapping[str, Any]) -> str:
 
 
 def _comparison(report: Report) -> str:
-    return f"{SUBJECT} / each, medians of {report['about']['rounds']} round(s)"
+    rounds = report["about"]["rounds"]
+    return f"{SUBJECT} / each, medians of {rounds} round(s) (smallest - largest)"
 
 
 def _notes(report: Report) -> list[str]:
     about = report["about"]
     measured = [f"{name}: {what}" for name, what in about.get("contenders", {}).items()]
-    return [*measured, *(f"left out, {line}" for line in about.get("left_out", []))]
+    missing = [f"not measured in this run: {what}" for what in about.get("not_measured", [])]
+    return [*measured, *(f"left out, {line}" for line in about.get("left_out", [])), *missing]

@@ -8,7 +8,16 @@ from typing import Final
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contract import Bench, Contender, Figures
 
-MEASURES: Final = ("enqueue", "drain", "pick_up", "idle")
+#: What is measured, if a contender has it:
+MEASURES: Final = (
+    "enqueue",  # how fast no-op calls are accepted, with nobody working
+    "producers",  # the same from many threads, coroutines and processes
+    "drain",  # how fast processes that are up work off a full queue, and at what cost
+    "many",  # the same with more processes than cores
+    "pick_up",  # how long one call waits for an idle process, and for its result
+    "idle",  # what a process costs that has nothing to do
+    "storage",  # what a call takes on the disk
+)
 
 #: One for each round: contender -> row -> value.
 Round = Mapping[str, Figures]
@@ -31,10 +40,13 @@ def run(
         found: dict[str, Figures] = {contender.NAME: {} for contender in contenders}
         for measure in measures:
             for contender in contenders if number % 2 == 0 else reversed(contenders):
+                take = getattr(contender, measure, None)
+                if take is None:
+                    continue
                 what = f"round {number + 1} of {bench.scale.rounds}: {contender.NAME}, {measure}"
                 tell(what)
                 try:
-                    found[contender.NAME].update(getattr(contender, measure)(bench))
+                    found[contender.NAME].update(take(bench))
                 except Exception as error:
                     if forgive is None or contender.NAME in CONTENDERS:
                         raise

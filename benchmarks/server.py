@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import URL
 
 from benchmarks import cpu
 from benchmarks.measure import Ends
@@ -22,6 +23,9 @@ from pynenc_pg.postgres.embedded import EmbeddedPostgres
 
 _GONE_WITHIN: Final = 20.0
 _SYNCS: Final = 50
+_SIZE: Final = """select coalesce(sum(pg_total_relation_size(oid)), 0) from pg_class
+    where relkind = 'r' and relnamespace not in ('pg_catalog'::regnamespace,
+                                                 'information_schema'::regnamespace)"""
 
 
 class Database:
@@ -36,12 +40,34 @@ class Database:
         self.backend = self._session.info.backend_pid
         self.postmaster = cpu.parent(self.backend)
 
+    @property
+    def url(self) -> str:
+        """The database as SQLAlchemy names it."""
+        parts = {part: str(value) for part, value in conninfo_to_dict(self.dsn).items() if value}
+        made = URL.create(
+            "postgresql",
+            username=parts.get("user"),
+            password=parts.get("password"),
+            database=self.name,
+            query={part: parts[part] for part in ("host", "port") if part in parts},
+        )
+        return made.render_as_string(hide_password=False)
+
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
         """Let nobody else read or write a table."""
         with self._session.transaction():
             self._session.execute(f"lock table {table} in access exclusive mode".encode())
             yield
+
+    def run(self, statement: bytes) -> None:
+        """Run what has no answer."""
+        self._session.execute(statement)
+
+    def size(self) -> int:
+        """Bytes of all tables with their indexes, after a plain VACUUM."""
+        self._session.execute("vacuum")
+        return int(self.value(_SIZE))
 
     def value(self, query: str, *parameters: object) -> Any:
         """Run a query and return the first column of its first row."""

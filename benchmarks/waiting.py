@@ -22,7 +22,7 @@ from benchmarks.contenders import worker
 from benchmarks.contract import Bench, Scale
 from benchmarks.server import Database, embedded
 
-_PATIENCE: Final = 90.0
+_PATIENCE: Final = 90.0  # seconds for each
 #: From the end of what was waited for to RESUMED, by the history of the database.
 _WAKE_UP: Final = """
 select percentile_cont(%s) within group (order by extract(epoch from r.at - c.at) * 1000)
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--fibonacci", type=int, default=15, metavar="N", help="0: not measured")
     parser.add_argument("--fan-out", type=int, default=1000, metavar="N", help="0: not measured")
     parser.add_argument("--with", dest="peers", choices=["pynenc"], nargs="?")
+    parser.add_argument("--patience", type=float, default=_PATIENCE, metavar="SECONDS")
     asked = parser.parse_args()
     console = Console()
     os.environ["PYNENC__RUNNER__CONCURRENCY"] = "2"
@@ -55,7 +56,7 @@ def main() -> None:
                 tasks.nothing().result  # noqa: B018 - it is up
                 before = server.commits(store.database)
                 call = tasks.fibonacci if what == "fibonacci" else tasks.fan_out
-                seconds = _timed(lambda: call(n).result_or_raise(_PATIENCE))  # noqa: B023
+                seconds = _timed(lambda: call(n).result_or_raise(asked.patience))  # noqa: B023
                 time.sleep(12)  # sessions report what they did up to 10 s later
                 commits = server.commits(store.database) - before
                 console.print(
@@ -98,8 +99,8 @@ def _with_peers(bench: Bench, asked: argparse.Namespace, console: Console) -> No
             with there.store(bench) as store, there.client(store) as client:
                 workers: AbstractContextManager[object] = there.workers(store)
                 with workers:
-                    seconds = client.waiting(what, n, _PATIENCE)
-            said = f"{seconds:.2f} s" if seconds else f"not within {_PATIENCE:.0f} s"
+                    seconds = client.waiting(what, n, asked.patience)
+            said = f"{seconds:.2f} s" if seconds else f"not within {asked.patience:.0f} s"
             console.print(f"{there.NAME}, {what}({n}): {said}")
 
 

@@ -97,7 +97,7 @@ def _contenders(
         ),
     }
     if asked.peers:
-        missing = peers.DBOS.missing()
+        missing = peers.PEERS["dbos"].missing()
         if missing:
             tell(f"left out: dbos: {missing}")
         else:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from celery import Celery
 
-REDIS: Final = "BENCH_REDIS"
+from benchmarks.apps import REDIS
+
 QUEUE: Final = "celery"
 #: Of the 64 and 128 that its page on optimizing names for many short tasks.
 PREFETCH: Final = 128

@@ -11,9 +11,9 @@ from pynenc.builder import PynencBuilder
 from pynenc.trigger.trigger_builder import TriggerBuilder
 
 from benchmarks import clock
+from benchmarks.apps import REDIS
 
 APP: Final = "BENCH_APP"
-REDIS: Final = "BENCH_REDIS"
 SQLITE: Final = "BENCH_SQLITE"
 RUNNER: Final = "BENCH_RUNNER"
 #: Minutes between two looks at its triggers, or nothing for its default. Without it there is none.

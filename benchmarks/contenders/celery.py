@@ -5,21 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import group
 
 from benchmarks import measure, stores
-from benchmarks.apps import celery_app
+from benchmarks.apps import REDIS, celery_app
 from benchmarks.children import Child, children
-from benchmarks.library import Library
 from benchmarks.measure import Ends
-from benchmarks.stores import Redis
+from benchmarks.on_redis import OnRedis
 
 if TYPE_CHECKING:
-    from benchmarks.contract import Bench
+    from benchmarks.stores import Redis
 
 _PATIENCE: Final = 60.0
 #: A queue nobody sends to.
@@ -54,7 +53,7 @@ class _Client:
         return float(call.get(timeout=_PATIENCE))
 
 
-class _Celery(Library[Redis, _Client]):
+class _Celery(OnRedis[_Client]):
     NAME = "celery"
     SHARE = 8
 
@@ -63,9 +62,6 @@ class _Celery(Library[Redis, _Client]):
             f"{version('celery')} on Redis {stores.redis_version()}, prefork, "
             f"prefetch {celery_app.PREFETCH}, late acknowledgement"
         )
-
-    def store(self, bench: Bench) -> AbstractContextManager[Redis]:
-        return stores.redis(bench)
 
     @contextmanager
     def client(self, store: Redis) -> Iterator[_Client]:
@@ -76,7 +72,7 @@ class _Celery(Library[Redis, _Client]):
             app.close()
 
     def environment(self, store: Redis) -> Mapping[str, str]:
-        return {celery_app.REDIS: store.url}
+        return {REDIS: store.url}
 
     def command(self) -> Sequence[str]:
         return _COMMAND

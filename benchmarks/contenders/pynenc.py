@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pynenc.invocation.status import InvocationStatus
 
 from benchmarks import measure, stores
-from benchmarks.apps import pynenc_app
+from benchmarks.apps import REDIS, pynenc_app
 from benchmarks.clock import ears
 from benchmarks.library import Library
 from benchmarks.measure import Ends
@@ -113,9 +113,7 @@ class _Pynenc(Library[Redis | Sqlite, _Client]):
 
     def environment(self, store: Redis | Sqlite) -> Mapping[str, str]:
         place = (
-            {pynenc_app.REDIS: store.url}
-            if isinstance(store, Redis)
-            else {pynenc_app.SQLITE: str(store.path)}
+            {REDIS: store.url} if isinstance(store, Redis) else {pynenc_app.SQLITE: str(store.path)}
         )
         return {
             **place,

@@ -7,15 +7,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import measure, ours, stores, tasks
-from benchmarks.library import Library
+from benchmarks import crowd, measure, ours, stores, tasks
+from benchmarks.storage import Stored
 from benchmarks.stores import Postgres
 from pynenc_pg.invocation.handle import Invocation
 
 if TYPE_CHECKING:
     from benchmarks.children import Child
-    from benchmarks.contract import Bench
+    from benchmarks.contract import Bench, Figures
     from benchmarks.measure import Ends
+
+
+_STARTED: Final = "select count(*) from pynenc.invocation_history where status = 'running'"
+_DEADLOCKS: Final = "select deadlocks from pg_stat_database where datname = %s"
+_PRODUCER: Final = ("-m", "benchmarks.producer")
+#: It is told of each call and works never: the database cannot tell it from an idle worker.
+_SLEEPER: Final = ("-m", "benchmarks.bare", "sleep")
 
 
 class _Client:
@@ -34,7 +41,7 @@ class _Client:
         return call.result
 
 
-class _Worker(Library[Postgres, _Client]):
+class _Worker(Stored[_Client]):
     NAME = "worker"
 
     def about(self) -> str:
@@ -70,6 +77,31 @@ class _Worker(Library[Postgres, _Client]):
 
     def ends(self, store: Postgres) -> Ends:
         return ours.ends(store.database)
+
+    def check(self, store: Postgres, count: int) -> None:
+        """A run in which a call was started twice, or anybody was in a deadlock, has no figures."""
+        started = store.database.value(_STARTED)
+        deadlocks = store.server.count(_DEADLOCKS, store.database.name)
+        if started != count or deadlocks:
+            message = f"{count} calls were started {started} times, with {deadlocks} deadlocks"
+            raise RuntimeError(message)
+
+    def producers(self, bench: Bench) -> Figures:
+        """Call from many threads and coroutines of this process, and from many processes."""
+        scale = bench.scale
+        with self.store(bench) as store, self.client(store) as client:
+            figures = crowd.threads(scale, [client.nothing] * scale.producers)
+        with self.store(bench) as store, self.client(store):
+            figures |= crowd.coroutines(scale, tasks.nothing.acall)
+        with self.store(bench) as store:
+            return figures | crowd.processes(
+                scale, self.environment(store), _PRODUCER, _PRODUCER, _SLEEPER
+            )
+
+    def many(self, bench: Bench) -> Figures:
+        """Work off a full queue with more processes than there are cores."""
+        count = bench.scale.drain
+        return crowd.drains(bench.scale, lambda number: self._drain(bench, count, number).rate)
 
 
 CONTENDER: Final = _Worker()
