@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from benchmarks import measure, stores
 from benchmarks.clock import ears
-from benchmarks.storage import Stored
+from benchmarks.stored import Stored
 from benchmarks.stores import Postgres
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dbos import DBOSClient, run_dbos_database_migrations
 from benchmarks import measure, stores
 from benchmarks.apps import dbos_queue_app
 from benchmarks.children import Child, children, hear
-from benchmarks.storage import Stored
+from benchmarks.stored import Stored
 from benchmarks.stores import Postgres
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import crowd, measure, ours, stores, tasks
-from benchmarks.storage import Stored
+from benchmarks.stored import Stored
 from benchmarks.stores import Postgres
 from pynenc_pg.invocation.handle import Invocation
 
