@@ -93,13 +93,30 @@ _RUN = {
     "await_event",
 }
 _RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"}
+#: What the monitor looks by.
+_MONITOR = {
+    "find_invocations",
+    "histories",
+    "recent_history",
+    "recent_ends",
+    "queue_figures",
+    "family",
+    "waits_of",
+    "held_by",
+}
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,
     "worker": _PRODUCE | _RUN,
-    "observer": _READ | {"count_ready", "queued_misfits", "triggers_of", "fired"} | _RUNS,
+    "observer": _READ
+    | {"count_ready", "queued_misfits", "triggers_of", "fired"}
+    | _RUNS
+    | _MONITOR,
     "operator": _READ
+    | _MONITOR
     | {
+        "record_audit",
+        "retry_with",
         "count_ready",
         "cancel",
         "collect",
