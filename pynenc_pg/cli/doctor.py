@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from pynenc_pg.cli.checks import CHECKS, PROBLEM, Finding, Patient
-from pynenc_pg.exceptions import ConfigError
-from pynenc_pg.postgres.database import PgDatabase
+from pynenc_pg.cli.checks import CHECKS, PROBLEM, WARNING, Finding, Patient
+from pynenc_pg.cli.options import Moment
+from pynenc_pg.cli.reach import database_of
+from pynenc_pg.cli.safe import say, say_json
+from pynenc_pg.exceptions import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from pynenc_pg import Pynenc
@@ -21,51 +24,70 @@ ILL = 3
 
 
 @click.command()
+@click.option(
+    "--check", "names", multiple=True, type=click.Choice([*CHECKS]), help="This one alone; several."
+)
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Of the invariants: of calls since then, and of all that lives; ISO 8601, or 15m, 2h, 3d "
+    "ago. Default: a day.",
+)
+@click.option("--all", "everything", is_flag=True, help="Of all calls, however old they are.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: an object with the findings.")
 @click.pass_context
-def doctor(context: click.Context, *, as_json: bool) -> None:
-    """Look for what keeps calls from being run.
+def doctor(
+    context: click.Context,
+    names: tuple[str, ...],
+    since: datetime | None,
+    *,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Look for what is wrong, or soon will be: in the data, the server, the tables, the runners.
 
-    Nothing is changed. It needs the role observer, or operator. Exit code 0: nothing was found, or
-    notes alone; 3: a problem; 1: the database cannot be asked.
+    Nothing is changed. It needs the role observer, or operator. A problem: work stands, or may be
+    lost; a warning: it will be, if nobody does anything. Exit code 0: nothing was found, or
+    warnings and notes alone; 3: a problem; 1: the database cannot be asked.
     """
     parent: Context = context.obj
+    after = None if everything else since or datetime.now(UTC) - timedelta(days=1)
     with parent.app() as app:
-        findings = examine(app)
+        findings = examine(app, names, after)
     if as_json:
-        said = {"app": app.conf.app_id, "findings": [asdict(one) for one in findings]}
-        click.echo(json.dumps(said, indent=2))
+        say_json({"app": app.conf.app_id, "findings": [asdict(one) for one in findings]})
     else:
-        click.echo(_table(findings))
+        say(_table(findings, len(names or CHECKS)))
     context.exit(ILL if any(one.level == PROBLEM for one in findings) else 0)
 
 
-def examine(app: Pynenc) -> list[Finding]:
-    """Make all checks.
+def examine(
+    app: Pynenc, names: Collection[str] = (), since: datetime | None = None
+) -> list[Finding]:
+    """Make these checks, or all.
 
     Raises:
         ConfigError: the app has no database.
+        StoreUnavailableError: it cannot be reached.
     """
-    conf = app.conf
-    if not app.engine.store.processes or not conf.postgres.dsn:
-        message = (
-            f"app {conf.app_id!r} keeps everything in the memory of each process: there is nothing "
-            "to look at from here. Configure a database (PYNENC__POSTGRES__DSN)"
-        )
-        raise ConfigError(message)
-    database = PgDatabase(
-        conf.postgres.dsn, app_id=conf.app_id, schema=conf.postgres.schema_name, pool_size=2
-    )
+    with database_of(app) as database:
+        patient = Patient(app, database, since)
+        return [one for name in names or CHECKS for one in _made(name, patient)]
+
+
+def _made(name: str, patient: Patient) -> Iterator[Finding]:
+    """Make one check; where it cannot be made, that is a finding."""
     try:
-        patient = Patient(app, database)
-        return [finding for check in CHECKS for finding in check(patient)]
-    finally:
-        database.close()
+        yield from CHECKS[name](patient)
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:
+        yield Finding(name, WARNING, f"this could not be looked at: {error}")
 
 
-def _table(findings: list[Finding]) -> str:
+def _table(findings: list[Finding], checks: int) -> str:
     if not findings:
-        return f"nothing found in {len(CHECKS)} checks"
+        return f"nothing found in {checks} check{'' if checks == 1 else 's'}"
     lines: list[str] = []
     for number, one in enumerate(findings):
         if not number or findings[number - 1].check != one.check:

@@ -15,11 +15,16 @@ from pynenc_pg.cli.config import config, show
 from pynenc_pg.cli.database import database
 from pynenc_pg.cli.demo import demo
 from pynenc_pg.cli.doctor import doctor
+from pynenc_pg.cli.invocations import invocations
 from pynenc_pg.cli.monitor import monitor
 from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.reach import Context
 from pynenc_pg.cli.runner import runner
+from pynenc_pg.cli.runners import runners
+from pynenc_pg.cli.safe import say
+from pynenc_pg.cli.status import status
 from pynenc_pg.cli.triggers import triggers
+from pynenc_pg.cli.why import why
 from pynenc_pg.cli.workflows import workflows
 from pynenc_pg.engine.logs import configure_logging
 from pynenc_pg.exceptions import PynencError
@@ -47,10 +52,14 @@ cli.add_command(show, name="show_config")
 cli.add_command(database)
 cli.add_command(demo)
 cli.add_command(doctor)
+cli.add_command(invocations)
 cli.add_command(monitor)
 cli.add_command(queues)
 cli.add_command(runner)
+cli.add_command(runners)
+cli.add_command(status)
 cli.add_command(triggers)
+cli.add_command(why)
 cli.add_command(workflows)
 
 
@@ -61,5 +70,5 @@ def main() -> None:
     except PynencError as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
-        click.echo(f"pynenc-pg: {error}", err=True)
+        say(f"pynenc-pg: {error}", err=True)
         sys.exit(1)

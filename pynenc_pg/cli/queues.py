@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -12,7 +11,9 @@ import click
 
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.reach import reached
-from pynenc_pg.cli.tables import table
+from pynenc_pg.cli.safe import say, show
+from pynenc_pg.cli.tables import Table
+from pynenc_pg.cli.tables import as_json as _as_json
 from pynenc_pg.domain.records import QueueInfo
 
 if TYPE_CHECKING:
@@ -28,16 +29,29 @@ def queues(context: click.Context) -> None:
 
 
 @queues.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
+@click.argument("names", nargs=-1)
+@click.option("--paused", is_flag=True, help="Those that are paused.")
+@click.option("--unserved", is_flag=True, help="Those that no live runner serves.")
+@_as_json
 @click.pass_obj
-def list_(context: Context, *, as_json: bool) -> None:
+def list_(
+    context: Context, names: tuple[str, ...], *, paused: bool, unserved: bool, as_json: bool
+) -> None:
     """Show each queue: whether it is paused, and how much stands in it, by status."""
     with _shared(context) as app:
-        found = app.queues()
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
-    else:
-        click.echo(_table(found) if found else "no queues yet: the first call makes one")
+        found = [
+            one
+            for one in app.queues()
+            if (not names or one.name in names)
+            and (one.paused or not paused)
+            and not (unserved and app.state_backend.is_served(one.name))
+        ]
+    none = (
+        "no such queues"
+        if names or paused or unserved
+        else "no queues yet: the first call makes one"
+    )
+    show(found, none, _table, as_json=as_json)
 
 
 @queues.command()
@@ -70,9 +84,9 @@ def _shared(context: Context) -> Iterator[Pynenc]:
 def _tell(app: Pynenc, name: str) -> None:
     [found] = [one for one in app.queues() if one.name == name]
     state = "paused" if found.paused else "open"
-    click.echo(f"queue {name} is {state}: {found.ready} ready, {found.running} running")
+    say(f"queue {name} is {state}: {found.ready} ready, {found.running} running")
 
 
-def _table(queues: Sequence[QueueInfo]) -> str:
+def _table(queues: Sequence[QueueInfo]) -> Table:
     header = [field.name for field in fields(QueueInfo)]
-    return table(header, [list(asdict(one).values()) for one in queues])
+    return header, [list(asdict(one).values()) for one in queues]

@@ -11,6 +11,7 @@ from pynenc_pg.cli.find import find_app
 from pynenc_pg.conf.values import LogFormat, LogLevel
 from pynenc_pg.engine.logs import configure_logging, is_configured
 from pynenc_pg.exceptions import ConfigError
+from pynenc_pg.postgres.database import PgDatabase
 
 
 @dataclass(slots=True)
@@ -63,3 +64,26 @@ def reached(context: Context, what: str, instead: str) -> Iterator[Pynenc]:
             )
             raise ConfigError(message)
         yield app
+
+
+@contextmanager
+def database_of(app: Pynenc) -> Iterator[PgDatabase]:
+    """Open the database of an app once more, to look at it.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    conf = app.conf
+    if not app.engine.store.processes or not conf.postgres.dsn:
+        message = (
+            f"app {conf.app_id!r} keeps everything in the memory of each process: there is nothing "
+            "to look at from here. Configure a database (PYNENC__POSTGRES__DSN)"
+        )
+        raise ConfigError(message)
+    database = PgDatabase(
+        conf.postgres.dsn, app_id=conf.app_id, schema=conf.postgres.schema_name, pool_size=2
+    )
+    try:
+        yield database
+    finally:
+        database.close()

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import click
+
+from pynenc_pg.domain.arguments import one_line
 
 as_json = click.option("--json", "as_json", is_flag=True, help="For machines: a list of objects.")
 #: The header of a table, and its rows.
 Table = tuple[Sequence[str], Iterable[Sequence[object]]]
-
-
-def show(
-    found: Sequence[Any], none: str, rows: Callable[[Sequence[Any]], Table], *, as_json: bool
-) -> None:
-    """Print records, as JSON or as the table that ``rows`` makes; ``none`` if there are none."""
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2, default=plain))
-    else:
-        click.echo(table(*rows(found)) if found else none)
 
 
 def plain(value: object) -> str:
@@ -45,4 +34,6 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds", sep=" ")
-    return "" if value is None else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return "" if value is None else one_line(str(value))

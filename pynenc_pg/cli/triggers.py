@@ -11,8 +11,8 @@ import click
 
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.reach import reached
+from pynenc_pg.cli.safe import say, show
 from pynenc_pg.cli.tables import as_json as _as_json
-from pynenc_pg.cli.tables import show
 from pynenc_pg.domain.causes import Fired, ScheduleState, TriggerInfo
 
 if TYPE_CHECKING:
@@ -28,12 +28,23 @@ def triggers(context: click.Context) -> None:
 
 
 @triggers.command(name="list")
+@click.option("--task", "task_id", help="Of this task alone, by its id.")
+@click.option("--paused", is_flag=True, help="Those that rest.")
+@click.option("--parked", is_flag=True, help="Those with causes that could not be looked at.")
 @_as_json
 @click.pass_obj
-def list_(context: Context, *, as_json: bool) -> None:
+def list_(
+    context: Context, task_id: str | None, *, paused: bool, parked: bool, as_json: bool
+) -> None:
     """Show each trigger: what it waits for, and how often it has fired within a week."""
     with _shared(context) as app:
-        found = app.trigger.all()
+        found = [
+            one
+            for one in app.trigger.all()
+            if task_id in (None, one.task_id)
+            and (one.paused or not paused)
+            and (one.parked or not parked)
+        ]
     show(found, "no triggers: a runner tells of them at its start", _of_triggers, as_json=as_json)
 
 
@@ -56,7 +67,7 @@ def pause(context: Context, trigger_id: str) -> None:
     """Let a trigger rest; what happens meanwhile is noted and fires later."""
     with _shared(context) as app:
         app.trigger.pause(trigger_id)
-    click.echo(f"trigger {trigger_id} is paused")
+    say(f"trigger {trigger_id} is paused")
 
 
 @triggers.command()
@@ -66,16 +77,17 @@ def resume(context: Context, trigger_id: str) -> None:
     """Let a trigger go on."""
     with _shared(context) as app:
         app.trigger.resume(trigger_id)
-    click.echo(f"trigger {trigger_id} goes on")
+    say(f"trigger {trigger_id} goes on")
 
 
 @triggers.command()
+@click.argument("trigger_id", required=False)
 @_as_json
 @click.pass_obj
-def schedules(context: Context, *, as_json: bool) -> None:
+def schedules(context: Context, trigger_id: str | None, *, as_json: bool) -> None:
     """Show the times of each schedule, and when it is next; not of triggers that are paused."""
     with _shared(context) as app:
-        found = app.trigger.schedules()
+        found = [one for one in app.trigger.schedules() if trigger_id in (None, one.trigger_id)]
     show(found, "no schedules", _of_schedules, as_json=as_json)
 
 
@@ -95,7 +107,7 @@ def reschedule(
     """Let a trigger have other times; without EXPRESSION, those of its code again."""
     with _shared(context) as app:
         app.trigger.reschedule(trigger_id, expression, timezone, condition_id=condition)
-    click.echo(f"trigger {trigger_id}: {expression or 'as its code has it'}")
+    say(f"trigger {trigger_id}: {expression or 'as its code has it'}")
 
 
 @triggers.command()
@@ -105,7 +117,7 @@ def retry(context: Context, trigger_id: str) -> None:
     """Look again at causes that were parked, as functions of yours had failed."""
     with _shared(context) as app:
         count = app.trigger.retry(trigger_id)
-    click.echo(f"{count} causes of {trigger_id} are looked at again")
+    say(f"{count} causes of {trigger_id} are looked at again")
 
 
 @triggers.command()
@@ -121,7 +133,7 @@ def emit(context: Context, code: str, payload: str) -> None:
         raise click.UsageError(message) from None
     with _shared(context) as app:
         event_id = app.trigger.emit_event(code, read)
-    click.echo(event_id)
+    say(event_id)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import click
 
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.reach import reached
-from pynenc_pg.cli.tables import Table, plain, show, table
+from pynenc_pg.cli.safe import say, say_json, show
+from pynenc_pg.cli.tables import Table, table
 from pynenc_pg.cli.tables import as_json as _as_json
 from pynenc_pg.domain.arguments import short_repr
 from pynenc_pg.domain.workflows import RunInfo
@@ -54,13 +55,13 @@ def show_(context: Context, invocation_id: str, *, as_json: bool) -> None:
         info, steps, data = run.info, run.steps(), run.data()
     if as_json:
         said = {**asdict(info), "steps": [asdict(step) for step in steps], "data": data}
-        click.echo(json.dumps(said, indent=2, default=plain))
+        say_json(said)
         return
     paused = f", paused: {info.pause_reason or 'no reason given'}" if info.paused_at else ""
-    click.echo(f"{info.task_id}, workflow {info.workflow_id}{paused}")
+    say(f"{info.task_id}, workflow {info.workflow_id}{paused}")
     show(steps, "no steps", _of_steps, as_json=False)
     if data:
-        click.echo(table(["data", "value"], [[key, short_repr(data[key])] for key in sorted(data)]))
+        say(table(["data", "value"], [[key, short_repr(data[key])] for key in sorted(data)]))
 
 
 @workflows.command()
@@ -77,7 +78,7 @@ def signal(context: Context, invocation_id: str, code: str, payload: str) -> Non
         raise click.UsageError(message) from None
     with _run(context, invocation_id) as run:
         event_id = run.signal(code, read)
-    click.echo(event_id)
+    say(event_id)
 
 
 @workflows.command()
@@ -88,7 +89,7 @@ def pause(context: Context, invocation_id: str, reason: str) -> None:
     """Let a run stop at its next step; what it has called goes on."""
     with _run(context, invocation_id) as run:
         _check_live(run, done=run.pause(reason))
-    click.echo(f"run {invocation_id} stops at its next step")
+    say(f"run {invocation_id} stops at its next step")
 
 
 @workflows.command()
@@ -98,7 +99,7 @@ def resume(context: Context, invocation_id: str) -> None:
     """Let a run go on that was paused."""
     with _run(context, invocation_id) as run:
         _check_live(run, done=run.resume())
-    click.echo(f"run {invocation_id} goes on")
+    say(f"run {invocation_id} goes on")
 
 
 @workflows.command()
@@ -108,7 +109,7 @@ def cancel(context: Context, invocation_id: str) -> None:
     """End a run, and the tasks that it has called."""
     with _run(context, invocation_id) as run:
         answer = run.cancel()
-    click.echo(f"run {invocation_id}: {answer}")
+    say(f"run {invocation_id}: {answer}")
 
 
 @workflows.command()
@@ -119,7 +120,7 @@ def fork(context: Context, invocation_id: str, before: str) -> None:
     """Call the task of a run again, to go on before a step; print the new invocation."""
     with _run(context, invocation_id) as run:
         made = run.fork(before)
-    click.echo(made.invocation_id)
+    say(made.invocation_id)
 
 
 @contextmanager

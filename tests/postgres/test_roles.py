@@ -92,7 +92,10 @@ _RUN = {
     "record_child",
     "await_event",
 }
-_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"}
+_RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"} | {
+    "list_invocations",
+    "broken",
+}
 #: What the monitor looks by.
 _MONITOR = {
     "find_invocations",

@@ -1,5 +1,7 @@
 """Reads a database after a quiet period and says what must not be so. Writes nothing.
 
+What must never be so the database looks for itself, as for ``pynenc-pg doctor``: ``broken``.
+
 Given what a client was told (`Ledger`) and what task bodies recorded (``body_run``), it looks for
 work that was lost, invented, done twice without a reason or by two owners at once, for limits that
 did not hold, for steps the state machine does not know, and for what dead processes left behind.
@@ -44,65 +46,11 @@ _RULES: Final = {
         where not exists (select from pynenc.invocation_outcome o
                           where o.invocation_id = i.invocation_id)
            or s.invocation_id is not null""",
-    "history has a gap": """
-        select h.invocation_id, h.revs, o.rev from (
-            select invocation_id, array_agg(rev order by rev) as revs
-            from pynenc.invocation_history group by invocation_id) h
-        left join pynenc.invocation_outcome o using (invocation_id)
-        where h.revs is distinct from array(select generate_series(0, o.rev))""",
-    "has no history": """
-        select i.invocation_id from pynenc.invocation i where not exists (
-            select from pynenc.invocation_history h where h.invocation_id = i.invocation_id)""",
-    "step is not in status_transition, or goes back in time": """
-        select h.* from (
-            select invocation_id, rev, previous_status, status, reason, at,
-                   lag(status) over steps as before, lag(at) over steps as earlier
-            from pynenc.invocation_history window steps as (partition by invocation_id order by rev)
-        ) h where h.before is distinct from h.previous_status or h.at < h.earlier
-        or case when h.rev = 0 then h.status <> 'registered' else not exists (
-            select from pynenc.status_transition t
-            where t.from_status = h.before and t.to_status = h.status
-              and (t.reason is null or t.reason = h.reason)) end""",
-    "ended more than once": """
-        select invocation_id, array_agg(status order by rev) from pynenc.invocation_history
-        where status in ('success', 'failed', 'concurrency_controlled_final')
-        group by invocation_id having count(*) > 1""",
-    "changed hands without a claim": """
-        select h.* from (
-            select invocation_id, rev, status, runner_id, lease, lag(status) over steps as before,
-                   lag(runner_id) over steps as by, lag(lease) over steps as under
-            from pynenc.invocation_history window steps as (partition by invocation_id order by rev)
-        ) h where h.status in ('running', 'paused', 'resumed', 'success')
-          and h.before in ('pending', 'running', 'paused', 'resumed')
-          and (h.runner_id, h.lease) is distinct from (h.by, h.under)""",
     "woke though no child had ended": """
         select h.invocation_id, h.rev, h.at from pynenc.invocation_history h
         where h.status = 'resumed' and not exists (
             select from pynenc.invocation i join pynenc.invocation_outcome o using (invocation_id)
             where i.parent_id = h.invocation_id and o.finished_at <= h.at)""",
-    "outcome is not that of the latest lease": """
-        select o.invocation_id, o.lease, o.runner_id, l.lease, l.runner_id
-        from pynenc.invocation_outcome o
-        join lateral (select h.status, h.rev from pynenc.invocation_history h
-                      where h.invocation_id = o.invocation_id order by h.rev desc limit 1) e on true
-        left join lateral (select h.lease, h.runner_id from pynenc.invocation_history h
-                           where h.invocation_id = o.invocation_id and h.status = 'pending'
-                           order by h.rev desc limit 1) l on true
-        where o.lease is distinct from l.lease or o.status <> e.status or o.rev <> e.rev
-           or o.runner_id is not null and o.runner_id is distinct from l.runner_id""",
-    "a key open or shut to claims against its slots": """
-        select l.key from pynenc.lane l
-        where l.open <> (l.impatient or l.slots > (select count(*) from pynenc.slot x
-                                                   where x.lane = l.lane_id))""",
-    "needs a large value that is not there": """
-        select x.invocation_id, x.name from (
-            select o.invocation_id, o.value->>'$ref' as name from pynenc.invocation_outcome o
-            union all
-            select i.invocation_id, a.value->>'$ref' from pynenc.invocation i
-            cross join json_each(i.arguments) a where json_typeof(a.value) = 'object') x
-        where x.name is not null and not exists (
-            select from pynenc.payload_ref r join pynenc.payload p using (app_id, sha256)
-            where r.invocation_id = x.invocation_id and r.sha256 = decode(x.name, 'hex'))""",
     "left behind: live row, slot or wait edge": """
         select 'state', invocation_id::text from pynenc.invocation_state
         union all select 'slot', invocation_id::text from pynenc.slot
@@ -129,6 +77,8 @@ def complaints(dsn: str, ledger: Ledger, bodies: str | None = None) -> list[str]
         connection.read_only = True
         connection.execute("set jit = off")
         found = list(_broken(connection, _RULES, facts))
+        rows = connection.execute("select * from pynenc.broken(null, null, 5)").fetchall()
+        found += [f"{invariant}, {rule}: {', '.join(about)}" for invariant, rule, about in rows]
         steps = connection.execute(
             """select invocation_id::text, lease, status::text, at from pynenc.invocation_history
                order by at, rev"""

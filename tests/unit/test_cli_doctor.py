@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,36 +11,24 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from pynenc_pg.cli.checks import CHECKS, server
 from pynenc_pg.cli.main import cli
-from pynenc_pg.domain.ids import RunnerId
-from pynenc_pg.domain.records import Aside, Cause, Hold, RunnerSpec
+from pynenc_pg.domain.records import Aside, Cause, Hold
 from pynenc_pg.exceptions import ConfigError
+from tests.unit.cli_place import ME, place
+from tests.unit.cli_place import work as tell
 
 Run = Callable[..., Result]
-ME = RunnerId("me")
-TASKS = """
-from pynenc_pg import Pynenc
-app = Pynenc('shop', config_values={'serializer_cls': 'JsonSerializer'})
-@app.task(queue='mail')
-def send(order: int) -> int: return order
-@app.task
-def sort(rows: list) -> list: return rows
-"""
+#: The server of the tests is one to be thrown away.
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 @pytest.fixture
 def tasks(database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A folder that makes one app, on a database."""
-    (tmp_path / "doctor_tasks.py").write_text(TASKS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delenv("PYNENC_APP", raising=False)
-    monkeypatch.setenv("PYNENC__POSTGRES__DSN", database_dsn)
-    importlib.invalidate_caches()
-    module = importlib.import_module("doctor_tasks")
-    yield module
-    module.app.close()
-    sys.modules.pop("doctor_tasks", None)
+    """A folder that makes one app, on a database, whose server is one that is meant to last."""
+    read = server.read_settings
+    monkeypatch.setattr(server, "read_settings", lambda patient: read(patient) | DURABLE)
+    yield from place("doctor_tasks", database_dsn, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -54,8 +40,7 @@ def run(tasks: Any) -> Run:
 
 def work(tasks: Any, *queues: str) -> None:
     """Register a runner that tells what it knows."""
-    tasks.app.orchestrator.register_runner(RunnerSpec(ME, "Test", queues, lease=3600))
-    tasks.app.orchestrator.register_tasks(ME, tasks.app.engine.known.tasks())
+    tell(tasks.app, *queues)
 
 
 def test_nothing_is_wrong(run: Run, tasks: Any) -> None:
@@ -63,7 +48,7 @@ def test_nothing_is_wrong(run: Run, tasks: Any) -> None:
     work(tasks)
     tasks.send(1)
     done = run()
-    assert (done.exit_code, done.output) == (0, "nothing found in 3 checks\n")
+    assert (done.exit_code, done.output) == (0, f"nothing found in {len(CHECKS)} checks\n")
     assert json.loads(run("--json").output) == {"app": "shop", "findings": []}
 
 
@@ -125,6 +110,7 @@ def test_what_is_set_aside(run: Run, tasks: Any) -> None:
             "task_id": "doctor_tasks.send",
             "queue": "mail",
             "calls": 1,
+            "rows": [],
         }
     ]
 
@@ -132,7 +118,7 @@ def test_what_is_set_aside(run: Run, tasks: Any) -> None:
 def test_serializers_that_run_what_they_read(run: Run, tasks: Any) -> None:
     """A note, which is no problem."""
     tasks.app.conf.serializer_cls = "JsonPickleSerializer"
-    done = run()
+    done = run("--check", "unsigned")
     assert done.exit_code == 0
     assert done.output.startswith("unsigned\n  note: the app has the serializer JsonPickle")
 

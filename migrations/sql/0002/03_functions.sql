@@ -216,6 +216,258 @@ begin
             from generate_series(1, 2) w, generate_series(0, 56, 8) s);
 end $$;
 
+-- What must never be so, by the invariants I1 to I12 of the design: for people and tests. No row is good news.
+-- about: which rows, p_limit of each rule at most. It reads all that is live, and what was called since p_since
+-- (null: ever), of one app (null: of all); it may take long, changes nothing and locks nothing.
+create or replace function {schema}.broken(p_app text, p_since timestamptz, p_limit integer)
+returns table (invariant text, rule text, about text[])
+language plpgsql stable security definer set search_path = {schema}, pg_catalog, pg_temp
+set jit = off set timezone = 'UTC' as $$
+#variable_conflict use_column
+declare
+    -- What is older than the first partition of the history proves nothing (ids may be a day off).
+    v_kept constant timestamptz := (
+        select min(to_timestamp(right(c.relname, 8), 'YYYYMMDD')) + interval '1 day'
+        from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '{schema}.invocation_history'::regclass);
+    v_from constant uuid := coalesce(first_id(p_since), '00000000-0000-0000-0000-000000000000');
+    v_full constant uuid := greatest(v_from, first_id(v_kept));
+begin
+    return query
+    select b.* from broken_ends(p_app, v_from, p_limit) b
+    union all select b.* from broken_history(p_app, v_full, p_limit) b
+    union all select b.* from broken_owners(p_app, v_full, p_limit) b
+    union all select b.* from broken_keys(p_app, p_limit) b
+    union all select b.* from broken_causes(p_app, v_from, p_limit) b
+    union all select b.* from broken_waits(p_app, p_limit) b
+    union all select b.* from stranded(p_app, p_limit) b
+    union all select b.* from mixed_apps(p_app, v_from, p_limit) b;
+end $$;
+
+-- Causes that fired twice, or started what is not there; steps of workflows without their calls. Internal to
+-- broken.
+create or replace function {schema}.broken_causes(p_app text, p_from uuid, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I7', 'a cause has fired more than once',
+            array[r.trigger_id, c.cause->>'condition_id', coalesce(c.cause->>'source_id', c.cause->>'at'),
+                  count(*) || ' times']
+     from trigger_run r
+     cross join lateral json_array_elements(
+         case json_typeof(r.causes) when 'array' then r.causes else json_build_array(r.causes) end) c (cause)
+     where (p_app is null or r.app_id = p_app) and r.reason is null
+     group by r.app_id, r.trigger_id, c.cause->>'condition_id', c.cause->>'source_id', c.cause->>'rev',
+              c.cause->>'status', c.cause->>'at'
+     having count(*) > 1
+     limit p_limit)
+    union all
+    (select 'I7', 'what a cause has started is not there',
+            array[r.trigger_id, r.run_id::text, r.invocation_id::text]
+     from trigger_run r
+     where (p_app is null or r.app_id = p_app) and r.invocation_id >= p_from
+       and not exists (select from invocation i where i.invocation_id = r.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I8', 'a step of a workflow has no call, or none that is there',
+            array[w.invocation_id::text, w.path, w.kind, coalesce(w.child_id::text, '-')]
+     from workflow_step w
+     where (p_app is null or w.app_id = p_app) and w.invocation_id >= p_from
+       and ((w.kind = 'task') <> (w.child_id is not null)
+            or w.child_id >= p_from
+               and not exists (select from invocation i where i.invocation_id = w.child_id))
+     limit p_limit)
+    union all
+    (select 'I8', 'a step of what is no workflow', array[w.invocation_id::text, w.path]
+     from workflow_step w
+     where (p_app is null or w.app_id = p_app) and w.invocation_id >= p_from
+       and not exists (select from workflow f where f.invocation_id = w.invocation_id)
+     limit p_limit);
+end $$;
+
+-- Calls that were lost or ended twice, and large values that are not there. Internal to broken.
+create or replace function {schema}.broken_ends(p_app text, p_from uuid, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I1', 'neither live nor ended', array[i.invocation_id::text, i.task_id]
+     from invocation i
+     where (p_app is null or i.app_id = p_app) and i.invocation_id >= p_from
+       and not exists (select from invocation_state s where s.invocation_id = i.invocation_id)
+       and not exists (select from invocation_outcome o where o.invocation_id = i.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I1', 'live and ended', array[s.invocation_id::text, s.status::text, o.status::text]
+     from invocation_state s join invocation_outcome o on o.invocation_id = s.invocation_id
+     where p_app is null or s.app_id = p_app
+     limit p_limit)
+    union all
+    (select 'I1', 'live, and was never called', array[s.invocation_id::text, s.status::text]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app)
+       and not exists (select from invocation i where i.invocation_id = s.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I1', 'needs a large value that is not there', array[x.invocation_id::text, x.name]
+     from (select o.app_id, o.invocation_id, o.value->>'$ref' as name from invocation_outcome o
+           where o.invocation_id >= p_from and json_typeof(o.value) = 'object'
+           union all
+           select i.app_id, i.invocation_id, a.value->>'$ref' from invocation i
+           cross join json_each(i.arguments) a
+           where i.invocation_id >= p_from and json_typeof(a.value) = 'object') x
+     where (p_app is null or x.app_id = p_app) and x.name ~ '^[0-9a-f]{64}$' and not exists (
+         select from payload_ref r join payload p on p.app_id = r.app_id and p.sha256 = r.sha256
+         where r.invocation_id = x.invocation_id and r.sha256 = decode(x.name, 'hex'))
+     limit p_limit);
+end $$;
+
+-- Histories with gaps, steps the machine does not have, ends that changed. Internal to broken.
+create or replace function {schema}.broken_history(p_app text, p_from uuid, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    with steps as materialized (
+        select h.invocation_id, h.rev, h.previous_status, h.status, h.reason, h.at,
+               lag(h.status) over w as before, lag(h.at) over w as earlier, row_number() over w as n
+        from invocation_history h
+        where (p_app is null or h.app_id = p_app) and h.invocation_id >= p_from
+        window w as (partition by h.invocation_id order by h.rev)
+    ), lasts as materialized (
+        select t.invocation_id, max(t.rev) as rev, count(*) as steps,
+               count(*) filter (where f.final) as ends
+        from steps t join status f on f.status = t.status group by t.invocation_id
+    )
+    (select 'I6', 'history has a gap, or does not end where it stands',
+            array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
+     from lasts l
+     left join invocation_state s on s.invocation_id = l.invocation_id
+     left join invocation_outcome o on o.invocation_id = l.invocation_id
+     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     limit p_limit)
+    union all
+    (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]
+     from invocation i
+     where (p_app is null or i.app_id = p_app) and i.invocation_id >= p_from
+       and not exists (select from lasts l where l.invocation_id = i.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I2', 'a step that is not in status_transition, or goes back in time',
+            array[t.invocation_id::text, 'rev ' || t.rev, coalesce(t.before::text, '-'), t.status::text,
+                  coalesce(t.reason, '-')]
+     from steps t
+     where t.before is distinct from t.previous_status or t.at < t.earlier
+        or case when t.n = 1 then t.rev <> 0 or t.status <> 'registered'
+                else not exists (select from status_transition x
+                                 where x.from_status = t.before and x.to_status = t.status
+                                   and (x.reason is null or x.reason = t.reason)) end
+     limit p_limit)
+    union all
+    (select 'I5', 'ended more than once', array[l.invocation_id::text, l.ends || ' ends']
+     from lasts l where l.ends > 1 limit p_limit)
+    union all
+    (select 'I5', 'its outcome is not what its history says',
+            array[o.invocation_id::text, o.status::text, t.status::text]
+     from invocation_outcome o join steps t on t.invocation_id = o.invocation_id and t.rev = o.rev
+     where o.status <> t.status
+     limit p_limit);
+end $$;
+
+-- Concurrency keys whose slots are not those of who runs. Internal to broken.
+create or replace function {schema}.broken_keys(p_app text, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I4', 'a slot is held by what nobody executes', array[l.key, x.n::text, x.invocation_id::text]
+     from slot x join lane l on l.lane_id = x.lane
+     left join invocation_state s on s.invocation_id = x.invocation_id
+     where (p_app is null or l.app_id = p_app)
+       and (s.invocation_id is null or s.runner_id is null or s.lane is distinct from x.lane)
+     limit p_limit)
+    union all
+    (select 'I4', 'is executed without the slot of its key', array[s.invocation_id::text, l.key]
+     from invocation_state s join lane l on l.lane_id = s.lane
+     where (p_app is null or s.app_id = p_app) and s.runner_id is not null
+       and not exists (select from slot x where x.invocation_id = s.invocation_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'a key is open or shut to claims against its slots', array[l.key, l.open::text]
+     from lane l
+     where (p_app is null or l.app_id = p_app)
+       and l.open <> (l.impatient or l.slots > (select count(*) from slot x where x.lane = l.lane_id))
+     limit p_limit)
+    union all
+    (select 'I11', 'is parked although its key has a free slot', array[s.invocation_id::text, l.key]
+     from invocation_state s join lane l on l.lane_id = s.lane
+     where (p_app is null or s.app_id = p_app) and s.parked
+       and l.slots > (select count(*) from slot x where x.lane = l.lane_id)
+     limit p_limit);
+end $$;
+
+-- Two owners of one: work that changed hands without a claim, ends under a lease that was not the last. Internal
+-- to broken.
+create or replace function {schema}.broken_owners(p_app text, p_from uuid, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    with steps as materialized (
+        select h.invocation_id, h.rev, h.status, h.runner_id, h.lease, lag(h.status) over w as before,
+               lag(h.runner_id) over w as by, lag(h.lease) over w as under
+        from invocation_history h
+        where (p_app is null or h.app_id = p_app) and h.invocation_id >= p_from
+        window w as (partition by h.invocation_id order by h.rev)
+    ), claims as materialized (
+        select distinct on (t.invocation_id) t.invocation_id, t.lease, t.runner_id from steps t
+        where t.status = 'pending' order by t.invocation_id, t.rev desc
+    )
+    (select 'I3', 'changed hands without a claim',
+            array[t.invocation_id::text, 'rev ' || t.rev, coalesce(t.by, '-'), coalesce(t.runner_id, '-')]
+     from steps t
+     where t.status in ('running', 'paused', 'resumed', 'success')
+       and t.before in ('pending', 'running', 'paused', 'resumed')
+       and (t.runner_id, t.lease) is distinct from (t.by, t.under)
+     limit p_limit)
+    union all
+    (select 'I3', 'its outcome is not that of the latest lease',
+            array[o.invocation_id::text, coalesce(o.runner_id, '-'), coalesce(c.runner_id, '-')]
+     from invocation_outcome o left join claims c on c.invocation_id = o.invocation_id
+     where (p_app is null or o.app_id = p_app) and o.invocation_id >= p_from
+       and (o.lease is distinct from c.lease
+            or o.runner_id is not null and o.runner_id is distinct from c.runner_id)
+     limit p_limit)
+    union all
+    (select 'I3', 'is held under another lease than its history says',
+            array[s.invocation_id::text, s.runner_id, coalesce(c.runner_id, '-')]
+     from invocation_state s left join claims c on c.invocation_id = s.invocation_id
+     where (p_app is null or s.app_id = p_app) and s.invocation_id >= p_from and s.runner_id is not null
+       and (s.lease, s.runner_id) is distinct from (c.lease, c.runner_id)
+     limit p_limit);
+end $$;
+
+-- Waits that nobody would end. Internal to broken.
+create or replace function {schema}.broken_waits(p_app text, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I10', 'waits for what is not live', array[coalesce(e.waiter_id::text, e.listener), e.awaited_id::text]
+     from wait_edge e
+     where (p_app is null or e.app_id = p_app)
+       and not exists (select from invocation_state s where s.invocation_id = e.awaited_id)
+     limit p_limit)
+    union all
+    (select 'I10', 'waits, and nobody executes it', array[e.waiter_id::text, e.awaited_id::text]
+     from wait_edge e
+     where (p_app is null or e.app_id = p_app) and e.waiter_id is not null
+       and not exists (select from invocation_state s
+                       where s.invocation_id = e.waiter_id and s.runner_id is not null)
+     limit p_limit);
+end $$;
+
 -- What digest of pynenc_pg/domain/concurrency.py makes of a head and of the arguments that count of a call.
 -- Null where only Python could tell, or where it is longer than may be digested here, which takes 1 ms for
 -- 150 characters. Internal to call_keys.
@@ -1242,6 +1494,43 @@ begin
     end if;
 end $$;
 
+-- Those of p_ids that fit, in their order, p_limit at most. Internal to list_invocations.
+create or replace function {schema}.fitting(
+    p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer
+) returns table (
+    invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text,
+    error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid,
+    registered_at timestamptz, status_at timestamptz, finished_at timestamptz, due_at timestamptz
+) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    select i.invocation_id, i.task_id, i.queue, coalesce(o.status, s.status)::text,
+           coalesce(o.reason, s.reason), coalesce(o.runner_id, s.runner_id), i.arguments::text,
+           case when o.status = 'failed' then o.value::text end,
+           coalesce(o.retries, s.retries), coalesce(o.recoveries, s.recoveries), i.parent_id,
+           coalesce(i.workflow_id, i.invocation_id), i.registered_at, coalesce(o.finished_at, s.status_at),
+           o.finished_at, s.due_at
+    from unnest(p_ids) with ordinality u (id, n)
+    cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
+    left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
+    left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
+    where i.app_id = p_app
+      and (p_filter->>'task' is null or i.task_id = p_filter->>'task')
+      and (p_filter->>'queue' is null or i.queue = p_filter->>'queue')
+      and (p_statuses = '{}' or coalesce(o.status, s.status)::text = any (p_statuses))
+      and (p_filter->>'runner' is null or coalesce(o.runner_id, s.runner_id) = p_filter->>'runner')
+      and (p_filter->>'workflow' is null
+           or coalesce(i.workflow_id, i.invocation_id) = (p_filter->>'workflow')::uuid)
+      and (p_filter->>'since' is null or i.registered_at >= (p_filter->>'since')::timestamptz)
+      and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
+      and (p_filter->>'error' is null
+           or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
+                      where i.arguments->>a.key is distinct from a.value)
+    order by u.n limit p_limit;
+end $$;
+
 -- Removes those of these lanes that nobody needs any more, or claims would walk over them. Internal;
 -- answers how many. Locks: lanes (skip locked: whoever holds one is about to need it).
 create or replace function {schema}.forget_lanes(p_lanes bigint[]) returns integer
@@ -1519,6 +1808,61 @@ begin
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
 end $$;
 
+-- The latest invocations of an app that fit a filter, newest first, older than p_before: for people. It looks
+-- at some thousand at a time by an index, and stops when it has p_limit of them, or after p_patience; then a
+-- last row, with looked_to alone, says from where to go on.
+-- p_filter: task, queue, statuses, since and until (of the call), arguments (an object: as ->> gives them), runner,
+-- parent, workflow, error (a part of its text, in lower case).
+create or replace function {schema}.list_invocations(
+    p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval
+) returns table (
+    invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text,
+    error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid,
+    registered_at timestamptz, status_at timestamptz, finished_at timestamptz, due_at timestamptz,
+    looked_to uuid
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+declare
+    v_until    constant timestamptz := clock_timestamp() + p_patience;
+    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
+    v_parent   constant uuid := p_filter->>'parent';
+    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
+                                   && array['success', 'failed', 'concurrency_controlled_final'];
+    -- Ids carry the time of the clock of whoever made them, which may be a day off.
+    v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
+                                         '00000000-0000-0000-0000-000000000000');
+    v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
+    v_left     integer := p_limit;
+    v_chunk    integer := 2 * p_limit;
+    v_found    integer;
+    v_seen     uuid[];
+begin
+    v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    loop
+        if v_parent is not null then
+            v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
+                            and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_live then
+            v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
+                            and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        else
+            v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
+                            and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
+        end if;
+        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        get diagnostics v_found = row_count;
+        v_left := v_left - v_found;
+        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        v_before := v_seen[v_chunk];
+        if clock_timestamp() > v_until then
+            looked_to := v_before;
+            return next;
+            exit;
+        end if;
+        v_chunk := least(2 * v_chunk, 4000);
+    end loop;
+end $$;
+
 -- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.
 -- Internal; answers the lanes, null where there are none.
 create or replace function {schema}.lock_lanes(p_ids uuid[]) returns bigint[]
@@ -1694,6 +2038,35 @@ begin
                          where a.name <> '$sig' and not exists (select from json_array_elements(p_parameters) e
                                            where e->>'name' = a.name));
     end if;
+end $$;
+
+-- Rows that belong to two apps at once. Internal to broken.
+create or replace function {schema}.mixed_apps(p_app text, p_from uuid, p_limit integer) returns table (invariant text, rule text, about text[])
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    (select 'I12', 'stands in another app than its call', array[x.invocation_id::text, x.stands, i.app_id, x.app_id]
+     from (select s.invocation_id, s.app_id, 'state' as stands from invocation_state s
+           union all
+           select o.invocation_id, o.app_id, 'outcome' from invocation_outcome o where o.invocation_id >= p_from
+           union all
+           select w.invocation_id, w.app_id, 'workflow' from workflow w where w.invocation_id >= p_from
+           union all
+           select e.awaited_id, e.app_id, 'wait' from wait_edge e) x
+     join invocation i on i.invocation_id = x.invocation_id
+     where i.app_id <> x.app_id and (p_app is null or p_app in (i.app_id, x.app_id))
+     limit p_limit)
+    union all
+    (select 'I12', 'is in the queue of a key of another app', array[s.invocation_id::text, s.app_id, l.app_id]
+     from invocation_state s join lane l on l.lane_id = s.lane
+     where s.app_id <> l.app_id and (p_app is null or p_app in (s.app_id, l.app_id))
+     limit p_limit)
+    union all
+    (select 'I12', 'is held by a runner of another app', array[s.invocation_id::text, s.app_id, r.app_id]
+     from invocation_state s join runner r on r.runner_id = s.runner_id
+     where s.app_id <> r.app_id and (p_app is null or p_app in (s.app_id, r.app_id))
+     limit p_limit);
 end $$;
 
 -- A UUIDv7 of the database's time: 48 bits of milliseconds, 12 of their fraction, the rest by chance. So
@@ -3833,6 +4206,61 @@ begin
     order by s.step_id;
 end $$;
 
+-- Work that stands although a runner is there that would do it: for a minute, which is many looks. Internal to
+-- broken.
+create or replace function {schema}.stranded(p_app text, p_limit integer)
+returns table (invariant text, rule text, about text[]) language plpgsql stable as $$
+#variable_conflict use_column
+declare
+    v_then constant timestamptz := clock_timestamp() - interval '1 minute';
+begin
+    return query
+    with live as materialized (
+        select r.*, (select count(*) from invocation_state s
+                     where s.runner_id = r.runner_id and s.status <> 'paused') as taken
+        from runner r
+        where (p_app is null or r.app_id = p_app) and r.dead_at is null
+          and r.lease_until >= clock_timestamp() and r.registered_at < v_then
+    )
+    (select 'I11', 'is held by a runner that nobody knows', array[s.invocation_id::text, s.runner_id]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app) and s.runner_id is not null
+       and not exists (select from runner r where r.runner_id = s.runner_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'is held by a dead runner, though others live',
+            array[s.invocation_id::text, s.runner_id, d.lease_until::text]
+     from runner d join invocation_state s on s.runner_id = d.runner_id
+     where (p_app is null or d.app_id = p_app) and (d.dead_at < v_then or d.lease_until < v_then)
+       and exists (select from live r where r.app_id = d.app_id and r.runner_id <> d.runner_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'was due, and nobody made it ready', array[s.invocation_id::text, s.due_at::text]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app) and s.due_at < v_then
+       and exists (select from live r where r.app_id = s.app_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'should have begun, and nobody ended it', array[s.invocation_id::text, s.expires_at::text]
+     from invocation_state s
+     where (p_app is null or s.app_id = p_app) and s.expires_at < v_then and s.runner_id is null
+       and exists (select from live r where r.app_id = s.app_id)
+     limit p_limit)
+    union all
+    (select 'I11', 'is ready, and a runner that could take it is idle',
+            array[s.invocation_id::text, s.queue, r.runner_id]
+     from live r
+     join queue q on q.app_id = r.app_id and not q.paused
+                 and (r.queues = '{}' or r.queues && array[q.queue, '*'])
+     cross join lateral (
+         select s.* from invocation_state s
+         where s.app_id = q.app_id and s.queue = q.queue and s.available and s.due_at is null
+           and s.lane is null and s.status_at < v_then and s.rank < extract(epoch from v_then)
+         order by s.rank, s.invocation_id limit p_limit) s
+     where r.idle and r.idle_at < v_then and r.taken < r.concurrency
+     limit p_limit);
+end $$;
+
 -- Gives out up to p_limit causes to be looked at, of the triggers that the caller has, for p_seconds:
 -- whoever has not answered by then will not, and when the runner dies or leaves they come back at once. Answers them with all that is
 -- known of what happened, those that go together as one. Locks: the causes (skip locked).
@@ -4297,8 +4725,8 @@ begin
     return query
     select 'rate_limited', json_build_object('key', l.key, 'until', utc_text(l.next_at),
                                              'starts', l.rate, 'seconds', l.rate_period)
-    from lane l
-    where l.lane_id = p_state.lane and l.next_at > clock_timestamp();
+    from (select * from lane x where x.lane_id = p_state.lane offset 0) l
+    where l.next_at > clock_timestamp();
 end $$;
 
 -- What keeps an invocation from being ready: nobody can take it, its time, an event, a pause. Internal to why.
@@ -4313,7 +4741,7 @@ begin
     select 'set_aside', json_strip_nulls(json_build_object(
         'cause', a.cause, 'missing', nullif(a.missing, '{}'), 'unknown', nullif(a.unknown, '{}'),
         'refused_by', a.refused_by, 'since', utc_text(a.since)))
-    from aside a where a.invocation_id = p_state.invocation_id and a.freed_at is null;
+    from (select * from aside x where x.invocation_id = p_state.invocation_id offset 0) a where a.freed_at is null;
     if found then
         return;
     end if;
@@ -4484,7 +4912,7 @@ begin
     if not v_served then
         return query select 'queue_unserved', json_build_object('queue', p_state.queue);
     end if;
-    if exists (select from aside a where a.invocation_id = p_state.invocation_id and a.freed_at is null)
+    if exists (select from (select * from aside x where x.invocation_id = p_state.invocation_id offset 0) a where a.freed_at is null)
        or is_able(p_state.app_id, p_call.task_id, p_state.queue, v_names, '{}') then
         return;
     end if;

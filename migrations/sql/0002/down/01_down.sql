@@ -68,6 +68,8 @@ drop function {schema}.take_slots(p_app text, p_queues text[], p_limit integer, 
 
 drop function {schema}.take_causes(p_app text, p_runner text, p_triggers text[], p_versions text[], p_limit integer, p_seconds double precision);
 
+drop function {schema}.stranded(p_app text, p_limit integer);
+
 drop function {schema}.step_as_read(p_id uuid, p_path text, p_run integer);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
@@ -164,6 +166,8 @@ drop function {schema}.next_cause(p_app text, p_triggers text[], p_versions text
 
 drop function {schema}.new_id();
 
+drop function {schema}.mixed_apps(p_app text, p_from uuid, p_limit integer);
+
 drop function {schema}.misfit(p_parameters json, p_names text[], out missing text[], out unknown text[]);
 
 drop function {schema}.may_meet(p_wanted jsonb, p_found json);
@@ -171,6 +175,8 @@ drop function {schema}.may_meet(p_wanted jsonb, p_found json);
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.lock_tasks(p_app text);
+
+drop function {schema}.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval);
 
 drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
 
@@ -191,6 +197,8 @@ drop function {schema}.free_aside(p_app text, p_limit integer);
 drop function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[]);
 
 drop function {schema}.forget_lanes(p_lanes bigint[]);
+
+drop function {schema}.fitting(p_app text, p_filter json, p_statuses text[], p_ids uuid[], p_limit integer);
 
 drop function {schema}.fired(p_app text, p_trigger text, p_limit integer);
 
@@ -241,6 +249,20 @@ drop function {schema}.cancel(id uuid);
 drop function {schema}.call_keys(p_task {schema}.task, p_arguments json, out registration text, out running text, out call_id text);
 
 drop function {schema}.call_digest(p_head text[], p_parameters json, p_arguments json, p_counts json);
+
+drop function {schema}.broken_waits(p_app text, p_limit integer);
+
+drop function {schema}.broken_owners(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken_keys(p_app text, p_limit integer);
+
+drop function {schema}.broken_history(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken_ends(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken_causes(p_app text, p_from uuid, p_limit integer);
+
+drop function {schema}.broken(p_app text, p_since timestamptz, p_limit integer);
 
 drop function {schema}.blake2b(p_data bytea);
 

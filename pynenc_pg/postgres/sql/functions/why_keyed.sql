@@ -13,6 +13,6 @@ begin
     return query
     select 'rate_limited', json_build_object('key', l.key, 'until', utc_text(l.next_at),
                                              'starts', l.rate, 'seconds', l.rate_period)
-    from lane l
-    where l.lane_id = p_state.lane and l.next_at > clock_timestamp();
+    from (select * from lane x where x.lane_id = p_state.lane offset 0) l
+    where l.next_at > clock_timestamp();
 end $$;

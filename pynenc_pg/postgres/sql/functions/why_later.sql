@@ -10,7 +10,7 @@ begin
     select 'set_aside', json_strip_nulls(json_build_object(
         'cause', a.cause, 'missing', nullif(a.missing, '{}'), 'unknown', nullif(a.unknown, '{}'),
         'refused_by', a.refused_by, 'since', utc_text(a.since)))
-    from aside a where a.invocation_id = p_state.invocation_id and a.freed_at is null;
+    from (select * from aside x where x.invocation_id = p_state.invocation_id offset 0) a where a.freed_at is null;
     if found then
         return;
     end if;

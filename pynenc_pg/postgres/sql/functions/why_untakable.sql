@@ -17,7 +17,7 @@ begin
     if not v_served then
         return query select 'queue_unserved', json_build_object('queue', p_state.queue);
     end if;
-    if exists (select from aside a where a.invocation_id = p_state.invocation_id and a.freed_at is null)
+    if exists (select from (select * from aside x where x.invocation_id = p_state.invocation_id offset 0) a where a.freed_at is null)
        or is_able(p_state.app_id, p_call.task_id, p_state.queue, v_names, '{}') then
         return;
     end if;

@@ -1,19 +1,13 @@
-"""The checks of ``pynenc-pg doctor``: each looks for one thing, and changes nothing."""
+"""Work that stands: nobody takes it, nobody may take it, nobody finishes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from pynenc_pg.cli.checks.finding import NOTE, PROBLEM, WARNING, Finding, Patient
 from pynenc_pg.serializer.built_in import make_serializer
 
-if TYPE_CHECKING:
-    from pynenc_pg import Pynenc
-    from pynenc_pg.postgres.database import PgDatabase
-
-PROBLEM: Final = "problem"
-NOTE: Final = "note"
 #: Reading them runs what somebody wrote into the row.
 _TRUSTING: Final = frozenset({"jsonpickle", "pickle"})
 
@@ -21,29 +15,14 @@ _SET_ASIDE: Final = """
 select task_id, queue, why, count(*) from {schema}.set_aside where app_id = %s
 group by task_id, queue, why order by task_id, queue, why
 """
+_RUNNERS: Final = """
+select runner_id, health, holds from {schema}.runner_health where app_id = %s order by runner_id
+"""
+_PARKED: Final = """
+select trigger_id, task_id, count(*), max(error) from {schema}.parked_causes where app_id = %s
+group by trigger_id, task_id order by trigger_id
+"""
 _QUEUED: Final = "select * from {schema}.queued_misfits(%s)"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something to look at."""
-
-    check: str
-    level: str  # a problem keeps calls from being run, a note does not
-    message: str
-    task_id: str | None = None
-    queue: str | None = None
-    calls: int | None = None
-
-
-class Patient(NamedTuple):
-    """What is looked at."""
-
-    app: Pynenc
-    database: PgDatabase
-
-
-Check = Callable[[Patient], Iterator[Finding]]
 
 
 def set_aside(patient: Patient) -> Iterator[Finding]:
@@ -84,8 +63,40 @@ def unsigned(patient: Patient) -> Iterator[Finding]:
             yield Finding("unsigned", NOTE, message)
 
 
-#: In the order in which they are told.
-CHECKS: Final[tuple[Check, ...]] = (set_aside, queued, unsigned)
+def dead_runners(patient: Patient) -> Iterator[Finding]:
+    """Look for runners that are dead, and hold work."""
+    rows = patient.database.call(_RUNNERS, (patient.app.conf.app_id,))
+    others = any(health == "alive" for _, health, _ in rows)
+    for runner_id, health, holds in rows:
+        if not holds or health in {"alive", "lock gone"}:
+            continue
+        then = (
+            "another runner takes it back at its next look"
+            if others
+            else "no other runner is there that could take it back: start one"
+        )
+        message = f"runner {runner_id} is dead ({health}) and holds {_calls(holds)}: {then}"
+        level = WARNING if others else PROBLEM
+        yield Finding("dead_runners", level, message, calls=holds, rows=((runner_id,),))
+
+
+def paused_queues(patient: Patient) -> Iterator[Finding]:
+    """Look for queues that somebody has paused, and that work waits in."""
+    for queue in patient.app.queues():
+        if queue.paused and queue.ready:
+            message = f"queue {queue.name} is paused, and {_calls(queue.ready)} wait in it"
+            yield Finding("paused_queues", NOTE, message, queue=queue.name, calls=queue.ready)
+
+
+def parked_causes(patient: Patient) -> Iterator[Finding]:
+    """Look for causes of triggers that could not be looked at."""
+    rows = patient.database.call(_PARKED, (patient.app.conf.app_id,))
+    for trigger_id, task_id, count, error in rows:
+        message = (
+            f"{count} causes of trigger {trigger_id} could not be looked at ({error}): when that "
+            f"is put right, pynenc-pg triggers retry {trigger_id}"
+        )
+        yield Finding("parked_causes", WARNING, message, task_id, rows=((trigger_id,),))
 
 
 def _misfit(runners: int, missing: Sequence[str], unknown: Sequence[str]) -> tuple[str, str]:

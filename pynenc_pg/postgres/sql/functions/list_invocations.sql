@@ -1,0 +1,54 @@
+-- The latest invocations of an app that fit a filter, newest first, older than p_before: for people. It looks
+-- at some thousand at a time by an index, and stops when it has p_limit of them, or after p_patience; then a
+-- last row, with looked_to alone, says from where to go on.
+-- p_filter: task, queue, statuses, since and until (of the call), arguments (an object: as ->> gives them), runner,
+-- parent, workflow, error (a part of its text, in lower case).
+create or replace function {schema}.list_invocations(
+    p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval
+) returns table (
+    invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text,
+    error text, retries integer, recoveries integer, parent_id uuid, workflow_id uuid,
+    registered_at timestamptz, status_at timestamptz, finished_at timestamptz, due_at timestamptz,
+    looked_to uuid
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+declare
+    v_until    constant timestamptz := clock_timestamp() + p_patience;
+    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
+    v_parent   constant uuid := p_filter->>'parent';
+    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
+                                   && array['success', 'failed', 'concurrency_controlled_final'];
+    -- Ids carry the time of the clock of whoever made them, which may be a day off.
+    v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
+                                         '00000000-0000-0000-0000-000000000000');
+    v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
+    v_left     integer := p_limit;
+    v_chunk    integer := 2 * p_limit;
+    v_found    integer;
+    v_seen     uuid[];
+begin
+    v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    loop
+        if v_parent is not null then
+            v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
+                            and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_live then
+            v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
+                            and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        else
+            v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
+                            and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
+        end if;
+        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        get diagnostics v_found = row_count;
+        v_left := v_left - v_found;
+        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        v_before := v_seen[v_chunk];
+        if clock_timestamp() > v_until then
+            looked_to := v_before;
+            return next;
+            exit;
+        end if;
+        v_chunk := least(2 * v_chunk, 4000);
+    end loop;
+end $$;
