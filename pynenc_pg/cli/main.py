@@ -23,6 +23,7 @@ from pynenc_pg.cli.runner import runner
 from pynenc_pg.cli.runners import runners
 from pynenc_pg.cli.safe import say
 from pynenc_pg.cli.status import status
+from pynenc_pg.cli.top import top
 from pynenc_pg.cli.triggers import triggers
 from pynenc_pg.cli.why import why
 from pynenc_pg.cli.workflows import workflows
@@ -58,6 +59,7 @@ cli.add_command(queues)
 cli.add_command(runner)
 cli.add_command(runners)
 cli.add_command(status)
+cli.add_command(top)
 cli.add_command(triggers)
 cli.add_command(why)
 cli.add_command(workflows)

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.monitor import values
@@ -15,7 +16,13 @@ from pynenc_pg.monitor.database import Reads, Row
 
 STATUSES: Final = tuple(status.value for status in InvocationStatus)
 FINAL: Final = frozenset(status.value for status in InvocationStatus if status.is_final())
-FIND: Final = "select * from {schema}.find_invocations(%s, %s, %s, %s, %s::interval)"
+FIND: Final = """
+select invocation_id, task_id, queue, status, reason, arguments, retries, parent_id, registered_at,
+       status_at, finished_at, looked_to, error::json->>'type' as error_type,
+       left(error::json->>'message', 300) as error
+from {schema}.list_invocations(%s, %s, %s, %s, %s::interval)"""
+#: By how much the clock of whoever calls may be ahead of the database's, in a list that ends then.
+_AHEAD: Final = timedelta(seconds=5)
 _TEXTS: Final = ("task", "queue", "argument", "error")
 #: How long a page looks for what fits before it shows what it has.
 PATIENCE: Final = "120 ms"
@@ -63,15 +70,15 @@ class Filter:
         }
 
     def as_json(self, **more: Any) -> str:
-        """Return it as ``find_invocations`` takes it."""
+        """Return it as ``list_invocations`` takes it."""
         said = {
             "statuses": self.statuses,
             "task": self.task or None,
             "queue": self.queue or None,
-            "argument": _spellings(self.argument),
-            "error": _spellings(self.error),
-            "from": self.since and self.since.isoformat(),
-            "to": self.until and self.until.isoformat(),
+            "containing": _spellings(self.argument),
+            "error": self.error and json.dumps(self.error.lower(), ensure_ascii=False)[1:-1],
+            "since": self.since and self.since.isoformat(),
+            "until": self.until and self.until.isoformat(),
             **more,
         }
         return json.dumps({name: value for name, value in said.items() if value})
@@ -137,6 +144,8 @@ def find(
 
     What is masked is not found by its value either, or one could guess it, letter by letter.
     """
+    if before is None and wanted.until is not None:
+        before = first_id(wanted.until + _AHEAD)
     rows = reads.all(FIND, (app, wanted.as_json(**more or {}), before, limit, patience))
     looked_to = rows[-1]["looked_to"] if rows else None
     rows = [row for row in rows if row["looked_to"] is None]
@@ -145,6 +154,12 @@ def find(
         needle = wanted.argument.lower()
         rows = [row for row in rows if needle in _seen(row["arguments"], masks).lower()]
     return Found(rows, looked_to or last, looked_to)
+
+
+def first_id(at: datetime) -> str:
+    """Return the smallest id of a time, as the SQL function of that name does."""
+    digits = f"{max(int(at.timestamp() * 1000), 0):012x}" + "0" * 20
+    return str(UUID(digits))
 
 
 def _seen(arguments: str, masks: values.Masks) -> str:

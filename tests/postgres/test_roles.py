@@ -95,10 +95,10 @@ _RUN = {
 _RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"} | {
     "list_invocations",
     "broken",
+    "at_work",
 }
 #: What the monitor looks by.
 _MONITOR = {
-    "find_invocations",
     "histories",
     "recent_history",
     "recent_ends",

@@ -17,9 +17,9 @@ declare
                    "fire", "next_cause", "schedules", "tick", "record_step", "record_child", "await_event",
                    "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
                    "pause_workflow", "fork_steps", "why"],
-        "observer": ["why", "list_invocations", "broken", "fetch", "get_call", "queued_misfits", "triggers_of", "fired", "workflow_info",
+        "observer": ["why", "list_invocations", "at_work", "broken", "fetch", "get_call", "queued_misfits", "triggers_of", "fired", "workflow_info",
                      "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"],
-        "operator": ["why", "list_invocations", "broken", "fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
+        "operator": ["why", "list_invocations", "at_work", "broken", "fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
                      "triggers_of", "fired", "pause_trigger", "retry_causes", "schedules",
                      "reschedule", "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
                      "workflow_tree", "pause_workflow"]

@@ -4,7 +4,7 @@ declare
     v_role   text;
     v_name   text;
     v_verb   text;
-    v_looks  constant text[] := '{find_invocations,histories,recent_history,recent_ends,queue_figures,family,'
+    v_looks  constant text[] := '{histories,recent_history,recent_ends,queue_figures,family,'
                                 'waits_of,held_by}';
     v_acts   constant text[] := '{record_audit,retry_with}';
 begin

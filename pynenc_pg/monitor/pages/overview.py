@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from pynenc_pg.monitor.charts import Bars, bars
 from pynenc_pg.monitor.database import Reads, Row
+from pynenc_pg.monitor.filters import FIND, PATIENCE
 from pynenc_pg.monitor.site import Site
 
 #: Pages of the history that are read for rates, and ends for latencies: what bounds the cost.
@@ -20,6 +21,8 @@ ENDS: Final = 1000
 #: Seconds that the chart shows, and of one bar.
 _SHOWN: Final = 300
 _SLOT: Final = 5
+#: The latest so many are shown.
+_FAILURES: Final = 8
 #: Seconds that what is ready may stand before somebody should know.
 _LONG: Final = 60
 
@@ -40,9 +43,6 @@ where app_id = %s order by (health = 'alive') desc, registered_at desc limit 200
 _TOTAL: Final = """
 select coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 as n from pg_inherits h
 join pg_class c on c.oid = h.inhrelid where h.inhparent = to_regclass('{schema}.invocation')"""
-_FAILED: Final = """
-select * from {schema}.find_invocations(%s, '{"statuses": ["failed"]}', null, 8, '100 ms')
-where looked_to is null"""
 _ASIDE: Final = """
 select task_id, queue, why, count(*) as n from (
     select * from {schema}.set_aside where app_id = %s limit 1000) a
@@ -71,7 +71,7 @@ def overview(site: Site, request: Request) -> Response:
         queues = reads.all(QUEUES, (app,))
         runners = reads.all(RUNNERS, (app,))
         total = reads.one(_TOTAL)
-        failed = reads.all(_FAILED, (app,))
+        failed = reads.all(FIND, (app, '{"statuses": ["failed"]}', None, _FAILURES, PATIENCE))
         concerns = _concerns(reads, app, queues, runners)
     return site.page(
         request,
@@ -82,7 +82,7 @@ def overview(site: Site, request: Request) -> Response:
         queues=queues,
         runners=runners,
         total=total["n"] if total else 0,
-        failed=failed,
+        failed=[row for row in failed if row["looked_to"] is None],
         concerns=concerns,
     )
 

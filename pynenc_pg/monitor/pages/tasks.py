@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pynenc_pg.monitor.filters import FIND, PATIENCE
 from pynenc_pg.monitor.pages.overview import PAGES
 from pynenc_pg.monitor.site import Site
 
@@ -22,9 +24,8 @@ from {schema}.recent_ends(%s, %s, %s) group by task_id"""
 _TOLD: Final = """
 select task_id, signature, queue, options::text, runners, told_at from {schema}.tasks
 where app_id = %s"""
-_LATEST: Final = """
-select * from {schema}.find_invocations(%s, json_build_object('task', %s::text), null, 20, '100 ms')
-where looked_to is null"""
+#: Calls that the page of a task shows.
+_CALLS: Final = 20
 
 
 def listed(site: Site, request: Request) -> Response:
@@ -47,7 +48,12 @@ def shown(site: Site, request: Request) -> Response:
         figures = [
             row for row in reads.all(_FIGURES, (app, PAGES, _ENDS)) if row["task_id"] == task_id
         ]
-        latest = reads.all(_LATEST, (app, task_id))
+        asked = json.dumps({"task": task_id})
+        latest = [
+            row
+            for row in reads.all(FIND, (app, asked, None, _CALLS, PATIENCE))
+            if row["looked_to"] is None
+        ]
     if told is None and not latest:
         raise HTTPException(404, f"no task {task_id}")
     return site.page(

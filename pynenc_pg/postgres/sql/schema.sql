@@ -610,6 +610,33 @@ AS $function$
         where s.runner_id = p_runner and s.app_id = p_app and s.cancel_requested_at is not null)
 $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.at_work(p_app text, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, runner_id text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select h.invocation_id, i.task_id, h.status, h.runner_id, h.status_at
+    from (
+        select s.invocation_id, s.status::text as status, s.runner_id, s.status_at
+        from runner r cross join lateral (
+            select * from invocation_state x
+            where x.runner_id = r.runner_id and x.runner_id is not null offset 0) s
+        where r.app_id = p_app
+        order by s.status_at, s.invocation_id limit p_limit) h
+    cross join lateral (select c.task_id from invocation c where c.invocation_id = h.invocation_id offset 0) i
+    order by h.status_at, h.invocation_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[])
  RETURNS TABLE(event_id uuid, payload text, emitted_at timestamp with time zone, left_seconds double precision)
  LANGUAGE plpgsql
@@ -1911,92 +1938,6 @@ begin
         select * from payload x where x.app_id = p_app and x.sha256 = decode(w.name, 'hex') offset 0) p;
 end $function$;
 
-CREATE OR REPLACE FUNCTION pynenc.find_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval)
- RETURNS TABLE(invocation_id uuid, task_id text, queue text, status text, reason text, runner_id text, arguments text, error_type text, error text, retries integer, parent_id uuid, registered_at timestamp with time zone, status_at timestamp with time zone, finished_at timestamp with time zone, due_at timestamp with time zone, looked_to uuid)
- LANGUAGE plpgsql
- STABLE SECURITY DEFINER
- SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
- SET jit TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
-AS $function$
-#variable_conflict use_column
-declare
-    v_until    constant timestamptz := clock_timestamp() + p_patience;
-    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
-    v_words    constant text[] := array(select json_array_elements_text(p_filter->'argument'));
-    v_errors   constant text[] := array(select json_array_elements_text(p_filter->'error'));
-    v_task     constant text := p_filter->>'task';
-    v_queue    constant text := p_filter->>'queue';
-    v_after    constant timestamptz := p_filter->>'ended_after';
-    v_from     constant uuid := coalesce(first_id((p_filter->>'from')::timestamptz),
-                                         '00000000-0000-0000-0000-000000000000');
-    v_final    constant boolean := v_errors <> '{}' or v_statuses <> '{}' and v_statuses
-                                   <@ array['success', 'failed', 'concurrency_controlled_final'];
-    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
-                                   && array['success', 'failed', 'concurrency_controlled_final'];
-    v_before   uuid := least(p_before, first_id((p_filter->>'to')::timestamptz),
-                             'ffffffff-ffff-ffff-ffff-ffffffffffff');
-    v_left     integer := p_limit;
-    v_chunk    integer := 2 * p_limit;
-    v_found    integer;
-    v_seen     uuid[];
-    v_fit      uuid[];
-begin
-    loop
-        if v_live then
-            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
-                select s.invocation_id as id, s.app_id = p_app and s.status::text = any (v_statuses) as fits
-                from invocation_state s where s.invocation_id < v_before and s.invocation_id >= v_from
-                order by s.invocation_id desc limit v_chunk) x;
-        elsif v_final then
-            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
-                select o.invocation_id as id, o.app_id = p_app
-                       and (v_statuses = '{}' or o.status::text = any (v_statuses))
-                       and (v_errors = '{}' or o.status = 'failed' and exists (
-                           select from unnest(v_errors) e where strpos(lower(o.value::text), e) > 0)) as fits
-                from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
-                order by o.invocation_id desc limit v_chunk) x;
-        else
-            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
-                select i.invocation_id as id,
-                       i.app_id = p_app and (v_task is null or i.task_id = v_task) as fits
-                from invocation i where i.invocation_id < v_before and i.invocation_id >= v_from
-                order by i.invocation_id desc limit v_chunk) x;
-        end if;
-        return query
-        select i.invocation_id, i.task_id, i.queue, coalesce(o.status, s.status)::text,
-               coalesce(o.reason, s.reason), coalesce(o.runner_id, s.runner_id), i.arguments::text,
-               case when o.status = 'failed' then o.value->>'type' end,
-               case when o.status = 'failed' then left(o.value->>'message', 300) end,
-               coalesce(o.retries, s.retries), i.parent_id, i.registered_at,
-               coalesce(o.finished_at, s.status_at), o.finished_at, s.due_at, null::uuid
-        from unnest(v_fit) with ordinality u (id, n)
-        cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
-        left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
-        left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
-        where (v_task is null or i.task_id = v_task) and (v_queue is null or i.queue = v_queue)
-          and (v_statuses = '{}' or coalesce(o.status, s.status)::text = any (v_statuses))
-          and (v_after is null or o.finished_at is null or o.finished_at >= v_after)
-          and (v_words = '{}' or exists (
-              select from unnest(v_words) w where strpos(lower(i.arguments::text), w) > 0))
-        order by u.n limit v_left;
-        get diagnostics v_found = row_count;
-        v_left := v_left - v_found;
-        exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
-        v_before := v_seen[v_chunk];
-        if clock_timestamp() > v_until then
-            looked_to := v_before;
-            return next;
-            exit;
-        end if;
-        v_chunk := least(2 * v_chunk, 4000);
-    end loop;
-end $function$;
-
 CREATE OR REPLACE FUNCTION pynenc.find_task(p_app text, p_task text)
  RETURNS pynenc.task
  LANGUAGE plpgsql
@@ -2186,6 +2127,11 @@ begin
       and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
       and (p_filter->>'error' is null
            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and (p_filter->>'ended_after' is null or o.finished_at is null
+           or o.finished_at >= (p_filter->>'ended_after')::timestamptz)
+      and (p_filter->>'containing' is null or exists (
+          select from json_array_elements_text(p_filter->'containing') w
+          where strpos(lower(i.arguments::text), w) > 0))
       and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
                       where i.arguments->>a.key is distinct from a.value)
     order by u.n limit p_limit;
@@ -2840,6 +2786,8 @@ declare
     v_parent   constant uuid := p_filter->>'parent';
     v_live     constant boolean := v_statuses <> '{}' and not v_statuses
                                    && array['success', 'failed', 'concurrency_controlled_final'];
+    v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
+                                   <@ array['success', 'failed', 'concurrency_controlled_final'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -2848,6 +2796,7 @@ declare
     v_chunk    integer := 2 * p_limit;
     v_found    integer;
     v_seen     uuid[];
+    v_fit      uuid[];
 begin
     v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     loop
@@ -2857,14 +2806,24 @@ begin
         elsif v_live then
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        elsif v_final then
+            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
+                select o.invocation_id as id, (v_statuses = '{}' or o.status::text = any (v_statuses))
+                       and (p_filter->>'error' is null
+                            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0) as fits
+                from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
+                order by o.invocation_id desc limit v_chunk) x;
         else
             v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
                             and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
         end if;
-        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        return query
+        select f.*, null::uuid
+        from fitting(p_app, p_filter, v_statuses, case when v_final and v_parent is null then v_fit else v_seen end,
+                     v_left) f;
         get diagnostics v_found = row_count;
         v_left := v_left - v_found;
-        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
         v_before := v_seen[v_chunk];
         if clock_timestamp() > v_until then
             looked_to := v_before;
@@ -6855,10 +6814,10 @@ grant select on table pynenc.workflow_steps to pynenc_observer;
 grant select on table pynenc.workflow_values to pynenc_observer;
 grant select on table pynenc.workflows to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
+grant execute on function pynenc.at_work(text,integer) to pynenc_observer;
 grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.family(text,uuid,integer) to pynenc_observer;
-grant execute on function pynenc.find_invocations(text,json,uuid,integer,interval) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
@@ -6898,6 +6857,7 @@ grant select on table pynenc.workflow_steps to pynenc_operator;
 grant select on table pynenc.workflow_values to pynenc_operator;
 grant select on table pynenc.workflows to pynenc_operator;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
+grant execute on function pynenc.at_work(text,integer) to pynenc_operator;
 grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
 grant execute on function pynenc.cancel(uuid) to pynenc_operator;
@@ -6907,7 +6867,6 @@ grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_o
 grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
 grant execute on function pynenc.family(text,uuid,integer) to pynenc_operator;
-grant execute on function pynenc.find_invocations(text,json,uuid,integer,interval) to pynenc_operator;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;

@@ -206,8 +206,6 @@ drop function {schema}.fire(p_app text, p_causes bigint[], p_attempts integer[],
 
 drop function {schema}.find_task(p_app text, p_task text);
 
-drop function {schema}.find_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval);
-
 drop function {schema}.fetch(p_app text, p_hashes text[]);
 
 drop function {schema}.family(p_app text, p_id uuid, p_limit integer);
@@ -269,6 +267,8 @@ drop function {schema}.blake2b(p_data bytea);
 drop function {schema}.begin_run(p_app text, p_id uuid, p_paused boolean);
 
 drop function {schema}.await_event(p_app text, p_runner text, p_id uuid, p_lease bigint, p_path text, p_code text, p_filter jsonb, p_timeout double precision, p_skip uuid[]);
+
+drop function {schema}.at_work(p_app text, p_limit integer);
 
 drop function {schema}.asked_to_stop(p_app text, p_runner text);
 
