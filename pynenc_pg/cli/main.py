@@ -17,6 +17,7 @@ from pynenc_pg.cli.demo import demo
 from pynenc_pg.cli.doctor import doctor
 from pynenc_pg.cli.invocations import invocations
 from pynenc_pg.cli.metrics import metrics
+from pynenc_pg.cli.monitor import monitor
 from pynenc_pg.cli.purge import purge
 from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.reach import Context
@@ -57,6 +58,7 @@ cli.add_command(doctor)
 cli.add_command(invocations)
 cli.add_command(metrics)
 cli.add_command(purge)
+cli.add_command(monitor)
 cli.add_command(queues)
 cli.add_command(runner)
 cli.add_command(runners)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr
 
 from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
+from pynenc_pg.conf.config_monitor import MonitorConf
 from pynenc_pg.conf.config_postgres import PostgresConf
 from pynenc_pg.conf.config_retention import RetentionConf
 from pynenc_pg.conf.config_runner import RunnerConf
@@ -85,6 +86,7 @@ class PynencConf(Section):
     postgres: PostgresConf = Field(default_factory=PostgresConf)
     client_data_store: ClientDataStoreConf = Field(default_factory=ClientDataStoreConf)
     retention: RetentionConf = Field(default_factory=RetentionConf)
+    monitor: MonitorConf = Field(default_factory=MonitorConf)
 
     #: What is configured for single tasks and for patterns, the weakest first.
     _task_settings: tuple[TaskSetting, ...] = PrivateAttr(default=())

@@ -99,15 +99,29 @@ _RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", 
     "broken",
     "at_work",
 }
+#: What the monitor looks by.
+_MONITOR = {
+    "histories",
+    "recent_history",
+    "recent_ends",
+    "queue_figures",
+    "family",
+    "waits_of",
+    "held_by",
+}
 #: Exactly the functions each role may call.
 VERBS = {
     "producer": _PRODUCE,
     "worker": _PRODUCE | _RUN,
     "observer": _READ
     | {"count_ready", "count_by_status", "queued_misfits", "triggers_of", "fired"}
-    | _RUNS,
+    | _RUNS
+    | _MONITOR,
     "operator": _READ
+    | _MONITOR
     | {
+        "record_audit",
+        "retry_with",
         "count_ready",
         "cancel",
         "collect",

@@ -1279,6 +1279,48 @@ create or replace function {schema}.event_lock(p_app text, p_code text) returns 
 language sql immutable
 return hashtextextended('{schema_name}' || chr(1) || p_app || chr(1) || p_code, 8);
 
+-- An invocation with those that it was called by (level below 0) and those called below it, the nearest
+-- first, p_limit of them at most: for people.
+create or replace function {schema}.family(p_app text, p_id uuid, p_limit integer)
+returns table (
+    invocation_id uuid, parent_id uuid, level integer, task_id text, status text, reason text,
+    registered_at timestamptz, finished_at timestamptz
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+declare
+    v_ids    uuid[] := array[p_id];
+    v_levels integer[] := array[0];
+    v_front  uuid[] := array[p_id];
+    v_up     uuid := p_id;
+    v_level  integer := 0;
+begin
+    for v_step in 1..50 loop
+        select i.parent_id into v_up from invocation i where i.invocation_id = v_up and i.app_id = p_app;
+        exit when v_up is null;
+        v_ids := v_up || v_ids;
+        v_levels := -v_step || v_levels;
+    end loop;
+    while cardinality(v_front) > 0 and cardinality(v_ids) < p_limit loop
+        v_level := v_level + 1;
+        v_front := array(
+            select c.invocation_id from unnest(v_front) with ordinality u (id, n)
+            cross join lateral (
+                select c.invocation_id from invocation c where c.parent_id = u.id offset 0) c
+            limit p_limit - cardinality(v_ids));
+        v_ids := v_ids || v_front;
+        v_levels := v_levels || array_fill(v_level, array[cardinality(v_front)]);
+    end loop;
+    return query
+    select i.invocation_id, i.parent_id, u.level, i.task_id, coalesce(o.status, s.status)::text,
+           coalesce(o.reason, s.reason), i.registered_at, o.finished_at
+    from unnest(v_ids, v_levels) with ordinality u (id, level, n)
+    cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
+    left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
+    left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
+    where i.app_id = p_app
+    order by u.n;
+end $$;
+
 -- The contents of payloads, as they were sent; those that are not there are left out.
 create or replace function {schema}.fetch(p_app text, p_hashes text[])
 returns table (name text, content bytea, codec text) language plpgsql stable {definer} as $$
@@ -1457,6 +1499,11 @@ begin
       and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
       and (p_filter->>'error' is null
            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and (p_filter->>'ended_after' is null or o.finished_at is null
+           or o.finished_at >= (p_filter->>'ended_after')::timestamptz)
+      and (p_filter->>'containing' is null or exists (
+          select from json_array_elements_text(p_filter->'containing') w
+          where strpos(lower(i.arguments::text), w) > 0))
       and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
                       where i.arguments->>a.key is distinct from a.value)
     order by u.n limit p_limit;
@@ -1661,6 +1708,37 @@ begin
     end if;
 end $$;
 
+-- What a runner holds now, the longest first: for people.
+create or replace function {schema}.held_by(p_app text, p_runner text, p_limit integer)
+returns table (invocation_id uuid, task_id text, status text, status_at timestamptz, arguments text)
+language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    select s.invocation_id, i.task_id, s.status::text, s.status_at, i.arguments::text
+    from (select * from invocation_state h where h.runner_id = p_runner limit p_limit) s
+    cross join lateral (select * from invocation c where c.invocation_id = s.invocation_id offset 0) i
+    where s.app_id = p_app
+    order by s.status_at;
+end $$;
+
+-- Every status change of several invocations, each in its order: for a timeline. Partitions from before an
+-- invocation was made are not looked at.
+create or replace function {schema}.histories(p_app text, p_ids uuid[])
+returns table (invocation_id uuid, rev integer, status text, reason text, runner_id text, at timestamptz)
+language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    select h.invocation_id, h.rev, h.status::text, h.reason, h.runner_id, h.at
+    from unnest(p_ids) with ordinality u (id, n)
+    cross join lateral (
+        select * from invocation_history h
+        where h.invocation_id = u.id and h.at >= id_time(u.id) - interval '1 day' offset 0) h
+    where h.app_id = p_app
+    order by u.n, h.rev;
+end $$;
+
 -- Sees to it that payloads are there, and stay until this transaction ends; answers the names of those
 -- that are not (null: none), for which the caller sends the content then. Names are SHA-256 in
 -- hexadecimal digits; the contents belong to the first of them.
@@ -1726,7 +1804,8 @@ end $$;
 -- at some thousand at a time by an index, and stops when it has p_limit of them, or after p_patience; then a
 -- last row, with looked_to alone, says from where to go on.
 -- p_filter: task, queue, statuses, since and until (of the call), arguments (an object: as ->> gives them), runner,
--- parent, workflow, error (a part of its text, in lower case).
+-- parent, workflow, error (a part of its text, in lower case), containing (any of these texts in the arguments, in
+-- lower case), ended_after (or not ended).
 create or replace function {schema}.list_invocations(
     p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval
 ) returns table (
@@ -1742,6 +1821,8 @@ declare
     v_parent   constant uuid := p_filter->>'parent';
     v_live     constant boolean := v_statuses <> '{}' and not v_statuses
                                    && array['success', 'failed', 'concurrency_controlled_final'];
+    v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
+                                   <@ array['success', 'failed', 'concurrency_controlled_final'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -1750,6 +1831,7 @@ declare
     v_chunk    integer := 2 * p_limit;
     v_found    integer;
     v_seen     uuid[];
+    v_fit      uuid[];
 begin
     v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     loop
@@ -1759,14 +1841,24 @@ begin
         elsif v_live then
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        elsif v_final then
+            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
+                select o.invocation_id as id, (v_statuses = '{}' or o.status::text = any (v_statuses))
+                       and (p_filter->>'error' is null
+                            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0) as fits
+                from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
+                order by o.invocation_id desc limit v_chunk) x;
         else
             v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
                             and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
         end if;
-        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        return query
+        select f.*, null::uuid
+        from fitting(p_app, p_filter, v_statuses, case when v_final and v_parent is null then v_fit else v_seen end,
+                     v_left) f;
         get diagnostics v_found = row_count;
         v_left := v_left - v_found;
-        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
         v_before := v_seen[v_chunk];
         if clock_timestamp() > v_until then
             looked_to := v_before;
@@ -2670,6 +2762,45 @@ begin
     return cardinality(v_off);
 end $$;
 
+-- What stands in each queue of an app: for people. Where there is more than some ten thousand it looks at a
+-- sample of the pages, and answers estimates (exact: false); the view queue_depth counts.
+-- oldest_ready: since when what is next has been standing.
+create or replace function {schema}.queue_figures(p_app text, p_pages integer default 2000)
+returns table (
+    queue text, paused boolean, ready bigint, scheduled bigint, parked bigint, pending bigint, running bigint,
+    waiting bigint, oldest_ready interval, exact boolean
+) language plpgsql stable {definer} set enable_seqscan = on as $$
+#variable_conflict use_column
+declare
+    v_pages constant bigint := greatest(
+        1, pg_relation_size('{schema}.invocation_state') / current_setting('block_size')::bigint);
+    v_share constant double precision := least(1, p_pages::double precision / v_pages);
+begin
+    return query
+    with seen as materialized (
+        select s.queue,
+               count(*) filter (where s.available and s.due_at is null) as ready,
+               count(*) filter (where s.due_at is not null) as scheduled,
+               count(*) filter (where s.parked) as parked,
+               count(*) filter (where s.status = 'pending') as pending,
+               count(*) filter (where s.status in ('running', 'resumed')) as running,
+               count(*) filter (where s.status = 'paused') as waiting
+        from invocation_state s tablesample system (100 * v_share)
+        where s.app_id = p_app group by s.queue
+    )
+    select q.queue, q.paused, round(coalesce(n.ready, 0) / v_share)::bigint,
+           round(coalesce(n.scheduled, 0) / v_share)::bigint, round(coalesce(n.parked, 0) / v_share)::bigint,
+           round(coalesce(n.pending, 0) / v_share)::bigint, round(coalesce(n.running, 0) / v_share)::bigint,
+           round(coalesce(n.waiting, 0) / v_share)::bigint, clock_timestamp() - f.status_at, v_share = 1
+    from queue q
+    left join seen n on n.queue = q.queue
+    left join lateral (
+        select s.status_at from invocation_state s
+        where s.app_id = p_app and s.queue = q.queue and s.available and s.due_at is null and s.lane is null
+        order by s.rank, s.invocation_id limit 1) f on true
+    where q.app_id = p_app order by q.queue collate "C";
+end $$;
+
 -- What stands in the queues that no live runner can take: for people, and slow where much is queued. runners:
 -- how many live ones have the task; missing and unknown: by the task as it was told of last, null if it
 -- never was. What is set aside already is not among them.
@@ -2727,6 +2858,71 @@ begin
             where p_since is null or o.finished_at > p_since
             order by o.finished_at desc, o.invocation_id desc limit 1) l on true
         cross join lateral unnest(c.places) p (n));
+end $$;
+
+-- The latest p_limit ends of an app's invocations, as far as the last p_pages pages of the history go: how
+-- long each ran at last, and how long after its call it began, where it needed one attempt alone.
+create or replace function {schema}.recent_ends(p_app text, p_pages integer, p_limit integer)
+returns table (
+    invocation_id uuid, task_id text, queue text, status text, reason text, at timestamptz,
+    ran_seconds double precision, waited_seconds double precision
+) language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    select e.invocation_id, i.task_id, i.queue, e.status, e.reason, e.at,
+           extract(epoch from e.at - b.at)::double precision,
+           case when e.rev = 3 then extract(epoch from b.at - i.registered_at)::double precision end
+    from (select * from recent_history(p_app, p_pages) r
+          where r.status in ('success', 'failed', 'concurrency_controlled_final')
+          order by r.at desc limit p_limit) e
+    cross join lateral (select * from invocation i where i.invocation_id = e.invocation_id offset 0) i
+    left join lateral (
+        select h.at from invocation_history h
+        where h.invocation_id = e.invocation_id and h.rev = e.rev - 1
+          and h.at <= e.at and h.at >= id_time(e.invocation_id) - interval '1 day'
+          and h.status in ('running', 'resumed') offset 0) b on true
+    order by e.at desc;
+end $$;
+
+-- The latest status changes of an app: those on the last p_pages pages of the history, which is only ever
+-- written at its end. For rates, without an index on time that every change would have to keep.
+create or replace function {schema}.recent_history(p_app text, p_pages integer)
+returns table (invocation_id uuid, rev integer, status text, reason text, runner_id text, at timestamptz)
+language plpgsql stable {definer} as $$
+declare
+    v_left  integer := p_pages;
+    v_pages bigint;
+    v_part  regclass;
+begin
+    for v_part in
+        select h.inhrelid::regclass from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '{schema}.invocation_history'::regclass order by c.relname desc
+    loop
+        v_pages := pg_relation_size(v_part) / current_setting('block_size')::bigint;
+        continue when v_pages = 0;  -- of a day to come
+        return query execute format(
+            'select h.invocation_id, h.rev, h.status::text, h.reason, h.runner_id, h.at
+             from %s h where h.ctid >= $1 and h.app_id = $2', v_part)
+        using format('(%s,0)', greatest(0, v_pages - v_left))::tid, p_app;
+        v_left := v_left - v_pages;
+        exit when v_left <= 0;
+    end loop;
+end $$;
+
+-- Writes down what somebody has done by hand, in the transaction in which it is done: who, what, on which,
+-- from where, with what outcome. Nothing takes it away again.
+create or replace function {schema}.record_audit(
+    p_app text, p_who text, p_action text, p_subject text, p_detail text, p_origin text, p_outcome text
+) returns bigint language plpgsql {definer} as $$
+declare
+    v_id bigint;
+begin
+    insert into audit (app_id, at, who, db_user, action, subject, detail, origin, outcome)
+    values (p_app, clock_timestamp(), p_who, session_user, p_action, p_subject, p_detail::json, p_origin,
+            p_outcome)
+    returning audit_id into v_id;
+    return v_id;
 end $$;
 
 -- Notes for each trigger that watches it that an invocation has got a status: in the transaction in which
@@ -3711,6 +3907,49 @@ begin
     return v_count;
 end $$;
 
+-- As retry, with other arguments: those of p_changed, which are plain JSON and nothing else, whichever
+-- serializer the task has, and those of p_kept as they were. What is in neither is left out.
+-- Moves: (new) -> registered. Locks: those of register_2.
+-- Raises: PN014 nobody knows it, PN024 it has not ended; PN020, PN021, PN023 as enqueue.
+create or replace function {schema}.retry_with(p_app text, p_id uuid, p_changed text, p_kept text[])
+returns uuid language plpgsql {definer} as $$
+declare
+    v_changed   constant json := p_changed::json;
+    v_old       {schema}.invocation;
+    v_task      {schema}.task;
+    v_arguments json;
+    v_new       uuid;
+begin
+    perform check_isolation();
+    select i.* into v_old from invocation i where i.invocation_id = p_id and i.app_id = p_app;
+    if not found then
+        raise exception 'no invocation %', p_id
+            using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
+    elsif not exists (select from invocation_outcome o where o.invocation_id = p_id) then
+        raise exception 'invocation % of % has not ended', p_id, v_old.task_id
+            using errcode = 'PN024', hint = 'Wait for its end, or call cancel first.';
+    elsif json_typeof(v_changed) <> 'object' then
+        raise exception 'the arguments of % must be a JSON object, not %', v_old.task_id, json_typeof(v_changed)
+            using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
+    end if;
+    v_task := find_task(p_app, v_old.task_id);
+    perform check_containers(v_task, v_changed);
+    select '{' || coalesce(string_agg(to_json(a.key)::text || ':' || a.value::text, ','), '') || '}'
+    into v_arguments
+    from (select e.key, e.value from json_each(v_old.arguments) e where e.key = any (p_kept)
+          union all
+          select c.key, plain_wire(c.value) from json_each(v_changed) c where c.key <> all (p_kept)) a;
+    perform check_call(v_task, v_arguments);
+    v_new := enqueue_known(v_task, v_arguments, v_old.queue, v_old.priority, null, null, null,
+                           v_old.options, p_id);
+    insert into payload_ref (app_id, sha256, invocation_id)
+    select distinct p_app, decode(a.value->>'$ref', 'hex'), v_new
+    from json_each(v_old.arguments) a
+    where a.key = any (p_kept) and json_typeof(a.value) = 'object' and a.value->>'$ref' ~ '^[0-9a-f]{64}$'
+    order by 2 on conflict do nothing;
+    return v_new;
+end $$;
+
 -- Has others look at the causes that runners looked at which are no more. Internal to recover and
 -- unregister_runner. Locks: the causes by id, after all else.
 create or replace function {schema}.return_causes(p_app text, p_runners text[]) returns void
@@ -4351,6 +4590,29 @@ begin
         where c.app_id = p_app and c.trigger_id = p_trigger and c.state = 'waiting' and c.condition_id = f.id
         order by c.at limit p_limit) c
     order by c.at, c.cause_id;
+end $$;
+
+-- What an invocation waits for, and who waits for it (waiter_id null: somebody outside): for people.
+create or replace function {schema}.waits_of(p_app text, p_id uuid, p_limit integer)
+returns table (awaited_id uuid, waiter_id uuid, task_id text, status text, since timestamptz)
+language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    select e.awaited_id, e.waiter_id, i.task_id, s.status::text, e.created_at
+    from ((select w.* from wait_edge w where w.waiter_id = p_id limit p_limit)
+          union all
+          (select w.* from wait_edge w where w.awaited_id = p_id limit p_limit)) e
+    left join lateral (
+        select c.task_id from invocation c
+        where c.invocation_id = case when e.waiter_id = p_id then e.awaited_id else e.waiter_id end
+        offset 0) i on true
+    left join lateral (
+        select c.status from invocation_state c
+        where c.invocation_id = case when e.waiter_id = p_id then e.awaited_id else e.waiter_id end
+        offset 0) s on true
+    where e.app_id = p_app
+    order by e.created_at;
 end $$;
 
 -- Has whoever waits for an event look again. A trigger, at the commit of the event: who begins to wait has

@@ -1,3 +1,8 @@
+-- What people have done by hand: who, what, on which, from where, with what outcome.
+create or replace view {schema}.audits as
+select a.app_id, a.audit_id, a.at, a.who, a.db_user, a.action, a.subject, a.detail, a.origin, a.outcome
+from {schema}.audit a;
+
 -- What has been emitted, as long as it is kept.
 create or replace view {schema}.events as
 select e.app_id, e.event_id, e.code, e.payload, e.emitted_at, e.emitted_by

@@ -49,6 +49,20 @@ create table pynenc.aside (
     fillfactor=70
 );
 
+create table pynenc.audit (
+    audit_id bigint generated always as identity not null,
+    app_id text not null,
+    at timestamp with time zone not null,
+    who text not null,
+    db_user text not null,
+    action text not null,
+    subject text not null,
+    detail json,
+    origin text not null,
+    outcome text not null,
+    constraint audit_pkey PRIMARY KEY (audit_id)
+);
+
 create table pynenc.call_key (
     app_id text not null,
     task_id text not null,
@@ -483,6 +497,8 @@ create table pynenc.workflow_wake (
 -- indexes
 
 CREATE INDEX aside_waiting_idx ON pynenc.aside USING btree (app_id, task_id) WHERE (freed_at IS NULL);
+CREATE INDEX audit_app_idx ON pynenc.audit USING btree (app_id, audit_id);
+CREATE INDEX audit_subject_idx ON pynenc.audit USING btree (app_id, subject, audit_id);
 CREATE INDEX call_key_invocation_idx ON pynenc.call_key USING btree (invocation_id);
 CREATE INDEX call_result_invocation_idx ON pynenc.call_result USING btree (invocation_id);
 CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
@@ -1916,6 +1932,53 @@ begin
     return cardinality(v_ids);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.family(p_app text, p_id uuid, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, parent_id uuid, level integer, task_id text, status text, reason text, registered_at timestamp with time zone, finished_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_ids    uuid[] := array[p_id];
+    v_levels integer[] := array[0];
+    v_front  uuid[] := array[p_id];
+    v_up     uuid := p_id;
+    v_level  integer := 0;
+begin
+    for v_step in 1..50 loop
+        select i.parent_id into v_up from invocation i where i.invocation_id = v_up and i.app_id = p_app;
+        exit when v_up is null;
+        v_ids := v_up || v_ids;
+        v_levels := -v_step || v_levels;
+    end loop;
+    while cardinality(v_front) > 0 and cardinality(v_ids) < p_limit loop
+        v_level := v_level + 1;
+        v_front := array(
+            select c.invocation_id from unnest(v_front) with ordinality u (id, n)
+            cross join lateral (
+                select c.invocation_id from invocation c where c.parent_id = u.id offset 0) c
+            limit p_limit - cardinality(v_ids));
+        v_ids := v_ids || v_front;
+        v_levels := v_levels || array_fill(v_level, array[cardinality(v_front)]);
+    end loop;
+    return query
+    select i.invocation_id, i.parent_id, u.level, i.task_id, coalesce(o.status, s.status)::text,
+           coalesce(o.reason, s.reason), i.registered_at, o.finished_at
+    from unnest(v_ids, v_levels) with ordinality u (id, level, n)
+    cross join lateral (select * from invocation c where c.invocation_id = u.id offset 0) i
+    left join lateral (select * from invocation_state c where c.invocation_id = u.id offset 0) s on true
+    left join lateral (select * from invocation_outcome c where c.invocation_id = u.id offset 0) o on true
+    where i.app_id = p_app
+    order by u.n;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc."fetch"(p_app text, p_hashes text[])
  RETURNS TABLE(name text, content bytea, codec text)
  LANGUAGE plpgsql
@@ -2124,6 +2187,11 @@ begin
       and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
       and (p_filter->>'error' is null
            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and (p_filter->>'ended_after' is null or o.finished_at is null
+           or o.finished_at >= (p_filter->>'ended_after')::timestamptz)
+      and (p_filter->>'containing' is null or exists (
+          select from json_array_elements_text(p_filter->'containing') w
+          where strpos(lower(i.arguments::text), w) > 0))
       and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
                       where i.arguments->>a.key is distinct from a.value)
     order by u.n limit p_limit;
@@ -2558,6 +2626,52 @@ begin
     others := coalesce(others, false);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.held_by(p_app text, p_runner text, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, status_at timestamp with time zone, arguments text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select s.invocation_id, i.task_id, s.status::text, s.status_at, i.arguments::text
+    from (select * from invocation_state h where h.runner_id = p_runner limit p_limit) s
+    cross join lateral (select * from invocation c where c.invocation_id = s.invocation_id offset 0) i
+    where s.app_id = p_app
+    order by s.status_at;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.histories(p_app text, p_ids uuid[])
+ RETURNS TABLE(invocation_id uuid, rev integer, status text, reason text, runner_id text, at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select h.invocation_id, h.rev, h.status::text, h.reason, h.runner_id, h.at
+    from unnest(p_ids) with ordinality u (id, n)
+    cross join lateral (
+        select * from invocation_history h
+        where h.invocation_id = u.id and h.at >= id_time(u.id) - interval '1 day' offset 0) h
+    where h.app_id = p_app
+    order by u.n, h.rev;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.history(p_app text, p_id uuid)
  RETURNS TABLE(rev integer, previous_status text, status text, reason text, runner_id text, changed_by text, at timestamp with time zone, error text)
  LANGUAGE plpgsql
@@ -2749,6 +2863,8 @@ declare
     v_parent   constant uuid := p_filter->>'parent';
     v_live     constant boolean := v_statuses <> '{}' and not v_statuses
                                    && array['success', 'failed', 'concurrency_controlled_final'];
+    v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
+                                   <@ array['success', 'failed', 'concurrency_controlled_final'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -2757,6 +2873,7 @@ declare
     v_chunk    integer := 2 * p_limit;
     v_found    integer;
     v_seen     uuid[];
+    v_fit      uuid[];
 begin
     v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     loop
@@ -2766,14 +2883,24 @@ begin
         elsif v_live then
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        elsif v_final then
+            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
+                select o.invocation_id as id, (v_statuses = '{}' or o.status::text = any (v_statuses))
+                       and (p_filter->>'error' is null
+                            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0) as fits
+                from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
+                order by o.invocation_id desc limit v_chunk) x;
         else
             v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
                             and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
         end if;
-        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        return query
+        select f.*, null::uuid
+        from fitting(p_app, p_filter, v_statuses, case when v_final and v_parent is null then v_fit else v_seen end,
+                     v_left) f;
         get diagnostics v_found = row_count;
         v_left := v_left - v_found;
-        exit when v_left <= 0 or cardinality(v_seen) < v_chunk;
+        exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
         v_before := v_seen[v_chunk];
         if clock_timestamp() > v_until then
             looked_to := v_before;
@@ -3849,6 +3976,49 @@ begin
     return cardinality(v_off);
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.queue_figures(p_app text, p_pages integer DEFAULT 2000)
+ RETURNS TABLE(queue text, paused boolean, ready bigint, scheduled bigint, parked bigint, pending bigint, running bigint, waiting bigint, oldest_ready interval, exact boolean)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'on'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+    v_pages constant bigint := greatest(
+        1, pg_relation_size('"pynenc".invocation_state') / current_setting('block_size')::bigint);
+    v_share constant double precision := least(1, p_pages::double precision / v_pages);
+begin
+    return query
+    with seen as materialized (
+        select s.queue,
+               count(*) filter (where s.available and s.due_at is null) as ready,
+               count(*) filter (where s.due_at is not null) as scheduled,
+               count(*) filter (where s.parked) as parked,
+               count(*) filter (where s.status = 'pending') as pending,
+               count(*) filter (where s.status in ('running', 'resumed')) as running,
+               count(*) filter (where s.status = 'paused') as waiting
+        from invocation_state s tablesample system (100 * v_share)
+        where s.app_id = p_app group by s.queue
+    )
+    select q.queue, q.paused, round(coalesce(n.ready, 0) / v_share)::bigint,
+           round(coalesce(n.scheduled, 0) / v_share)::bigint, round(coalesce(n.parked, 0) / v_share)::bigint,
+           round(coalesce(n.pending, 0) / v_share)::bigint, round(coalesce(n.running, 0) / v_share)::bigint,
+           round(coalesce(n.waiting, 0) / v_share)::bigint, clock_timestamp() - f.status_at, v_share = 1
+    from queue q
+    left join seen n on n.queue = q.queue
+    left join lateral (
+        select s.status_at from invocation_state s
+        where s.app_id = p_app and s.queue = q.queue and s.available and s.due_at is null and s.lane is null
+        order by s.rank, s.invocation_id limit 1) f on true
+    where q.app_id = p_app order by q.queue collate "C";
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.queued_misfits(p_app text)
  RETURNS TABLE(task_id text, queue text, calls bigint, runners bigint, missing text[], unknown text[])
  LANGUAGE plpgsql
@@ -3910,6 +4080,90 @@ begin
             where p_since is null or o.finished_at > p_since
             order by o.finished_at desc, o.invocation_id desc limit 1) l on true
         cross join lateral unnest(c.places) p (n));
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.recent_ends(p_app text, p_pages integer, p_limit integer)
+ RETURNS TABLE(invocation_id uuid, task_id text, queue text, status text, reason text, at timestamp with time zone, ran_seconds double precision, waited_seconds double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select e.invocation_id, i.task_id, i.queue, e.status, e.reason, e.at,
+           extract(epoch from e.at - b.at)::double precision,
+           case when e.rev = 3 then extract(epoch from b.at - i.registered_at)::double precision end
+    from (select * from recent_history(p_app, p_pages) r
+          where r.status in ('success', 'failed', 'concurrency_controlled_final')
+          order by r.at desc limit p_limit) e
+    cross join lateral (select * from invocation i where i.invocation_id = e.invocation_id offset 0) i
+    left join lateral (
+        select h.at from invocation_history h
+        where h.invocation_id = e.invocation_id and h.rev = e.rev - 1
+          and h.at <= e.at and h.at >= id_time(e.invocation_id) - interval '1 day'
+          and h.status in ('running', 'resumed') offset 0) b on true
+    order by e.at desc;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.recent_history(p_app text, p_pages integer)
+ RETURNS TABLE(invocation_id uuid, rev integer, status text, reason text, runner_id text, at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_left  integer := p_pages;
+    v_pages bigint;
+    v_part  regclass;
+begin
+    for v_part in
+        select h.inhrelid::regclass from pg_inherits h join pg_class c on c.oid = h.inhrelid
+        where h.inhparent = '"pynenc".invocation_history'::regclass order by c.relname desc
+    loop
+        v_pages := pg_relation_size(v_part) / current_setting('block_size')::bigint;
+        continue when v_pages = 0;  -- of a day to come
+        return query execute format(
+            'select h.invocation_id, h.rev, h.status::text, h.reason, h.runner_id, h.at
+             from %s h where h.ctid >= $1 and h.app_id = $2', v_part)
+        using format('(%s,0)', greatest(0, v_pages - v_left))::tid, p_app;
+        v_left := v_left - v_pages;
+        exit when v_left <= 0;
+    end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.record_audit(p_app text, p_who text, p_action text, p_subject text, p_detail text, p_origin text, p_outcome text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_id bigint;
+begin
+    insert into audit (app_id, at, who, db_user, action, subject, detail, origin, outcome)
+    values (p_app, clock_timestamp(), p_who, session_user, p_action, p_subject, p_detail::json, p_origin,
+            p_outcome)
+    returning audit_id into v_id;
+    return v_id;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamp with time zone[])
@@ -5060,6 +5314,55 @@ begin
     return v_count;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.retry_with(p_app text, p_id uuid, p_changed text, p_kept text[])
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_changed   constant json := p_changed::json;
+    v_old       "pynenc".invocation;
+    v_task      "pynenc".task;
+    v_arguments json;
+    v_new       uuid;
+begin
+    perform check_isolation();
+    select i.* into v_old from invocation i where i.invocation_id = p_id and i.app_id = p_app;
+    if not found then
+        raise exception 'no invocation %', p_id
+            using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
+    elsif not exists (select from invocation_outcome o where o.invocation_id = p_id) then
+        raise exception 'invocation % of % has not ended', p_id, v_old.task_id
+            using errcode = 'PN024', hint = 'Wait for its end, or call cancel first.';
+    elsif json_typeof(v_changed) <> 'object' then
+        raise exception 'the arguments of % must be a JSON object, not %', v_old.task_id, json_typeof(v_changed)
+            using errcode = 'PN021', hint = 'Give them by name: {"x": 1}.';
+    end if;
+    v_task := find_task(p_app, v_old.task_id);
+    perform check_containers(v_task, v_changed);
+    select '{' || coalesce(string_agg(to_json(a.key)::text || ':' || a.value::text, ','), '') || '}'
+    into v_arguments
+    from (select e.key, e.value from json_each(v_old.arguments) e where e.key = any (p_kept)
+          union all
+          select c.key, plain_wire(c.value) from json_each(v_changed) c where c.key <> all (p_kept)) a;
+    perform check_call(v_task, v_arguments);
+    v_new := enqueue_known(v_task, v_arguments, v_old.queue, v_old.priority, null, null, null,
+                           v_old.options, p_id);
+    insert into payload_ref (app_id, sha256, invocation_id)
+    select distinct p_app, decode(a.value->>'$ref', 'hex'), v_new
+    from json_each(v_old.arguments) a
+    where a.key = any (p_kept) and json_typeof(a.value) = 'object' and a.value->>'$ref' ~ '^[0-9a-f]{64}$'
+    order by 2 on conflict do nothing;
+    return v_new;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.return_causes(p_app text, p_runners text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -5753,6 +6056,37 @@ begin
     order by c.at, c.cause_id;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.waits_of(p_app text, p_id uuid, p_limit integer)
+ RETURNS TABLE(awaited_id uuid, waiter_id uuid, task_id text, status text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select e.awaited_id, e.waiter_id, i.task_id, s.status::text, e.created_at
+    from ((select w.* from wait_edge w where w.waiter_id = p_id limit p_limit)
+          union all
+          (select w.* from wait_edge w where w.awaited_id = p_id limit p_limit)) e
+    left join lateral (
+        select c.task_id from invocation c
+        where c.invocation_id = case when e.waiter_id = p_id then e.awaited_id else e.waiter_id end
+        offset 0) i on true
+    left join lateral (
+        select c.status from invocation_state c
+        where c.invocation_id = case when e.waiter_id = p_id then e.awaited_id else e.waiter_id end
+        offset 0) s on true
+    where e.app_id = p_app
+    order by e.created_at;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.wake_waiters(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6359,6 +6693,8 @@ end $function$;
 
 -- triggers
 
+CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.audit FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.audit FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 CREATE CONSTRAINT TRIGGER wake_waiting AFTER INSERT ON pynenc.event DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pynenc.wake_waiting();
 CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.invocation FOR EACH ROW EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
@@ -6386,6 +6722,19 @@ CREATE TRIGGER guard_change BEFORE DELETE OR UPDATE ON pynenc.workflow_step FOR 
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.workflow_step FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 
 -- views
+
+create view pynenc.audits as
+ SELECT a.app_id,
+     a.audit_id,
+     a.at,
+     a.who,
+     a.db_user,
+     a.action,
+     a.subject,
+     a.detail,
+     a.origin,
+     a.outcome
+    FROM pynenc.audit a;
 
 create view pynenc.events as
  SELECT e.app_id,
@@ -6644,6 +6993,7 @@ create view pynenc.workflows as
 
 grant usage on type pynenc.invocation_status to public;
 grant usage on schema pynenc to pynenc_observer;
+grant select on table pynenc.audits to pynenc_observer;
 grant select on table pynenc.events to pynenc_observer;
 grant select on table pynenc.invocations to pynenc_observer;
 grant select on table pynenc.parked_causes to pynenc_observer;
@@ -6664,15 +7014,22 @@ grant execute on function pynenc.at_work(text,integer) to pynenc_observer;
 grant execute on function pynenc.broken(text,timestamp with time zone,integer) to pynenc_observer;
 grant execute on function pynenc.count_by_status(text) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
+grant execute on function pynenc.family(text,uuid,integer) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_observer;
+grant execute on function pynenc.held_by(text,text,integer) to pynenc_observer;
+grant execute on function pynenc.histories(text,uuid[]) to pynenc_observer;
 grant execute on function pynenc.history(text,uuid) to pynenc_observer;
 grant execute on function pynenc.is_served(text,text) to pynenc_observer;
 grant execute on function pynenc.list_invocations(text,json,uuid,integer,interval) to pynenc_observer;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_observer;
+grant execute on function pynenc.queue_figures(text,integer) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
+grant execute on function pynenc.recent_ends(text,integer,integer) to pynenc_observer;
+grant execute on function pynenc.recent_history(text,integer) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
+grant execute on function pynenc.waits_of(text,uuid,integer) to pynenc_observer;
 grant execute on function pynenc.why(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_observer;
@@ -6680,6 +7037,7 @@ grant execute on function pynenc.workflow_steps(text,uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_tree(uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
+grant select on table pynenc.audits to pynenc_operator;
 grant select on table pynenc.events to pynenc_operator;
 grant select on table pynenc.invocations to pynenc_operator;
 grant select on table pynenc.parked_causes to pynenc_operator;
@@ -6706,9 +7064,12 @@ grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_operator;
 grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_operator;
 grant execute on function pynenc.expire(text,integer) to pynenc_operator;
+grant execute on function pynenc.family(text,uuid,integer) to pynenc_operator;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_operator;
 grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
+grant execute on function pynenc.held_by(text,text,integer) to pynenc_operator;
+grant execute on function pynenc.histories(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
 grant execute on function pynenc.is_served(text,text) to pynenc_operator;
 grant execute on function pynenc.list_invocations(text,json,uuid,integer,interval) to pynenc_operator;
@@ -6722,13 +7083,19 @@ grant execute on function pynenc.pause_workflow(uuid,boolean,text) to pynenc_ope
 grant execute on function pynenc.promote(text,integer) to pynenc_operator;
 grant execute on function pynenc.prune(text,uuid,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
+grant execute on function pynenc.queue_figures(text,integer) to pynenc_operator;
 grant execute on function pynenc.queued_misfits(text) to pynenc_operator;
+grant execute on function pynenc.recent_ends(text,integer,integer) to pynenc_operator;
+grant execute on function pynenc.recent_history(text,integer) to pynenc_operator;
+grant execute on function pynenc.record_audit(text,text,text,text,text,text,text) to pynenc_operator;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
 grant execute on function pynenc.reschedule(text,text,text,text) to pynenc_operator;
 grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
+grant execute on function pynenc.retry_with(text,uuid,text,text[]) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
+grant execute on function pynenc.waits_of(text,uuid,integer) to pynenc_operator;
 grant execute on function pynenc.why(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_operator;
 grant execute on function pynenc.workflow_runs(text,text,boolean,integer) to pynenc_operator;

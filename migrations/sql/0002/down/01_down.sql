@@ -18,6 +18,8 @@ drop view {schema}.parked_causes;
 
 drop view {schema}.events;
 
+drop view {schema}.audits;
+
 drop function {schema}.workflow_values(p_app text, p_workflow uuid);
 
 drop function {schema}.workflow_tree(id uuid);
@@ -49,6 +51,8 @@ drop function {schema}.why(p_app text, p_id uuid);
 drop function {schema}.wake_workflows(p_app text, p_limit integer);
 
 drop function {schema}.wake_waiting();
+
+drop function {schema}.waits_of(p_app text, p_id uuid, p_limit integer);
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
 
@@ -83,6 +87,8 @@ drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leas
 drop function {schema}.schedules(p_app text);
 
 drop function {schema}.return_causes(p_app text, p_runners text[]);
+
+drop function {schema}.retry_with(p_app text, p_id uuid, p_changed text, p_kept text[]);
 
 drop function {schema}.retry_causes(p_app text, p_trigger text);
 
@@ -120,9 +126,17 @@ drop function {schema}.record_child(p_app text, p_runner text, p_id uuid, p_leas
 
 drop function {schema}.record_causes(p_ids uuid[], p_revs integer[], p_statuses text[], p_ats timestamptz[]);
 
+drop function {schema}.record_audit(p_app text, p_who text, p_action text, p_subject text, p_detail text, p_origin text, p_outcome text);
+
+drop function {schema}.recent_history(p_app text, p_pages integer);
+
+drop function {schema}.recent_ends(p_app text, p_pages integer, p_limit integer);
+
 drop function {schema}.recall(p_app text, p_task text, p_ids uuid[], p_call_ids text[], p_since timestamptz);
 
 drop function {schema}.queued_misfits(p_app text);
+
+drop function {schema}.queue_figures(p_app text, p_pages integer);
 
 drop function {schema}.python_number(p_text text);
 
@@ -176,6 +190,10 @@ drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names te
 
 drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
 
+drop function {schema}.histories(p_app text, p_ids uuid[]);
+
+drop function {schema}.held_by(p_app text, p_runner text, p_limit integer);
+
 drop function {schema}.hasten(p_app text, p_ids uuid[]);
 
 drop function {schema}.give_back(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
@@ -197,6 +215,8 @@ drop function {schema}.fire(p_app text, p_causes bigint[], p_attempts integer[],
 drop function {schema}.find_task(p_app text, p_task text);
 
 drop function {schema}.fetch(p_app text, p_hashes text[]);
+
+drop function {schema}.family(p_app text, p_id uuid, p_limit integer);
 
 drop function {schema}.event_lock(p_app text, p_code text);
 
