@@ -40,6 +40,7 @@ from pynenc_pg.domain.records import (
     Waiting,
     Wakeup,
 )
+from pynenc_pg.retention_port import Retention
 from pynenc_pg.trigger_port import Trigger
 from pynenc_pg.workflow_port import Workflows
 
@@ -49,7 +50,7 @@ Answers = Mapping[InvocationId, Answer]
 UNREFERRED: Final = 86_400.0
 
 
-class Orchestrator(Protocol):
+class Orchestrator(Retention, Protocol):
     """Writes: every status change is one of these verbs."""
 
     def register(self, batch: Batch) -> list[Registered]:
@@ -227,14 +228,6 @@ class Orchestrator(Protocol):
         self, invocation_ids: Sequence[InvocationId], listener: str
     ) -> Mapping[InvocationId, Outcome]:
         """Ask for a wake-up of ``listener`` when each of these ends; those ended come back now."""
-        ...
-
-    def maintain(self) -> Sequence[str]:
-        """House-keeping: partitions ahead, retention, idle lanes; says what it did."""
-        ...
-
-    def purge(self) -> int:
-        """Remove all the app's invocations, live and finished, with their history; how many."""
         ...
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pynenc_pg.domain.retention import Periods
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.memory.broker import MemBroker
 from pynenc_pg.memory.database import MemDatabase, utc_now
@@ -44,14 +45,20 @@ RUNNERS: dict[str, type[BaseRunner]] = {
 
 def build_store(conf: PynencConf) -> Store:
     """Build the components the configuration names; nothing is opened before the first use."""
-    return memory_store(conf.app_id) if conf.store == "memory" else _postgres(conf)
+    if conf.store == "postgres":
+        return _postgres(conf)
+    return memory_store(conf.app_id, periods=lambda: conf.retention.periods)
 
 
-def memory_store(app_id: str, clock: Callable[[], datetime] = utc_now) -> Store:
-    """Build a store in memory; ``clock`` may be a test's own."""
+def memory_store(
+    app_id: str,
+    clock: Callable[[], datetime] = utc_now,
+    periods: Callable[[], Periods] = Periods,
+) -> Store:
+    """Build a store in memory; ``clock`` may be a test's own, ``periods`` answer what is kept."""
     memory = MemDatabase(app_id, clock)
     return Store(
-        orchestrator=MemOrchestrator(memory),
+        orchestrator=MemOrchestrator(memory, periods),
         state_backend=MemStateBackend(memory),
         broker=MemBroker(memory),
         transaction=no_transaction,
@@ -129,7 +136,7 @@ def _postgres(conf: PynencConf) -> Store:
         database.close()
 
     return Store(
-        orchestrator=PgOrchestrator(database, holds),
+        orchestrator=PgOrchestrator(database, holds, lambda: conf.retention.periods),
         state_backend=PgStateBackend(database),
         broker=PgBroker(database),
         client_data_store=holds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,7 @@ class _Target:
 
     def __init__(self, parent: Context, dsn: str | None, schema: str | None) -> None:
         conf = parent.app().conf if parent.app_name else load()
+        self.parent = parent
         self.schema = schema or conf.postgres.schema_name
         # Not over a pooler: a migration holds a lock of its session.
         self._given = dsn or conf.postgres.direct_dsn or conf.postgres.dsn
@@ -123,6 +125,32 @@ def _confirm(target: Any, *, yes: bool) -> None:
     if not yes:
         message = f"this removes everything in schema {target.schema}: say --yes if you mean it"
         raise click.UsageError(message)
+
+
+@database.command()
+@click.option("--app-id", help="Whose; default: the app's.")
+@click.option("--older-than", type=float, default=0.0, metavar="DAYS", help="Ended so long ago.")
+@click.option("--newer-than", type=float, metavar="DAYS", help="And not longer ago than this.")
+@click.option("-o", "--output", type=click.File("w"), default="-", show_default=True)
+@click.pass_obj
+def export(
+    target: Any, app_id: str | None, older_than: float, newer_than: float | None, output: Any
+) -> None:
+    """Write finished invocations with their history: JSON, one a line.
+
+    Large values are named by their hashes, as in their rows.
+    """
+    from pynenc_pg.postgres.export import finished  # noqa: PLC0415 - as above
+
+    now = datetime.now(UTC)
+    since = None if newer_than is None else now - timedelta(days=newer_than)
+    count = 0
+    until = now - timedelta(days=older_than)
+    whose = app_id or target.parent.app().conf.app_id
+    for line in finished(target.dsn, target.schema, whose, since, until):
+        output.write(line + "\n")
+        count += 1
+    click.echo(f"{count} invocations", err=True)
 
 
 database.add_command(shell)

@@ -15,6 +15,7 @@ from pynenc_pg.cli.config import config, show
 from pynenc_pg.cli.database import database
 from pynenc_pg.cli.demo import demo
 from pynenc_pg.cli.doctor import doctor
+from pynenc_pg.cli.purge import purge
 from pynenc_pg.cli.queues import queues
 from pynenc_pg.cli.reach import Context
 from pynenc_pg.cli.runner import runner
@@ -46,6 +47,7 @@ cli.add_command(show, name="show_config")
 cli.add_command(database)
 cli.add_command(demo)
 cli.add_command(doctor)
+cli.add_command(purge)
 cli.add_command(queues)
 cli.add_command(runner)
 cli.add_command(triggers)

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
 from pynenc_pg.conf.config_postgres import PostgresConf
+from pynenc_pg.conf.config_retention import RetentionConf
 from pynenc_pg.conf.config_runner import RunnerConf
 from pynenc_pg.conf.config_task import TaskConf, TaskSection, TaskSetting, check_options
 from pynenc_pg.conf.fit import Level, fitted
@@ -81,6 +82,7 @@ class PynencConf(Section):
     runner: RunnerConf = Field(default_factory=RunnerConf)
     postgres: PostgresConf = Field(default_factory=PostgresConf)
     client_data_store: ClientDataStoreConf = Field(default_factory=ClientDataStoreConf)
+    retention: RetentionConf = Field(default_factory=RetentionConf)
 
     #: What is configured for single tasks and for patterns, the weakest first.
     _task_settings: tuple[TaskSetting, ...] = PrivateAttr(default=())
@@ -132,6 +134,13 @@ class PynencConf(Section):
                 f"runner.lease = {runner.lease} {told(runner.source('lease'))} is over before "
                 f"it is renewed: it must be more than runner.heartbeat ({runner.heartbeat}) and "
                 f"runner.lease_margin ({runner.lease_margin}) together"
+            )
+            raise ConfigError(message)
+        kept = self.retention
+        if kept.history < kept.finished:
+            message = (
+                f"retention.history = {kept.history} {told(kept.source('history'))} is shorter "
+                f"than retention.finished ({kept.finished}): history goes last"
             )
             raise ConfigError(message)
 

@@ -74,6 +74,10 @@ class TaskSection(Section):
     call_result_cache: bool = False
     #: Seconds for which it may, from its end; none: as long as it is kept.
     call_result_cache_ttl: Limit = None
+    #: Seconds for which a finished call is kept, from its end; none: as long as all are.
+    keep: Limit = None
+    #: The same of a call that has failed; none: as ``keep``.
+    keep_failed: Limit = None
     #: Calls of it made in a task are workflows of their own, and not parts of the caller's.
     force_new_workflow: bool = False
     #: Calls that ``parallelize`` registers in one round trip.

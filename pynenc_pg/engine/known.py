@@ -99,6 +99,8 @@ def _options(task: TaskDefinition, ageing: float) -> dict[str, Any]:
         "expires": conf.expires,
         "timeout": conf.timeout,
         "max_retries": conf.max_retries,
+        "keep": conf.keep,
+        "keep_failed": conf.keep_failed,
         "slots": conf.slots,
         "must_not_wait": conf.must_not_wait,
         "rate": conf.rate_limit and conf.rate_limit.count,

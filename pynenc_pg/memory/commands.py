@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
 from pynenc_pg.domain.records import CancelAnswer, Wakeup
+from pynenc_pg.domain.retention import Periods, Pruned
 from pynenc_pg.invocation.status import InvocationStatus, Reason
 from pynenc_pg.memory.causes import clean
 from pynenc_pg.memory.checks import check_queue
 from pynenc_pg.memory.database import MemDatabase
+from pynenc_pg.memory.retention import drop_old, prune
 from pynenc_pg.memory.rows import Queue, Row
 from pynenc_pg.memory.runs import live_children
 from pynenc_pg.memory.transactions import NoTransactions
@@ -21,6 +24,7 @@ class MemCommands(NoTransactions):
     """The verbs that no runner needs for its work."""
 
     _database: MemDatabase
+    _periods: Callable[[], Periods]
 
     def cancel(self, invocation_id: InvocationId, changed_by: str = "client") -> CancelAnswer:
         """End it as FAILED (cancelled), with what it has called; ask the owners, if owned."""
@@ -61,7 +65,7 @@ class MemCommands(NoTransactions):
                 self._database.tell("work")
 
     def maintain(self) -> Sequence[str]:
-        """Remove idle lanes, and what was kept of triggers for long enough."""
+        """Remove idle lanes, and what was kept for long enough."""
         database = self._database
         with database.lock:
             now = database.clock()
@@ -69,7 +73,13 @@ class MemCommands(NoTransactions):
             for key in idle:
                 del database.lanes[key]
             clean(database)
-            return [f"removed {len(idle)} idle lanes"] if idle else []
+            did = [f"removed {len(idle)} idle lanes"] if idle else []
+            return did + drop_old(database, self._periods())
+
+    def prune(self, after: str = "", limit: int = 500) -> Pruned:
+        """Of ``limit`` that have ended, remove those that their task keeps for a shorter time."""
+        with self._database.lock:
+            return prune(self._database, after, limit)
 
     def purge(self) -> int:
         """Remove all invocations, live and finished, with their history."""
@@ -77,3 +87,9 @@ class MemCommands(NoTransactions):
             count = len(self._database.calls)
             self._database.forget()
             return count
+
+    def count_by_status(self) -> Mapping[InvocationStatus, int]:
+        """How many invocations there are."""
+        with self._database.lock:
+            live = Counter(row.status for row in self._database.live.values())
+            return live + Counter(end.outcome.status for end in self._database.ended.values())

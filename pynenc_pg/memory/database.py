@@ -41,6 +41,7 @@ class MemDatabase:
         self.leases = 0
         self.serials = 0
         self.causes = Causes()
+        self.task_options: dict[str, str] = {}  # JSON by task, as a runner told last
         self.forget()
 
     def forget(self) -> None:

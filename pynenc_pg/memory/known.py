@@ -21,6 +21,7 @@ S = InvocationStatus
 def register_tasks(database: MemDatabase, runner_id: RunnerId, tasks: Sequence[KnownTask]) -> int:
     """Hear what a runner knows; offer again what it can take of what was set aside."""
     live_runner(database, runner_id).known = {task.task_id: task for task in tasks}
+    database.task_options.update({task.task_id: task.options for task in tasks})
     freed: list[Row] = []
     for refused in _waiting(database):
         refused.by.discard(runner_id)  # it has new code

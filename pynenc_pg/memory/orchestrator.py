@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -26,6 +26,7 @@ from pynenc_pg.domain.records import (
     RunnerSpec,
     Waiting,
 )
+from pynenc_pg.domain.retention import Periods
 from pynenc_pg.exceptions import InvocationStatusOwnershipError
 from pynenc_pg.invocation.status import FINAL, SPENDING, InvocationStatus, Reason
 from pynenc_pg.memory.checks import check_steps
@@ -50,9 +51,10 @@ NEVER = 100 * 365.25 * 86_400
 class MemOrchestrator(MemCommands):
     """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
 
-    def __init__(self, database: MemDatabase) -> None:
-        """Use the rows of ``database``."""
+    def __init__(self, database: MemDatabase, periods: Callable[[], Periods] = Periods) -> None:
+        """Use the rows of ``database``; ``periods`` answers what is kept."""
         self._database = database
+        self._periods = periods
 
     # --- calls --------------------------------------------------------------------------------
 

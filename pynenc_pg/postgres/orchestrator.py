@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynenc_pg.domain.ids import InvocationId, RunnerId
@@ -23,7 +23,9 @@ from pynenc_pg.domain.records import (
     RunnerSpec,
     Waiting,
 )
+from pynenc_pg.domain.retention import Periods, Pruned
 from pynenc_pg.exceptions import StoreUnavailableError
+from pynenc_pg.invocation.status import InvocationStatus
 from pynenc_pg.postgres import holding
 from pynenc_pg.postgres.bisection import bisected
 from pynenc_pg.postgres.client_data_store import PgClientDataStore
@@ -61,21 +63,30 @@ _HEARTBEAT = "select * from {schema}.heartbeat(%s, %s, %s)"
 _UNREGISTER_RUNNER = "select {schema}.unregister_runner(%s, %s)"
 _PAUSE_QUEUE = "select {schema}.pause_queue(%s, %s, %s)"
 _WATCH = "select unnest({schema}.watch(%s, %b::text[]::uuid[], %s))"
-_MAINTAIN = "select unnest({schema}.maintain(%s))"
+_MAINTAIN = "select unnest({schema}.maintain_2(%s, %s, %s))"
+_PRUNE = "select * from {schema}.prune(%s, %s::uuid, %s)"
+_FIRST = "00000000-0000-0000-0000-000000000000"
 _PURGE = "select {schema}.purge(%s)"
+_COUNT = "select * from {schema}.count_by_status(%s)"
 
 
 class PgOrchestrator(Registering):
     """Every status change is one of these verbs. See ``pynenc_pg.ports.Orchestrator``."""
 
-    def __init__(self, database: PgDatabase, holds: PgClientDataStore | None = None) -> None:
+    def __init__(
+        self,
+        database: PgDatabase,
+        holds: PgClientDataStore | None = None,
+        periods: Callable[[], Periods] = Periods,
+    ) -> None:
         """Use the pool of ``database``, and its home connection for the life of a runner.
 
-        ``holds`` has what was sent lately of large values.
+        ``holds`` has what was sent lately of large values; ``periods`` answers what is kept.
         """
         self._database = database
         self._holds = holds or PgClientDataStore(database)
         self._app = database.app_id
+        self._periods = periods
         self._floor = RankFloor()
         self._locked_session = 0
 
@@ -274,11 +285,21 @@ class PgOrchestrator(Registering):
 
     def maintain(self) -> Sequence[str]:
         """House-keeping: partitions ahead, retention, idle lanes; says what it did."""
-        return [row[0] for row in self._call(_MAINTAIN)]
+        kept = self._periods()
+        return [row[0] for row in self._call(_MAINTAIN, kept.finished, kept.history)]
+
+    def prune(self, after: str = "", limit: int = 500) -> Pruned:
+        """Of ``limit`` ended ones, remove those that their task does not keep for so long."""
+        removed, next_after = self._call(_PRUNE, after or _FIRST, limit)[0]
+        return Pruned(removed, None if next_after is None else str(next_after))
 
     def purge(self) -> int:
         """Remove all the app's invocations, live and finished, with their history."""
         return int(self._call(_PURGE)[0][0])
+
+    def count_by_status(self) -> Mapping[InvocationStatus, int]:
+        """How many invocations there are."""
+        return {InvocationStatus(status): count for status, count in self._call(_COUNT)}
 
     def _ended(
         self, statement: str, runner_id: RunnerId, part: Sequence[Ending | Again], *more: object

@@ -1,4 +1,4 @@
-"""What the eldest runners do for all: recover, promote, expire, maintain, collect.
+"""What the eldest runners do for all: recover, promote, expire, maintain, prune, collect.
 
 In a thread apart from the heartbeat, which must not wait for any of it.
 """
@@ -27,9 +27,9 @@ EXPIRE_EVERY = 10.0
 MAINTAIN_EVERY = 3600.0
 #: Hints may come in thousands; what they ask for is done this often at most.
 PROMOTE_PAUSE = 0.05
-#: Seconds between two steps of the walk through the large values: others come in between.
-COLLECT_PAUSE = 0.02
-_DUTIES = ("sweep", "promote", "expire", "maintain", "collect")
+#: Seconds between two steps of a walk through what is kept: others come in between.
+WALK_PAUSE = 0.02
+_DUTIES = ("sweep", "promote", "expire", "maintain", "prune", "collect")
 #: Pause after a failure.
 _AGAIN = 0.5
 
@@ -45,6 +45,8 @@ class Duties:
         self._holds = holds
         self._after = ""  # how far the walk through the large values has come
         self._removed = 0
+        self._pruned_to = ""  # the same through what has ended
+        self._pruned = 0
         self._conf = conf
         self._beat: Heartbeat | None = None
         self._changed = threading.Condition()
@@ -164,6 +166,19 @@ class Duties:
                 logger.info("maintain.done: %s", did)
         return MAINTAIN_EVERY
 
+    def _prune(self) -> float:
+        """Remove what its task does not keep for so long as the rest, some at a time."""
+        if self._position == 0:
+            step = self._orchestrator.prune(self._pruned_to)
+            self._pruned += step.removed
+            if step.after is not None:
+                self._pruned_to = step.after
+                return WALK_PAUSE
+            if self._pruned:
+                logger.info("prune.done: removed %d finished invocations", self._pruned)
+        self._pruned_to, self._pruned = "", 0
+        return MAINTAIN_EVERY
+
     def _collect(self) -> float:
         """Remove the large values that nobody refers to any more, some at a time."""
         if self._position == 0:
@@ -171,7 +186,7 @@ class Duties:
             self._removed += step.removed
             if step.after is not None:
                 self._after = step.after
-                return COLLECT_PAUSE
+                return WALK_PAUSE
             if self._removed:
                 logger.info("collect.done: removed %d large values", self._removed)
         self._after, self._removed = "", 0

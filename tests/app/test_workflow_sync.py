@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -91,8 +90,8 @@ def signed(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, _Tampered]]
     made: list[Any] = []
     ordinary = wiring.memory_store
 
-    def store(app_id: str, *clock: Callable[[], datetime]) -> Store:
-        inside = ordinary(app_id, *clock)
+    def store(app_id: str, *more: Any, **others: Any) -> Store:
+        inside = ordinary(app_id, *more, **others)
         made.append(_Tampered(inside.workflows))
         return sealed(replace(inside, workflows=made[-1]), Seal(["x" * 32], app_id))
 

@@ -9,7 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.plain_sql import status_of
-from tests.support.sql import APP, Connection, connect, one, register
+from tests.support.sql import (
+    APP,
+    Connection,
+    claim,
+    connect,
+    finish,
+    one,
+    register,
+    register_runner,
+    start,
+)
 
 BY_WEEK = (
     "invocation",
@@ -71,6 +81,16 @@ def make_old_call(connection: Connection, begins: datetime) -> str:
         {"id": invocation_id, "app": APP, "at": begins},
     )
     return invocation_id
+
+
+def age_history(connection: Connection, days: int) -> None:
+    """Make what has happened as if it had so many days before, which the guard would refuse."""
+    for before in (days, days + 1):
+        day = now(connection).replace(hour=0, minute=0, second=0, microsecond=0)
+        make(connection, "invocation_history", day - timedelta(days=before))
+    connection.execute("set session_replication_role = replica")
+    connection.execute("update invocation_history set at = at - make_interval(days => %s)", (days,))
+    connection.execute("set session_replication_role = origin")
 
 
 def maintain(connection: Connection) -> list[str]:
@@ -207,6 +227,9 @@ def test_what_something_live_points_at_is_not_dropped(connection: Connection, po
     assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in free)
     assert one(connection, "select count(*) from invocation where invocation_id = %s", (old,)) == 1
     connection.execute(let_go.encode(), {"id": old, "app": APP})
+    if pointer == "live row":  # it has just ended: its own time begins now
+        assert maintain(connection) == []
+        age_history(connection, days=8)
     assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in names)
     assert one(connection, "select count(*) from invocation where invocation_id = %s", (old,)) == 0
 
@@ -257,3 +280,56 @@ def test_register_repairs_what_is_missing(connection: Connection) -> None:
     [invocation_id] = register(connection)
     assert status_of(connection, invocation_id) == "registered"
     assert {table: partitions(connection, table) for table in TABLES} == before
+
+
+def keep(connection: Connection, app: str, finished_days: float, history_days: float) -> list[str]:
+    """Run the house-keeping of an app that keeps what it has for so long."""
+    periods = (app, finished_days * 86_400, history_days * 86_400)
+    did: list[str] = []
+    while found := one(connection, "select pynenc.maintain_2(%s, %s, %s)", periods):
+        did += found
+    return did
+
+
+def test_the_longest_period_counts(connection: Connection) -> None:
+    """Partitions have the work of all apps: whoever keeps longest says when they go."""
+    for table in BY_WEEK:
+        make(connection, table, monday(4, connection))
+    today = now(connection).replace(hour=0, minute=0, second=0, microsecond=0)
+    make(connection, "invocation_history", today - timedelta(days=25))
+    keep(connection, "archive", 40, 50)
+    assert keep(connection, APP, 1, 20) == []
+    assert keep(connection, "archive", 2, 30) == [
+        f"dropped {table}_{monday(4, connection):%Y%m%d}" for table in BY_WEEK
+    ]
+    [dropped] = keep(connection, "archive", 2, 20)
+    assert dropped.startswith("dropped invocation_history_")
+
+
+def test_an_app_that_is_gone_holds_nothing_back(connection: Connection) -> None:
+    """What it told counts until all that it had is past that, and then no more."""
+    for table in BY_WEEK:
+        make(connection, table, monday(4, connection))
+    keep(connection, "gone", 40, 50)
+    assert maintain(connection) == []
+    connection.execute("update retention set told_at = now() - interval '51 days'")
+    assert len(maintain(connection)) == len(BY_WEEK)
+
+
+def test_the_calls_of_what_runs_stay(connection: Connection) -> None:
+    """A week stays while the caller of one made in it runs: it may ask for the result."""
+    begins = monday(6, connection)
+    names = [make(connection, table, begins) for table in BY_WEEK]
+    old = make_old_call(connection, begins)
+    register_runner(connection)
+    [caller] = register(connection)
+    held = claim(connection)
+    assert start(connection, held) == {}
+    connection.execute("set session_replication_role = replica")
+    connection.execute(
+        "update invocation set parent_id = %s where invocation_id = %s", (caller, old)
+    )
+    connection.execute("set session_replication_role = origin")
+    assert maintain(connection) == []
+    assert finish(connection, held) == {}
+    assert sorted(maintain(connection)) == sorted(f"dropped {name}" for name in names)

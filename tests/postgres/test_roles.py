@@ -78,6 +78,8 @@ _RUN = {
     "promote",
     "expire",
     "maintain",
+    "maintain_2",
+    "prune",
     "collect",
     "register_triggers",
     "take_causes",
@@ -97,7 +99,9 @@ _RUNS = {"workflow_info", "workflow_steps", "workflow_values", "workflow_runs", 
 VERBS = {
     "producer": _PRODUCE,
     "worker": _PRODUCE | _RUN,
-    "observer": _READ | {"count_ready", "queued_misfits", "triggers_of", "fired"} | _RUNS,
+    "observer": _READ
+    | {"count_ready", "count_by_status", "queued_misfits", "triggers_of", "fired"}
+    | _RUNS,
     "operator": _READ
     | {
         "count_ready",
@@ -110,6 +114,9 @@ VERBS = {
         "promote",
         "expire",
         "maintain",
+        "maintain_2",
+        "prune",
+        "count_by_status",
         "pause_queue",
         "purge",
         "emit",

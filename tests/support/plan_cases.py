@@ -14,6 +14,7 @@ from tests.support.plan_case import call as _call
 from tests.support.plan_case import case as _case
 from tests.support.plan_case import claims as _claims
 from tests.support.plan_case import lost as _lost
+from tests.support.retention_plans import RETENTION
 from tests.support.sql import (
     APP,
     RUNNER,
@@ -388,6 +389,7 @@ CASES: Final[dict[str, Case]] = {
         prepare=_watched,
     ),
     **WORKFLOWS,
+    **RETENTION,
     "retry_causes": _case(
         _call("select retry_causes(%s, %s)", "nobody"), retry_causes="trigger_cause_parked_idx"
     ),

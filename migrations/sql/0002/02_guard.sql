@@ -129,3 +129,23 @@ begin
     end if;
     return null;
 end $$;
+
+-- The other way past it, for the verb prune: what has ended may be deleted.
+create function {schema}.pruning() returns boolean language sql stable
+return coalesce(current_setting('pynenc.prune', true) = pg_current_xact_id_if_assigned()::text, false);
+
+create or replace function {schema}.refuse_change() returns trigger language plpgsql as $$
+begin
+    if {schema}.purging() then
+        return case tg_op when 'DELETE' then old else new end;
+    elsif tg_op = 'DELETE' and {schema}.pruning() then
+        if not exists (select from {schema}.invocation_state s where s.invocation_id = old.invocation_id) then
+            return old;
+        end if;
+        raise exception 'invocation %: DELETE of % refused: it has not ended', old.invocation_id, tg_table_name
+            using errcode = 'PN004', hint = 'prune removes what has ended.';
+    end if;
+    raise exception '% of % refused: its rows are kept as they were written', tg_op, tg_table_name
+        using errcode = 'PN004',
+              hint = 'Retention drops whole partitions; prune removes what its task does not keep; purge empties an app.';
+end $$;

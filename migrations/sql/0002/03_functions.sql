@@ -658,6 +658,17 @@ begin
     return next;
 end $$;
 
+-- How many invocations of an app there are in each status, for people: it reads all of them.
+create or replace function {schema}.count_by_status(p_app text)
+returns table (status text, count bigint) language plpgsql stable {definer} as $$
+begin
+    return query
+    select s.status::text, count(*) from invocation_state s where s.app_id = p_app group by 1
+    union all
+    select o.status::text, count(*) from invocation_outcome o where o.app_id = p_app group by 1
+    order by 1;
+end $$;
+
 -- Gives back what a process of a living runner was executing when it died. Answers only those lost.
 -- Moves: running, paused, resumed -> running_recovery -> rerouted | failed (recoveries_exhausted, or
 -- cancelled where that was asked for); pending -> rerouted. Locks: lanes by key, then rows by id.
@@ -690,9 +701,10 @@ begin
     return cardinality(v_gone);
 end $$;
 
--- Drops one partition per table that is past its retention (finished 7 days, history 30), and
--- only if no live row or wait points into it (such a one is passed over, the next may go). What
--- invocations refer to stays as long as anything of them. Internal to maintain.
+-- Drops one partition per table that is past its retention (that of the app which keeps longest), and
+-- only if nothing of it has ended since, nor any live row or wait points into it (such a one is
+-- passed over, the next may go). What invocations refer to stays as long as anything of them.
+-- Internal to maintain.
 -- Gives up after 200 ms of waiting for its lock, and tries again next time.
 create or replace function {schema}.drop_old_partitions() returns text[]
 language plpgsql set search_path = {schema}, pg_catalog, pg_temp
@@ -701,9 +713,18 @@ declare
     v_name   text;
     v_parent text;
     v_from   timestamptz;
+    v_kept   interval;
+    v_ages   interval;
+    v_now    timestamptz := clock_timestamp();
     v_gone   text[] := '{}';
     v_did    text[] := '{}';
 begin
+    select make_interval(secs => coalesce(max(coalesce(r.finished, 604800)), 604800)),
+           make_interval(secs => coalesce(max(coalesce(r.history, 2592000)), 2592000))
+    into v_kept, v_ages
+    from (select q.app_id from queue q union select r.app_id from retention r) a
+    left join retention r
+           on r.app_id = a.app_id and r.told_at > v_now - make_interval(secs => r.history);
     for v_name, v_parent, v_from in
         select c.relname, p.relname, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
         from pg_inherits h join pg_class c on c.oid = h.inhrelid join pg_class p on p.oid = h.inhparent
@@ -711,10 +732,14 @@ begin
         order by p.relname, c.relname
     loop
         continue when v_parent = any (v_gone);
-        continue when v_from + case when v_parent = 'invocation_history' then interval '31 days'
-                               else interval '14 days' end > clock_timestamp();
+        continue when v_from + case when v_parent = 'invocation_history' then interval '1 day' + v_ages
+                               else interval '7 days' + v_kept end > v_now;
+        -- ensure_partitions would make it again.
+        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now) - interval '1 day'
+                                else date_trunc('week', v_now) - interval '7 days' end;
         continue when v_parent <> 'invocation_history'
-                      and (pointed_into(v_from, v_from + interval '7 days'));
+                      and (pointed_into(v_from, v_from + interval '7 days')
+                           or ended_since(v_from, v_from + interval '7 days', v_now - v_kept));
         -- They come last by their names.
         continue when v_parent not like 'invocation%' and exists (
             select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
@@ -822,6 +847,19 @@ begin
     if v_lanes is not null then
         perform forget_lanes(v_lanes);
     end if;
+end $$;
+
+-- Whether anything has become of an invocation made in a span of time since a moment. By the history, whose
+-- newest days have next to nothing of a week long past. Internal to drop_old_partitions.
+create or replace function {schema}.ended_since(p_from timestamptz, p_until timestamptz, p_since timestamptz)
+returns boolean language plpgsql stable
+set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+    v_first constant uuid := first_id(p_from);
+    v_next  constant uuid := first_id(p_until);
+begin
+    return exists (select from invocation_history h
+                   where h.at > p_since and h.invocation_id >= v_first and h.invocation_id < v_next);
 end $$;
 
 -- Calls a task: for psql, triggers and other languages. arguments: a JSON object, by the names of the
@@ -1139,7 +1177,7 @@ end $$;
 
 -- Gives a call that is being registered the steps of another run before a path, and the data of its
 -- workflow: in the statement that registers it, whose answer it passes on. Raises: PN014 there is no
--- such run, PN027 it became another invocation.
+-- such run, PN027 it became another invocation. Locks: that run against its removal.
 create or replace function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[])
 returns uuid[] language plpgsql {definer} as $$
 declare
@@ -1147,6 +1185,7 @@ declare
     v_data   uuid;
 begin
     perform check_isolation();
+    perform from invocation i where i.invocation_id = p_from for key share;
     select w.workflow_id into v_data from workflow w where w.invocation_id = p_from and w.app_id = p_app;
     if not found then
         raise exception 'invocation % is no run of a workflow', p_from using errcode = 'PN014';
@@ -1360,6 +1399,19 @@ begin
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
 end $$;
 
+-- Whether anything is live of what an invocation has called, and of what that has. Internal to unreferred.
+create or replace function {schema}.is_live_below(p_id uuid) returns boolean language plpgsql stable as $$
+begin
+    return exists (
+        with recursive below (id) as (
+            select p_id
+            union
+            select c.invocation_id from below b cross join lateral (
+                select i.invocation_id from invocation i where i.parent_id = b.id offset 0) c)
+        select from below b cross join lateral (
+            select from invocation_state s where s.invocation_id = b.id offset 0) s);
+end $$;
+
 -- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.
 -- Internal; answers the lanes, null where there are none.
 create or replace function {schema}.lock_lanes(p_ids uuid[]) returns bigint[]
@@ -1418,6 +1470,7 @@ declare
     v_parked bigint[];
 begin
     perform check_isolation();
+    insert into retention (app_id) values (p_app) on conflict do nothing;
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
     v_gone := forget_lanes(array(
         select l.lane_id from lane l
@@ -1474,6 +1527,20 @@ begin
     and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
     and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
+end $$;
+
+-- House-keeping, with what the app keeps, in seconds: what has ended, and history. See maintain.
+-- Raises: nothing of its own.
+create or replace function {schema}.maintain_2(
+    p_app text, p_finished double precision, p_history double precision
+) returns text[] language plpgsql {definer} as $$
+begin
+    perform check_isolation();
+    insert into retention as r (app_id, finished, history, told_at)
+    values (p_app, p_finished, p_history, clock_timestamp())
+    on conflict (app_id) do update
+    set finished = excluded.finished, history = excluded.history, told_at = excluded.told_at;
+    return maintain(p_app);
 end $$;
 
 -- Makes one partition and gives it the triggers that it does not inherit. Internal.
@@ -1954,7 +2021,8 @@ begin
     return p_json;
 end $$;
 
--- Whether anything live points at an invocation made in a span of time. Internal.
+-- Whether anything live points at an invocation made in a span of time: also whoever has called it
+-- and runs still. Internal.
 create or replace function {schema}.pointed_into(p_from timestamptz, p_until timestamptz)
 returns boolean language sql stable
 begin atomic
@@ -1970,7 +2038,13 @@ begin atomic
                      and w.workflow_id >= {schema}.first_id(p_from) and w.workflow_id < {schema}.first_id(p_until))
         or exists (select from {schema}.workflow_step w
                    join {schema}.invocation_state s on s.invocation_id = w.invocation_id
-                   where w.child_id >= {schema}.first_id(p_from) and w.child_id < {schema}.first_id(p_until));
+                   where w.child_id >= {schema}.first_id(p_from) and w.child_id < {schema}.first_id(p_until))
+        or exists (select from {schema}.invocation_state s
+                   cross join lateral (
+                       select from {schema}.invocation c where c.parent_id = s.invocation_id
+                       and c.invocation_id >= {schema}.first_id(p_from)
+                       and c.invocation_id < {schema}.first_id(p_until) offset 0) c
+                   where s.runner_id is not null);
 end;
 
 -- What must hold before calls can be written: ids of about now, their partitions, their queue.
@@ -2038,6 +2112,57 @@ begin
          order by l.next_at limit 1));
     next_due := case when v_next > v_now then extract(epoch from v_next - v_now)
                      when v_next is not null then 0 end;
+end $$;
+
+-- Removes what has ended and is kept for a shorter time than the rest: `keep` and `keep_failed` of its task,
+-- as the runners told last. Looks at up to p_limit ends after one, by id; answers how many went, with their
+-- history, and where to go on (null: that was the end). Beside purge the one verb that the guard lets delete.
+-- Locks: the calls it removes; passes over what somebody runs again or forks. Raises nothing of its own.
+create or replace function {schema}.prune(p_app text, p_after uuid, p_limit integer)
+returns table (removed integer, next_after uuid) language plpgsql {definer} as $$
+declare
+    v_now   constant timestamptz := clock_timestamp();
+    v_seen  uuid[];
+    v_gone  uuid[];
+    v_since timestamptz;
+begin
+    perform check_isolation();
+    removed := 0;
+    if not exists (select from task t where t.app_id = p_app
+                   and coalesce(t.options->>'keep', t.options->>'keep_failed') is not null) then
+        return next;
+        return;
+    end if;
+    v_seen := array(select o.invocation_id from invocation_outcome o
+                    where o.invocation_id > p_after order by o.invocation_id limit p_limit);
+    next_after := case when cardinality(v_seen) = p_limit then v_seen[p_limit] end;
+    v_gone := unreferred(array(
+        select s.id from unnest(v_seen) s (id)
+        cross join lateral (select o.status, o.finished_at from invocation_outcome o
+                            where o.invocation_id = s.id and o.app_id = p_app offset 0) o
+        cross join lateral (select i.task_id from invocation i where i.invocation_id = s.id offset 0) i
+        cross join lateral (
+            select coalesce(case when o.status = 'failed' then t.options->>'keep_failed' end,
+                            t.options->>'keep')::double precision as seconds
+            from task t where t.task_id = i.task_id and t.app_id = p_app order by t.told_at desc limit 1) k
+        where o.finished_at < v_now - make_interval(secs => k.seconds)));
+    if v_gone <> '{}' then
+        perform set_config('pynenc.prune', pg_current_xact_id()::text, true);
+        v_since := id_time(v_gone[1]) - interval '2 days';  -- clocks of clients may be a day off
+        delete from workflow_data d where d.workflow_id = any (v_gone);
+        delete from workflow_step s where s.invocation_id = any (v_gone);
+        delete from workflow w where w.invocation_id = any (v_gone);
+        delete from invocation_outcome o where o.invocation_id = any (v_gone);
+        delete from invocation_error e where e.invocation_id = any (v_gone);
+        delete from payload_ref r
+        where uuid_send(r.invocation_id) = any (array(select uuid_send(g) from unnest(v_gone) g));
+        delete from invocation i where i.invocation_id = any (v_gone);
+        delete from invocation_history h
+        where h.invocation_id = any (v_gone) and h.at >= v_since and h.at <= v_now;
+        perform set_config('pynenc.prune', '', true);
+        removed := cardinality(v_gone);
+    end if;
+    return next;
 end $$;
 
 -- Removes every invocation of an app, live and finished, with its history; answers how many.
@@ -3145,7 +3270,7 @@ end $$;
 
 -- Runs again what has ended, as a new invocation with the same task, arguments, queue, priority and
 -- options, and retried_from: for psql, triggers and other languages. Answers the new one's id.
--- Moves: (new) -> registered. Locks: those of register_2.
+-- Moves: (new) -> registered. Locks: the old one against its removal, then those of register_2.
 -- Raises: PN014 nobody knows it, PN024 it has not ended; PN020, PN021, PN023 as enqueue, for the task as
 -- it is now.
 create or replace function {schema}.retry(id uuid)
@@ -3157,7 +3282,7 @@ declare
     v_new  uuid;
 begin
     perform check_isolation();
-    select i.* into v_old from invocation i where i.invocation_id = id;
+    select i.* into v_old from invocation i where i.invocation_id = id for key share;
     if not found then
         raise exception 'no invocation %', id
             using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
@@ -3695,6 +3820,28 @@ begin
         end if;
         v_found := v_found || v_next;
     end loop;
+end $$;
+
+-- Of invocations that have ended, by id, those that nothing needs any more, locked: nobody waits for them,
+-- no trigger is about to look at them, no key stands for them nor do they serve equal calls; whoever called
+-- them has ended, with all that they have called, and the runs that have them as a step are gone.
+-- Internal to prune. Locks: the calls (skip locked: whoever holds one is about to need it).
+create or replace function {schema}.unreferred(p_ids uuid[]) returns uuid[] language plpgsql as $$
+begin
+    return array(
+        select i.invocation_id from unnest(p_ids) u (id) cross join lateral (
+            select i.invocation_id from invocation i
+            where i.invocation_id = u.id
+              and not exists (select from wait_edge e where e.awaited_id = u.id offset 0)
+              and not exists (select from trigger_cause c where c.source_id = u.id offset 0)
+              and not exists (select from call_key k where k.invocation_id = u.id offset 0)
+              and not exists (select from call_result r where r.invocation_id = u.id offset 0)
+              and not exists (select from invocation_state s where s.invocation_id = i.parent_id offset 0)
+              and not exists (select from workflow_step s where s.child_id = u.id offset 0)
+              and not exists (select from workflow w
+                              where w.workflow_id = u.id and w.workflow_id <> w.invocation_id offset 0)
+              and not is_live_below(u.id)
+            offset 0 for update skip locked) i);
 end $$;
 
 -- A runner says goodbye: what it still holds is released, its row and lock go.

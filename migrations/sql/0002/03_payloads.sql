@@ -11,6 +11,9 @@ create table {schema}.payload_ref (
     -- What somebody refers to cannot be removed.
     foreign key (app_id, sha256) references {schema}.payload
 ) partition by range (invocation_id);
+-- prune: what an invocation refers to. An expression, or plans made while the table was empty would read the
+-- primary key from one end to the other.
+create index payload_ref_invocation_idx on {schema}.payload_ref (uuid_send(invocation_id));
 select {schema}.ensure_partitions();
 insert into {schema}.payload_ref (app_id, sha256, invocation_id)
 select r.app_id, r.sha256, r.invocation_id

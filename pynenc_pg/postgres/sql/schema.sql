@@ -238,6 +238,16 @@ create table pynenc.queue (
     constraint queue_queue_check CHECK ((queue ~ '^[A-Za-z0-9_.-]+$'::text))
 );
 
+create table pynenc.retention (
+    app_id text not null,
+    finished double precision default 604800 not null,
+    history double precision default 2592000 not null,
+    told_at timestamp with time zone default clock_timestamp() not null,
+    constraint retention_check CHECK ((history >= finished)),
+    constraint retention_finished_check CHECK ((finished > (0)::double precision)),
+    constraint retention_pkey PRIMARY KEY (app_id)
+);
+
 create table pynenc.runner (
     runner_id text not null,
     app_id text not null,
@@ -490,6 +500,7 @@ CREATE UNIQUE INDEX state_registration_key_idx ON pynenc.invocation_state USING 
 CREATE INDEX lane_next_idx ON pynenc.lane USING btree (app_id, next_at) WHERE (next_at IS NOT NULL);
 CREATE INDEX lane_queue_idx ON pynenc.lane USING btree (queue, app_id, served, key) WHERE open;
 CREATE INDEX new_queue_idx ON pynenc.new_queue USING btree (app_id, queue);
+CREATE INDEX payload_ref_invocation_idx ON ONLY pynenc.payload_ref USING btree (uuid_send(invocation_id));
 CREATE INDEX runner_app_idx ON pynenc.runner USING btree (app_id, serial);
 CREATE INDEX runner_task_name_idx ON pynenc.runner_task USING btree (app_id, task_id);
 CREATE INDEX trigger_cause_due_idx ON pynenc.trigger_cause USING btree (app_id, trigger_id, due_at) WHERE (state = 'new'::text);
@@ -1200,6 +1211,26 @@ begin
     return next;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.count_by_status(p_app text)
+ RETURNS TABLE(status text, count bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    return query
+    select s.status::text, count(*) from invocation_state s where s.app_id = p_app group by 1
+    union all
+    select o.status::text, count(*) from invocation_outcome o where o.app_id = p_app group by 1
+    order by 1;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.count_ready(p_app text, p_queue text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1267,9 +1298,18 @@ declare
     v_name   text;
     v_parent text;
     v_from   timestamptz;
+    v_kept   interval;
+    v_ages   interval;
+    v_now    timestamptz := clock_timestamp();
     v_gone   text[] := '{}';
     v_did    text[] := '{}';
 begin
+    select make_interval(secs => coalesce(max(coalesce(r.finished, 604800)), 604800)),
+           make_interval(secs => coalesce(max(coalesce(r.history, 2592000)), 2592000))
+    into v_kept, v_ages
+    from (select q.app_id from queue q union select r.app_id from retention r) a
+    left join retention r
+           on r.app_id = a.app_id and r.told_at > v_now - make_interval(secs => r.history);
     for v_name, v_parent, v_from in
         select c.relname, p.relname, to_timestamp(right(c.relname, 8), 'YYYYMMDD')
         from pg_inherits h join pg_class c on c.oid = h.inhrelid join pg_class p on p.oid = h.inhparent
@@ -1277,10 +1317,14 @@ begin
         order by p.relname, c.relname
     loop
         continue when v_parent = any (v_gone);
-        continue when v_from + case when v_parent = 'invocation_history' then interval '31 days'
-                               else interval '14 days' end > clock_timestamp();
+        continue when v_from + case when v_parent = 'invocation_history' then interval '1 day' + v_ages
+                               else interval '7 days' + v_kept end > v_now;
+        -- ensure_partitions would make it again.
+        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now) - interval '1 day'
+                                else date_trunc('week', v_now) - interval '7 days' end;
         continue when v_parent <> 'invocation_history'
-                      and (pointed_into(v_from, v_from + interval '7 days'));
+                      and (pointed_into(v_from, v_from + interval '7 days')
+                           or ended_since(v_from, v_from + interval '7 days', v_now - v_kept));
         -- They come last by their names.
         continue when v_parent not like 'invocation%' and exists (
             select from unnest(array['invocation', 'invocation_outcome', 'invocation_error']) p
@@ -1398,6 +1442,21 @@ begin
     if v_lanes is not null then
         perform forget_lanes(v_lanes);
     end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.ended_since(p_from timestamp with time zone, p_until timestamp with time zone, p_since timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+    v_first constant uuid := first_id(p_from);
+    v_next  constant uuid := first_id(p_until);
+begin
+    return exists (select from invocation_history h
+                   where h.at > p_since and h.invocation_id >= v_first and h.invocation_id < v_next);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.enqueue(task text, arguments json DEFAULT '{}'::json, app text DEFAULT NULL::text, queue text DEFAULT NULL::text, priority double precision DEFAULT NULL::double precision, delay interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires interval DEFAULT NULL::interval, max_retries integer DEFAULT NULL::integer, timeout interval DEFAULT NULL::interval, key text DEFAULT NULL::text)
@@ -1785,6 +1844,7 @@ declare
     v_data   uuid;
 begin
     perform check_isolation();
+    perform from invocation i where i.invocation_id = p_from for key share;
     select w.workflow_id into v_data from workflow w where w.invocation_id = p_from and w.app_id = p_app;
     if not found then
         raise exception 'invocation % is no run of a workflow', p_from using errcode = 'PN014';
@@ -2304,6 +2364,22 @@ begin
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.is_live_below(p_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+    return exists (
+        with recursive below (id) as (
+            select p_id
+            union
+            select c.invocation_id from below b cross join lateral (
+                select i.invocation_id from invocation i where i.parent_id = b.id offset 0) c)
+        select from below b cross join lateral (
+            select from invocation_state s where s.invocation_id = b.id offset 0) s);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.is_served(p_app text, p_queue text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2399,6 +2475,7 @@ declare
     v_parked bigint[];
 begin
     perform check_isolation();
+    insert into retention (app_id) values (p_app) on conflict do nothing;
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
     v_gone := forget_lanes(array(
         select l.lane_id from lane l
@@ -2455,6 +2532,27 @@ begin
     and not exists (select from trigger_cause c where c.source_id = e.event_id and c.app_id = p_app)
     and not exists (select from invocation_state s where s.invocation_id = e.workflow_id);
     return v_did || drop_old_partitions();
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.maintain_2(p_app text, p_finished double precision, p_history double precision)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+    perform check_isolation();
+    insert into retention as r (app_id, finished, history, told_at)
+    values (p_app, p_finished, p_history, clock_timestamp())
+    on conflict (app_id) do update
+    set finished = excluded.finished, history = excluded.history, told_at = excluded.told_at;
+    return maintain(p_app);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.make_partition(p_parent text, p_name text, p_from timestamp with time zone)
@@ -3072,7 +3170,13 @@ BEGIN ATOMIC
            WHERE ((w.workflow_id <> w.invocation_id) AND (w.workflow_id >= pynenc.first_id(pointed_into.p_from)) AND (w.workflow_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
             FROM (pynenc.workflow_step w
               JOIN pynenc.invocation_state s ON ((s.invocation_id = w.invocation_id)))
-           WHERE ((w.child_id >= pynenc.first_id(pointed_into.p_from)) AND (w.child_id < pynenc.first_id(pointed_into.p_until))))));
+           WHERE ((w.child_id >= pynenc.first_id(pointed_into.p_from)) AND (w.child_id < pynenc.first_id(pointed_into.p_until))))) OR (EXISTS ( SELECT
+            FROM (pynenc.invocation_state s
+              CROSS JOIN LATERAL ( SELECT
+                    FROM pynenc.invocation c_1
+                   WHERE ((c_1.parent_id = s.invocation_id) AND (c_1.invocation_id >= pynenc.first_id(pointed_into.p_from)) AND (c_1.invocation_id < pynenc.first_id(pointed_into.p_until)))
+                  OFFSET 0) c)
+           WHERE (s.runner_id IS NOT NULL))));
 END;
 
 CREATE OR REPLACE FUNCTION pynenc.prepare_registration(p_app text, p_queue text, p_ids uuid[], p_now timestamp with time zone)
@@ -3145,6 +3249,69 @@ begin
     next_due := case when v_next > v_now then extract(epoch from v_next - v_now)
                      when v_next is not null then 0 end;
 end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.prune(p_app text, p_after uuid, p_limit integer)
+ RETURNS TABLE(removed integer, next_after uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+    v_now   constant timestamptz := clock_timestamp();
+    v_seen  uuid[];
+    v_gone  uuid[];
+    v_since timestamptz;
+begin
+    perform check_isolation();
+    removed := 0;
+    if not exists (select from task t where t.app_id = p_app
+                   and coalesce(t.options->>'keep', t.options->>'keep_failed') is not null) then
+        return next;
+        return;
+    end if;
+    v_seen := array(select o.invocation_id from invocation_outcome o
+                    where o.invocation_id > p_after order by o.invocation_id limit p_limit);
+    next_after := case when cardinality(v_seen) = p_limit then v_seen[p_limit] end;
+    v_gone := unreferred(array(
+        select s.id from unnest(v_seen) s (id)
+        cross join lateral (select o.status, o.finished_at from invocation_outcome o
+                            where o.invocation_id = s.id and o.app_id = p_app offset 0) o
+        cross join lateral (select i.task_id from invocation i where i.invocation_id = s.id offset 0) i
+        cross join lateral (
+            select coalesce(case when o.status = 'failed' then t.options->>'keep_failed' end,
+                            t.options->>'keep')::double precision as seconds
+            from task t where t.task_id = i.task_id and t.app_id = p_app order by t.told_at desc limit 1) k
+        where o.finished_at < v_now - make_interval(secs => k.seconds)));
+    if v_gone <> '{}' then
+        perform set_config('pynenc.prune', pg_current_xact_id()::text, true);
+        v_since := id_time(v_gone[1]) - interval '2 days';  -- clocks of clients may be a day off
+        delete from workflow_data d where d.workflow_id = any (v_gone);
+        delete from workflow_step s where s.invocation_id = any (v_gone);
+        delete from workflow w where w.invocation_id = any (v_gone);
+        delete from invocation_outcome o where o.invocation_id = any (v_gone);
+        delete from invocation_error e where e.invocation_id = any (v_gone);
+        delete from payload_ref r
+        where uuid_send(r.invocation_id) = any (array(select uuid_send(g) from unnest(v_gone) g));
+        delete from invocation i where i.invocation_id = any (v_gone);
+        delete from invocation_history h
+        where h.invocation_id = any (v_gone) and h.at >= v_since and h.at <= v_now;
+        perform set_config('pynenc.prune', '', true);
+        removed := cardinality(v_gone);
+    end if;
+    return next;
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.pruning()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE((current_setting('pynenc.prune'::text, true) = (pg_current_xact_id_if_assigned())::text), false);
 
 CREATE OR REPLACE FUNCTION pynenc.purge(p_app text)
  RETURNS bigint
@@ -3580,9 +3747,16 @@ AS $function$
 begin
     if "pynenc".purging() then
         return case tg_op when 'DELETE' then old else new end;
+    elsif tg_op = 'DELETE' and "pynenc".pruning() then
+        if not exists (select from "pynenc".invocation_state s where s.invocation_id = old.invocation_id) then
+            return old;
+        end if;
+        raise exception 'invocation %: DELETE of % refused: it has not ended', old.invocation_id, tg_table_name
+            using errcode = 'PN004', hint = 'prune removes what has ended.';
     end if;
     raise exception '% of % refused: its rows are kept as they were written', tg_op, tg_table_name
-        using errcode = 'PN004', hint = 'Retention drops whole partitions; purge empties an app.';
+        using errcode = 'PN004',
+              hint = 'Retention drops whole partitions; prune removes what its task does not keep; purge empties an app.';
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.refuse_circle(p_id uuid)
@@ -4353,7 +4527,7 @@ declare
     v_new  uuid;
 begin
     perform check_isolation();
-    select i.* into v_old from invocation i where i.invocation_id = id;
+    select i.* into v_old from invocation i where i.invocation_id = id for key share;
     if not found then
         raise exception 'no invocation %', id
             using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
@@ -5012,6 +5186,27 @@ begin
     end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.unreferred(p_ids uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+begin
+    return array(
+        select i.invocation_id from unnest(p_ids) u (id) cross join lateral (
+            select i.invocation_id from invocation i
+            where i.invocation_id = u.id
+              and not exists (select from wait_edge e where e.awaited_id = u.id offset 0)
+              and not exists (select from trigger_cause c where c.source_id = u.id offset 0)
+              and not exists (select from call_key k where k.invocation_id = u.id offset 0)
+              and not exists (select from call_result r where r.invocation_id = u.id offset 0)
+              and not exists (select from invocation_state s where s.invocation_id = i.parent_id offset 0)
+              and not exists (select from workflow_step s where s.child_id = u.id offset 0)
+              and not exists (select from workflow w
+                              where w.workflow_id = u.id and w.workflow_id <> w.invocation_id offset 0)
+              and not is_live_below(u.id)
+            offset 0 for update skip locked) i);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.unregister_runner(p_app text, p_runner text)
  RETURNS void
  LANGUAGE plpgsql
@@ -5617,6 +5812,7 @@ grant select on table pynenc.workflow_steps to pynenc_observer;
 grant select on table pynenc.workflow_values to pynenc_observer;
 grant select on table pynenc.workflows to pynenc_observer;
 grant execute on function pynenc."fetch"(text,text[]) to pynenc_observer;
+grant execute on function pynenc.count_by_status(text) to pynenc_observer;
 grant execute on function pynenc.count_ready(text,text) to pynenc_observer;
 grant execute on function pynenc.fired(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.get_call(text,uuid) to pynenc_observer;
@@ -5651,6 +5847,7 @@ grant execute on function pynenc."fetch"(text,text[]) to pynenc_operator;
 grant execute on function pynenc.cancel(text,uuid,text) to pynenc_operator;
 grant execute on function pynenc.cancel(uuid) to pynenc_operator;
 grant execute on function pynenc.collect(text,text,double precision,integer) to pynenc_operator;
+grant execute on function pynenc.count_by_status(text) to pynenc_operator;
 grant execute on function pynenc.count_ready(text,text) to pynenc_operator;
 grant execute on function pynenc.emit(text,uuid,text,text,text,uuid) to pynenc_operator;
 grant execute on function pynenc.emit_event(text,json,text,uuid) to pynenc_operator;
@@ -5661,12 +5858,14 @@ grant execute on function pynenc.get_invocation(text,uuid) to pynenc_operator;
 grant execute on function pynenc.history(text,uuid) to pynenc_operator;
 grant execute on function pynenc.is_served(text,text) to pynenc_operator;
 grant execute on function pynenc.maintain(text) to pynenc_operator;
+grant execute on function pynenc.maintain_2(text,double precision,double precision) to pynenc_operator;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_operator;
 grant execute on function pynenc.pause_queue(text,text,boolean) to pynenc_operator;
 grant execute on function pynenc.pause_trigger(text,text,boolean) to pynenc_operator;
 grant execute on function pynenc.pause_workflow(text,uuid,text,boolean) to pynenc_operator;
 grant execute on function pynenc.pause_workflow(uuid,boolean,text) to pynenc_operator;
 grant execute on function pynenc.promote(text,integer) to pynenc_operator;
+grant execute on function pynenc.prune(text,uuid,integer) to pynenc_operator;
 grant execute on function pynenc.purge(text) to pynenc_operator;
 grant execute on function pynenc.queued_misfits(text) to pynenc_operator;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_operator;
@@ -5731,6 +5930,7 @@ grant execute on function pynenc.history(text,uuid) to pynenc_worker;
 grant execute on function pynenc.hold(text,text[],bytea[],text[]) to pynenc_worker;
 grant execute on function pynenc.is_served(text,text) to pynenc_worker;
 grant execute on function pynenc.maintain(text) to pynenc_worker;
+grant execute on function pynenc.maintain_2(text,double precision,double precision) to pynenc_worker;
 grant execute on function pynenc.next_cause(text,text[],text[]) to pynenc_worker;
 grant execute on function pynenc.outcomes(text,uuid[]) to pynenc_worker;
 grant execute on function pynenc.pair_causes(text,text,json,bigint[]) to pynenc_worker;
@@ -5738,6 +5938,7 @@ grant execute on function pynenc.pause(text,text,uuid,bigint,uuid[],boolean,text
 grant execute on function pynenc.pause_workflow(text,uuid,text,boolean) to pynenc_worker;
 grant execute on function pynenc.pause_workflow(uuid,boolean,text) to pynenc_worker;
 grant execute on function pynenc.promote(text,integer) to pynenc_worker;
+grant execute on function pynenc.prune(text,uuid,integer) to pynenc_worker;
 grant execute on function pynenc.record_child(text,text,uuid,bigint,text,integer,text,integer,text[],uuid[]) to pynenc_worker;
 grant execute on function pynenc.record_step(text,text,uuid,bigint,text,integer,text,text,text,integer,text[],text,uuid,double precision) to pynenc_worker;
 grant execute on function pynenc.recover(text,double precision,double precision,integer,integer) to pynenc_worker;

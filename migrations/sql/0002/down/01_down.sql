@@ -34,6 +34,8 @@ drop function {schema}.wake_waiting();
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
 
+drop function {schema}.unreferred(p_ids uuid[]);
+
 drop function {schema}.triggers_with_causes(p_app text);
 
 drop function {schema}.triggers_of(p_app text);
@@ -102,6 +104,8 @@ drop function {schema}.queued_misfits(p_app text);
 
 drop function {schema}.python_number(p_text text);
 
+drop function {schema}.prune(p_app text, p_after uuid, p_limit integer);
+
 drop function {schema}.plain_wire(p_json json);
 
 drop function {schema}.pick_by_turn(p_queues text[], p_lanes bigint[], p_limit integer, p_now timestamptz, out ids uuid[], out lanes bigint[], out turns double precision[]);
@@ -134,9 +138,13 @@ drop function {schema}.misfit(p_parameters json, p_names text[], out missing tex
 
 drop function {schema}.may_meet(p_wanted jsonb, p_found json);
 
+drop function {schema}.maintain_2(p_app text, p_finished double precision, p_history double precision);
+
 drop function {schema}.lock_waits(p_app text, p_id uuid, p_awaited uuid[]);
 
 drop function {schema}.lock_tasks(p_app text);
+
+drop function {schema}.is_live_below(p_id uuid);
 
 drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
 
@@ -168,6 +176,8 @@ drop function {schema}.enqueue_known(p_task {schema}.task, p_arguments json, p_q
 
 drop function {schema}.enqueue(task text, arguments json, app text, queue text, priority double precision, delay interval, at timestamptz, expires interval, max_retries integer, timeout interval, key text);
 
+drop function {schema}.ended_since(p_from timestamptz, p_until timestamptz, p_since timestamptz);
+
 drop function {schema}.emit_event(code text, payload json, app text, workflow uuid);
 
 drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, p_by text, p_workflow uuid);
@@ -175,6 +185,8 @@ drop function {schema}.emit(p_app text, p_id uuid, p_code text, p_payload text, 
 drop function {schema}.drop_causes(p_app text, p_triggers text[]);
 
 drop function {schema}.crash(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_max_recoveries integer);
+
+drop function {schema}.count_by_status(p_app text);
 
 drop function {schema}.collect(p_app text, p_after text, p_age double precision, p_limit integer);
 

@@ -102,3 +102,13 @@ begin
     from new_rows n where n.previous_status <> n.status;
     return null;
 end $$;
+
+create or replace function {schema}.refuse_change() returns trigger language plpgsql as $$
+begin
+    if {schema}.purging() then
+        return case tg_op when 'DELETE' then old else new end;
+    end if;
+    raise exception '% of % refused: its rows are kept as they were written', tg_op, tg_table_name
+        using errcode = 'PN004', hint = 'Retention drops whole partitions; purge empties an app.';
+end $$;
+drop function {schema}.pruning();

@@ -1,6 +1,6 @@
 -- Gives a call that is being registered the steps of another run before a path, and the data of its
 -- workflow: in the statement that registers it, whose answer it passes on. Raises: PN014 there is no
--- such run, PN027 it became another invocation.
+-- such run, PN027 it became another invocation. Locks: that run against its removal.
 create or replace function {schema}.fork_steps(p_app text, p_from uuid, p_before text, p_id uuid, p_became uuid[])
 returns uuid[] language plpgsql {definer} as $$
 declare
@@ -8,6 +8,7 @@ declare
     v_data   uuid;
 begin
     perform check_isolation();
+    perform from invocation i where i.invocation_id = p_from for key share;
     select w.workflow_id into v_data from workflow w where w.invocation_id = p_from and w.app_id = p_app;
     if not found then
         raise exception 'invocation % is no run of a workflow', p_from using errcode = 'PN014';

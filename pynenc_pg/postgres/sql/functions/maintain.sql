@@ -8,6 +8,7 @@ declare
     v_parked bigint[];
 begin
     perform check_isolation();
+    insert into retention (app_id) values (p_app) on conflict do nothing;
     v_did := array(select 'made ' || name from unnest(ensure_partitions()) name);
     v_gone := forget_lanes(array(
         select l.lane_id from lane l

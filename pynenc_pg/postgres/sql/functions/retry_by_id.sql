@@ -1,6 +1,6 @@
 -- Runs again what has ended, as a new invocation with the same task, arguments, queue, priority and
 -- options, and retried_from: for psql, triggers and other languages. Answers the new one's id.
--- Moves: (new) -> registered. Locks: those of register_2.
+-- Moves: (new) -> registered. Locks: the old one against its removal, then those of register_2.
 -- Raises: PN014 nobody knows it, PN024 it has not ended; PN020, PN021, PN023 as enqueue, for the task as
 -- it is now.
 create or replace function {schema}.retry(id uuid)
@@ -12,7 +12,7 @@ declare
     v_new  uuid;
 begin
     perform check_isolation();
-    select i.* into v_old from invocation i where i.invocation_id = id;
+    select i.* into v_old from invocation i where i.invocation_id = id for key share;
     if not found then
         raise exception 'no invocation %', id
             using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
