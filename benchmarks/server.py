@@ -48,6 +48,14 @@ class Database:
         row = self._session.execute(query.encode(), parameters or None).fetchone()
         return row[0] if row else None
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Run a query and return all its rows."""
+        return self._session.execute(query.encode()).fetchall()
+
+    def do(self, command: str) -> None:
+        """Run what has no answer."""
+        self._session.execute(command.encode())
+
     def ends(self, table: str, at: str, condition: str = "true") -> Ends:
         """Make what counts the rows that note an end, and tells when the last one was."""
         found = f"from {table} where {condition}"
