@@ -49,7 +49,7 @@ class RunnerConf(Section):
     #: How often dead runners are looked for, while others are registered.
     sweep: float = Field(default=0.5, gt=0)
     #: How often to look for work while hints arrive, and while they do not.
-    poll: float = Field(default=5.0, gt=0)
+    poll: float = Field(default=10.0, gt=0)
     poll_without_listen: float = Field(default=1.0, gt=0)
     #: Between claim and start.
     max_pending_seconds: float = Field(default=5.0, gt=0)

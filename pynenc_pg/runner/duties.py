@@ -143,9 +143,9 @@ class Duties:
             logger.warning(
                 "recovery.done: %d rerouted, %d quarantined", found.rerouted, found.quarantined
             )
-        pause = conf.heartbeat
+        pause = 2 * conf.heartbeat
         if self._beat and self._beat.others:
-            pause = min(pause, conf.sweep * max(1.0, (self._position + 1) / SWEEPERS))
+            pause = min(conf.heartbeat, conf.sweep * max(1.0, (self._position + 1) / SWEEPERS))
         return pause if found.next_look is None else min(pause, found.next_look + 0.001)
 
     def _promote(self) -> float:

@@ -37,9 +37,12 @@ class Home:
         wake: Callable[[], None],
         fenced: threading.Event,
         cancel: Callable[[Collection[InvocationId]], None],
+        holds: Callable[[], bool],
         abandon: Callable[[], None],
     ) -> None:
         """``wake`` is called when there may be work, ``cancel`` with what is to be stopped.
+
+        ``holds`` tells whether there is anything that could be.
 
         When the runner must stop, ``fenced`` is set and ``abandon`` called, by whichever thread.
         """
@@ -50,6 +53,7 @@ class Home:
         self._told = -1  # the version of what we have told
         self._wake = wake
         self._cancel = cancel
+        self._holds = holds
         self._fenced = fenced
         self._abandon = abandon
         self._stopping = threading.Event()
@@ -208,7 +212,8 @@ class Home:
             self._reactions.placed(beat)
         self._tell_tasks()
         self._tell_triggers()
-        self._cancel(self._store.orchestrator.asked_to_stop(self._spec.runner_id))
+        if self._holds():
+            self._cancel(self._store.orchestrator.asked_to_stop(self._spec.runner_id))
 
     def _lease_left(self) -> float:
         """Seconds until it has to stop by itself."""

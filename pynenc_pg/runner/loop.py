@@ -152,6 +152,7 @@ class _Service:
             wake=self._hint,
             fenced=self._fenced,
             cancel=self._cancel,
+            holds=lambda: bool(self._strays.held),
             abandon=self._abandon,
         )
         self._asked: dict[InvocationId, None] = {}  # to stop, lately, oldest first

@@ -109,23 +109,40 @@ begin
     return null;
 end $$;
 
+-- Writes both steps where a claim begins what it takes (see guard_update).
 create or replace function {schema}.history_of_update() returns trigger language plpgsql
 set enable_seqscan = off as $$
 begin
     insert into {schema}.invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
            n.lease, n.changed_by, n.status_at
-    from new_rows n where n.previous_status <> n.status;
+    from new_rows n
+    where n.previous_status <> n.status
+      and (n.status <> 'running' or n.previous_status not in ('registered', 'rerouted', 'retry'))
+    union all
+    select n.invocation_id, n.app_id, n.rev + s.rev, coalesce(s.previous_status, n.previous_status), s.status,
+           n.reason, n.runner_id, n.lease, n.changed_by, n.status_at
+    from (values (-1, null::{schema}.invocation_status, 'pending'::{schema}.invocation_status),
+                 (0, 'pending', 'running')) s (rev, previous_status, status)
+    cross join new_rows n
+    where n.status = 'running' and n.previous_status in ('registered', 'rerouted', 'retry');
     if exists (
         select from (select distinct n.app_id, n.status from new_rows n
                      where n.previous_status <> n.status) a
         cross join lateral (
             select from {schema}.trigger_watch w
-            where w.app_id = a.app_id and w.what = a.status::text limit 1) w)
+            where w.app_id = a.app_id
+              and w.what = any (array[a.status::text, case when a.status = 'running' then 'pending' end])
+            limit 1) w)
     then
         perform {schema}.record_causes(
-            array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
-        from new_rows n where n.previous_status <> n.status;
+            array_agg(c.invocation_id), array_agg(c.rev), array_agg(c.status::text), array_agg(c.status_at))
+        from (
+            select n.invocation_id, n.rev, n.status, n.status_at from new_rows n
+            where n.previous_status <> n.status
+            union all
+            select n.invocation_id, n.rev - 1, 'pending', n.status_at from new_rows n
+            where n.status = 'running' and n.previous_status in ('registered', 'rerouted', 'retry')) c;
     end if;
     return null;
 end $$;
@@ -149,3 +166,65 @@ begin
         using errcode = 'PN004',
               hint = 'Retention drops whole partitions; prune removes what its task does not keep; purge empties an app.';
 end $$;
+
+create or replace function {schema}.guard_update() returns trigger language plpgsql as $$
+declare
+    v_what  text;
+    -- A claim may begin what it takes: two steps of the state machine, by way of pending, in one.
+    v_begun boolean := new.status = 'running' and old.status in ('registered', 'rerouted', 'retry');
+begin
+    if (
+        (new.invocation_id, new.app_id, new.lane) is distinct from (old.invocation_id, old.app_id, old.lane)
+        or new.previous_status is distinct from old.status
+        or new.rev is distinct from old.rev + (new.status <> old.status)::int + v_begun::int
+        or (new.status in ('pending', 'running', 'paused', 'resumed')) <> (new.runner_id is not null)
+        or new.runner_id is not null and new.lease is null
+        or new.registration_key is not null and new.registration_key is distinct from old.registration_key
+        or case when new.status = old.status then
+            (new.runner_id, new.lease, new.proof, new.status_at, new.retries, new.recoveries)
+                is distinct from (old.runner_id, old.lease, old.proof, old.status_at, old.retries, old.recoveries)
+        else
+            {schema}.legal(old.status, case when v_begun then 'pending' else new.status end, new.reason) is not true
+            or new.status in ('success', 'failed', 'concurrency_controlled_final')
+            or old.runner_id is not null and (
+                new.proof is distinct from old.lease + new.rev or new.runner_id <> old.runner_id)
+            or case when new.status = 'pending' or v_begun then new.lease <= old.lease
+                    else new.lease is distinct from old.lease end
+            or new.status_at < old.status_at
+            or new.retries <> old.retries
+                + (new.status = 'retry' and new.reason in ('error', 'timeout'))::int
+            or new.recoveries <> old.recoveries + (new.status = 'running_recovery')::int
+        end
+    ) then
+        v_what := format('invocation %s: %s -> %s', old.invocation_id, old.status, new.status);
+        if new.status <> old.status and {schema}.legal(old.status, new.status, new.reason) is not true then
+            raise exception '% refused: the state machine has no such step%', v_what,
+                    coalesce(format(' with reason %L', new.reason), ' without a reason')
+                using errcode = 'PN001', hint = 'See the table status_transition.';
+        elsif new.status in ('success', 'failed', 'concurrency_controlled_final') then
+            raise exception '% refused: no final status stands in the hot table', v_what
+                using errcode = 'PN006', hint = 'The end is an outcome plus a delete, in one statement.';
+        elsif new.status <> old.status and old.runner_id is not null
+              and new.proof is distinct from old.lease + new.rev then
+            raise exception '% refused: only its runner % may change it', v_what, old.runner_id
+                using errcode = 'PN002', hint = 'The proof is the lease plus the new revision.';
+        elsif (case when new.status = old.status then
+                   (new.runner_id, new.lease, new.proof) is distinct from (old.runner_id, old.lease, old.proof)
+               when new.status = 'pending' then new.lease is null or new.lease <= old.lease
+               else new.lease is distinct from old.lease
+                    or old.runner_id is not null and new.runner_id <> old.runner_id
+               end) then
+            raise exception '% refused: owner and lease change with a claim or an end alone', v_what
+                using errcode = 'PN002', hint = 'Each claim draws a new lease.';
+        end if;
+        raise exception '% refused: status, owner, revision, counters and times do not agree', v_what
+            using errcode = 'PN003',
+                  hint = 'previous_status is the old status, rev counts status changes, '
+                         'runner_id is set exactly while owned; id, app and lane are constant.';
+    end if;
+    return new;
+end $$;
+
+create or replace trigger guard_slot_held before update on {schema}.invocation_state
+for each row when (new.lane is not null and new.status in ('pending', 'running') and old.runner_id is null)
+execute function {schema}.require_slot();

@@ -1378,7 +1378,6 @@ declare
     v_turns   double precision[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
-    v_begin   uuid[];
     v_ids     uuid[];
     v_floor   double precision;
     v_looked  double precision;
@@ -1446,21 +1445,14 @@ begin
        or v_left <= 0 and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
-    with taken as (
-        update invocation_state s
-        set status = 'pending', previous_status = s.status,
-            status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
-            lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        where s.invocation_id = any (v_taken)
-        returning s.invocation_id, s.recoveries
-    )
-    select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
-    if v_begin <> '{}' then
-        update invocation_state s
-        set status = 'running', previous_status = s.status, rev = s.rev + 1,
-            proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
-        where s.invocation_id = any (v_begin);
-    end if;
+    update invocation_state s
+    set status = case when s.recoveries < p_begin_below then 'running' else 'pending' end::invocation_status,
+        rev = s.rev + case when s.recoveries < p_begin_below then 2 else 1 end,
+        previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
+        runner_id = p_runner, lease = nextval('lease_seq'), proof = null, changed_by = p_runner,
+        registration_key = case when s.recoveries < p_begin_below then null else s.registration_key end,
+        expires_at = case when s.recoveries < p_begin_below then null else s.expires_at end
+    where s.invocation_id = any (v_taken);
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
            i.parent_id, i.depth, i.options::text, s.queue,
@@ -2518,12 +2510,14 @@ CREATE OR REPLACE FUNCTION pynenc.guard_update()
  LANGUAGE plpgsql
 AS $function$
 declare
-    v_what text;
+    v_what  text;
+    -- A claim may begin what it takes: two steps of the state machine, by way of pending, in one.
+    v_begun boolean := new.status = 'running' and old.status in ('registered', 'rerouted', 'retry');
 begin
     if (
         (new.invocation_id, new.app_id, new.lane) is distinct from (old.invocation_id, old.app_id, old.lane)
         or new.previous_status is distinct from old.status
-        or new.rev is distinct from old.rev + (new.status <> old.status)::int
+        or new.rev is distinct from old.rev + (new.status <> old.status)::int + v_begun::int
         or (new.status in ('pending', 'running', 'paused', 'resumed')) <> (new.runner_id is not null)
         or new.runner_id is not null and new.lease is null
         or new.registration_key is not null and new.registration_key is distinct from old.registration_key
@@ -2531,11 +2525,11 @@ begin
             (new.runner_id, new.lease, new.proof, new.status_at, new.retries, new.recoveries)
                 is distinct from (old.runner_id, old.lease, old.proof, old.status_at, old.retries, old.recoveries)
         else
-            "pynenc".legal(old.status, new.status, new.reason) is not true
+            "pynenc".legal(old.status, case when v_begun then 'pending' else new.status end, new.reason) is not true
             or new.status in ('success', 'failed', 'concurrency_controlled_final')
             or old.runner_id is not null and (
                 new.proof is distinct from old.lease + new.rev or new.runner_id <> old.runner_id)
-            or case when new.status = 'pending' then new.lease <= old.lease
+            or case when new.status = 'pending' or v_begun then new.lease <= old.lease
                     else new.lease is distinct from old.lease end
             or new.status_at < old.status_at
             or new.retries <> old.retries
@@ -2729,17 +2723,33 @@ begin
     insert into "pynenc".invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
            n.lease, n.changed_by, n.status_at
-    from new_rows n where n.previous_status <> n.status;
+    from new_rows n
+    where n.previous_status <> n.status
+      and (n.status <> 'running' or n.previous_status not in ('registered', 'rerouted', 'retry'))
+    union all
+    select n.invocation_id, n.app_id, n.rev + s.rev, coalesce(s.previous_status, n.previous_status), s.status,
+           n.reason, n.runner_id, n.lease, n.changed_by, n.status_at
+    from (values (-1, null::"pynenc".invocation_status, 'pending'::"pynenc".invocation_status),
+                 (0, 'pending', 'running')) s (rev, previous_status, status)
+    cross join new_rows n
+    where n.status = 'running' and n.previous_status in ('registered', 'rerouted', 'retry');
     if exists (
         select from (select distinct n.app_id, n.status from new_rows n
                      where n.previous_status <> n.status) a
         cross join lateral (
             select from "pynenc".trigger_watch w
-            where w.app_id = a.app_id and w.what = a.status::text limit 1) w)
+            where w.app_id = a.app_id
+              and w.what = any (array[a.status::text, case when a.status = 'running' then 'pending' end])
+            limit 1) w)
     then
         perform "pynenc".record_causes(
-            array_agg(n.invocation_id), array_agg(n.rev), array_agg(n.status::text), array_agg(n.status_at))
-        from new_rows n where n.previous_status <> n.status;
+            array_agg(c.invocation_id), array_agg(c.rev), array_agg(c.status::text), array_agg(c.status_at))
+        from (
+            select n.invocation_id, n.rev, n.status, n.status_at from new_rows n
+            where n.previous_status <> n.status
+            union all
+            select n.invocation_id, n.rev - 1, 'pending', n.status_at from new_rows n
+            where n.status = 'running' and n.previous_status in ('registered', 'rerouted', 'retry')) c;
     end if;
     return null;
 end $function$;
@@ -6708,7 +6718,7 @@ CREATE TRIGGER guard_outcome AFTER INSERT ON pynenc.invocation_outcome REFERENCI
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_outcome FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER guard_delete AFTER DELETE ON pynenc.invocation_state REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.guard_delete();
 CREATE TRIGGER guard_insert BEFORE INSERT ON pynenc.invocation_state FOR EACH ROW WHEN (((new.status <> 'registered'::pynenc.invocation_status) OR (new.previous_status IS NOT NULL) OR (new.runner_id IS NOT NULL) OR (new.lease IS NOT NULL) OR (new.proof IS NOT NULL) OR (new.rev <> 0) OR (new.retries <> 0) OR (new.recoveries <> 0))) EXECUTE FUNCTION pynenc.refuse_insert();
-CREATE TRIGGER guard_slot_held BEFORE UPDATE ON pynenc.invocation_state FOR EACH ROW WHEN (((new.lane IS NOT NULL) AND (new.status = 'pending'::pynenc.invocation_status) AND (old.status <> 'pending'::pynenc.invocation_status))) EXECUTE FUNCTION pynenc.require_slot();
+CREATE TRIGGER guard_slot_held BEFORE UPDATE ON pynenc.invocation_state FOR EACH ROW WHEN (((new.lane IS NOT NULL) AND (new.status = ANY (ARRAY['pending'::pynenc.invocation_status, 'running'::pynenc.invocation_status])) AND (old.runner_id IS NULL))) EXECUTE FUNCTION pynenc.require_slot();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON pynenc.invocation_state FOR EACH STATEMENT EXECUTE FUNCTION pynenc.refuse_change();
 CREATE TRIGGER guard_update BEFORE UPDATE ON pynenc.invocation_state FOR EACH ROW EXECUTE FUNCTION pynenc.guard_update();
 CREATE TRIGGER history_of_insert AFTER INSERT ON pynenc.invocation_state REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION pynenc.history_of_insert();

@@ -112,3 +112,63 @@ begin
         using errcode = 'PN004', hint = 'Retention drops whole partitions; purge empties an app.';
 end $$;
 drop function {schema}.pruning();
+
+create or replace function {schema}.guard_update() returns trigger language plpgsql as $$
+declare
+    v_what text;
+begin
+    if (
+        (new.invocation_id, new.app_id, new.lane) is distinct from (old.invocation_id, old.app_id, old.lane)
+        or new.previous_status is distinct from old.status
+        or new.rev is distinct from old.rev + (new.status <> old.status)::int
+        or (new.status in ('pending', 'running', 'paused', 'resumed')) <> (new.runner_id is not null)
+        or new.runner_id is not null and new.lease is null
+        or new.registration_key is not null and new.registration_key is distinct from old.registration_key
+        or case when new.status = old.status then
+            (new.runner_id, new.lease, new.proof, new.status_at, new.retries, new.recoveries)
+                is distinct from (old.runner_id, old.lease, old.proof, old.status_at, old.retries, old.recoveries)
+        else
+            {schema}.legal(old.status, new.status, new.reason) is not true
+            or new.status in ('success', 'failed', 'concurrency_controlled_final')
+            or old.runner_id is not null and (
+                new.proof is distinct from old.lease + new.rev or new.runner_id <> old.runner_id)
+            or case when new.status = 'pending' then new.lease <= old.lease
+                    else new.lease is distinct from old.lease end
+            or new.status_at < old.status_at
+            or new.retries <> old.retries
+                + (new.status = 'retry' and new.reason in ('error', 'timeout'))::int
+            or new.recoveries <> old.recoveries + (new.status = 'running_recovery')::int
+        end
+    ) then
+        v_what := format('invocation %s: %s -> %s', old.invocation_id, old.status, new.status);
+        if new.status <> old.status and {schema}.legal(old.status, new.status, new.reason) is not true then
+            raise exception '% refused: the state machine has no such step%', v_what,
+                    coalesce(format(' with reason %L', new.reason), ' without a reason')
+                using errcode = 'PN001', hint = 'See the table status_transition.';
+        elsif new.status in ('success', 'failed', 'concurrency_controlled_final') then
+            raise exception '% refused: no final status stands in the hot table', v_what
+                using errcode = 'PN006', hint = 'The end is an outcome plus a delete, in one statement.';
+        elsif new.status <> old.status and old.runner_id is not null
+              and new.proof is distinct from old.lease + new.rev then
+            raise exception '% refused: only its runner % may change it', v_what, old.runner_id
+                using errcode = 'PN002', hint = 'The proof is the lease plus the new revision.';
+        elsif (case when new.status = old.status then
+                   (new.runner_id, new.lease, new.proof) is distinct from (old.runner_id, old.lease, old.proof)
+               when new.status = 'pending' then new.lease is null or new.lease <= old.lease
+               else new.lease is distinct from old.lease
+                    or old.runner_id is not null and new.runner_id <> old.runner_id
+               end) then
+            raise exception '% refused: owner and lease change with a claim or an end alone', v_what
+                using errcode = 'PN002', hint = 'Each claim draws a new lease.';
+        end if;
+        raise exception '% refused: status, owner, revision, counters and times do not agree', v_what
+            using errcode = 'PN003',
+                  hint = 'previous_status is the old status, rev counts status changes, '
+                         'runner_id is set exactly while owned; id, app and lane are constant.';
+    end if;
+    return new;
+end $$;
+
+create or replace trigger guard_slot_held before update on {schema}.invocation_state
+for each row when (new.lane is not null and new.status = 'pending' and old.status <> 'pending')
+execute function {schema}.require_slot();

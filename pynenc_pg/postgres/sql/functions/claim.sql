@@ -1,6 +1,7 @@
 -- Takes up to p_limit ready invocations for a runner, each with a lease of its own.
 -- Moves: registered, rerouted, retry -> pending | concurrency_controlled | concurrency_controlled_final;
--- those that were recovered fewer than p_begin_below times go on at once: pending -> running.
+-- those that were recovered fewer than p_begin_below times go on at once: pending -> running, both in one
+-- version of the row.
 -- What others wait for comes first, the deepest before the others; then by rank.
 -- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked:
 -- never waits, so they may come in the order of their turn), then rows (skip locked). Raises: PN010 the runner is unknown or was declared dead.
@@ -29,7 +30,6 @@ declare
     v_turns   double precision[];
     v_awaited uuid[];
     v_taken   uuid[] := '{}';
-    v_begin   uuid[];
     v_ids     uuid[];
     v_floor   double precision;
     v_looked  double precision;
@@ -97,21 +97,14 @@ begin
        or v_left <= 0 and v_idle and v_idle_at < v_now - interval '1 second' then
         update runner r set idle = not r.idle, idle_at = v_now where r.runner_id = p_runner;
     end if;
-    with taken as (
-        update invocation_state s
-        set status = 'pending', previous_status = s.status,
-            status_at = greatest(v_now, s.status_at), reason = null, runner_id = p_runner,
-            lease = nextval('lease_seq'), rev = s.rev + 1, proof = null, changed_by = p_runner
-        where s.invocation_id = any (v_taken)
-        returning s.invocation_id, s.recoveries
-    )
-    select array(select t.invocation_id from taken t where t.recoveries < p_begin_below) into v_begin;
-    if v_begin <> '{}' then
-        update invocation_state s
-        set status = 'running', previous_status = s.status, rev = s.rev + 1,
-            proof = s.lease + s.rev + 1, registration_key = null, expires_at = null
-        where s.invocation_id = any (v_begin);
-    end if;
+    update invocation_state s
+    set status = case when s.recoveries < p_begin_below then 'running' else 'pending' end::invocation_status,
+        rev = s.rev + case when s.recoveries < p_begin_below then 2 else 1 end,
+        previous_status = s.status, status_at = greatest(v_now, s.status_at), reason = null,
+        runner_id = p_runner, lease = nextval('lease_seq'), proof = null, changed_by = p_runner,
+        registration_key = case when s.recoveries < p_begin_below then null else s.registration_key end,
+        expires_at = case when s.recoveries < p_begin_below then null else s.expires_at end
+    where s.invocation_id = any (v_taken);
     return query
     select i.invocation_id, i.task_id, i.arguments::text, s.lease, s.retries, s.recoveries,
            i.parent_id, i.depth, i.options::text, s.queue,
