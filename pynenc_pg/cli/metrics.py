@@ -62,14 +62,15 @@ def print_(target: Target) -> None:
 @click.pass_obj
 def serve(target: Target, port: int, host: str, every: float) -> None:
     """Answer GET /metrics until SIGTERM or Ctrl-C."""
-    # Before there are other threads, which would take them.
     stops = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     with _exporter(target, every) as exporter:
         from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415
 
         registry = CollectorRegistry()
         registry.register(exporter)
+        # Before there are threads of the server, which would take them, and not before an embedded
+        # database is started, which would inherit that.
+        signal.pthread_sigmask(signal.SIG_BLOCK, stops)
         try:
             server, thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:

@@ -27,7 +27,14 @@ def value(daemon: Daemon, sample: str, **labels: str) -> float:
     return 0.0
 
 
-@pytest.mark.parametrize("runner", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner"])
+@pytest.mark.parametrize(
+    "runner",
+    [
+        pytest.param("ThreadRunner", marks=pytest.mark.long),
+        "PersistentProcessRunner",
+        "MultiThreadRunner",
+    ],
+)
 def test_a_worker_tells_what_it_has_done(folder: Folder, start: Start, runner: str) -> None:
     """Also what its children have done: they are not asked by themselves."""
     daemon = start("--health-port", "0", "--metrics", "--runner", runner, "--concurrency", "2")

@@ -158,6 +158,7 @@ def test_a_database_for_each_test(
         assert connection.execute(left, (f"pynenc_test_{run_id}%",)).fetchone() == (0,)
 
 
+@pytest.mark.long  # tests/app/test_tracing.py does it, too
 def test_processes_find_the_database(project: pytest.Pytester, server_dsn: str) -> None:
     """A runner with processes of its own executes what the test calls."""
     project.makepyfile("""
