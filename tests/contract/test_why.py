@@ -66,7 +66,9 @@ def only(store: Driver, *queues: str, places: int = 9) -> RunnerId:
 # --- it is not there, or over ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", [new_invocation_id(), InvocationId("no id at all")])
+@pytest.mark.parametrize(
+    "which", [new_invocation_id(), InvocationId("no id at all")], ids=["nobody", "nothing"]
+)
 def test_unknown(store: Driver, which: InvocationId) -> None:
     """Nobody knows it, here or in the app that asks."""
     assert codes(store, which) == ["unknown"]
