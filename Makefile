@@ -47,10 +47,10 @@ format: $(DEV) ## format the code and fix what ruff can fix by itself
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(RUN) ## measure, beside what PostgreSQL itself allows (about eight minutes)
+bench: $(RUN) ## measure, beside what PostgreSQL itself allows (half an hour)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-peers: $(RUN) ## the same beside other task queues, from an environment of its own (an hour)
+bench-peers: $(RUN) ## the same beside other task queues, from an environment of its own (two hours)
 	@test -x $(PEERS)/bin/pip || $(BIN)/python -m venv $(PEERS)
 	@grep -v '^python-dateutil==' constraints.txt > $(PEERS)/constraints.txt  # celery wants its own
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -20,7 +20,7 @@ from benchmarks.peers import PEERS
 from benchmarks.rounds import MEASURES, run
 from benchmarks.server import embedded
 
-_WIDE: Final = 220
+_WIDE: Final = 170
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,24 +80,37 @@ def draw(report: Report, folder: Path = PAGE.parent) -> list[Path]:
 
 
 def _draw(axis: Axes, panel: Panel, names: Sequence[str], rows: Mapping[str, Any]) -> None:
+    """Draw who has one of the two figures."""
+    figures = [rows.get(row, {}) for row in panel.rows]
+    shown = [name for name in names if any(name in found for found in figures)]
+    if not shown:
+        axis.set_axis_off()
+        return
+    for number, (row, found) in enumerate(zip(panel.rows, figures, strict=True)):
+        bars = [
+            (place + (number - 0.5) * _BAR, found[name])
+            for place, name in enumerate(shown)
+            if name in found
+        ]
+        _bars(axis, bars, _COLOURS[number], ROWS[row].label)
     axis.set_title(panel.title, fontsize=10, loc="left")
+    axis.set_yticks(range(len(shown)), shown)
+    for tick, name in zip(axis.get_yticklabels(), shown, strict=True):
+        tick.set_fontweight(_BOLD if name == SUBJECT else _LIGHT)
+    axis.set_ylim(len(shown) - 0.5, -0.5)
+    _scale(axis, [found[name]["median"] for found in figures for name in found])
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=2, frameon=False)
+
+
+def _scale(axis: Axes, medians: Sequence[float]) -> None:
+    """From a power of ten to beyond the longest bar: all bars begin at a number one can read."""
     axis.set_xscale("log")
+    axis.set_xlim(10 ** math.floor(math.log10(min(medians))), max(medians) * 3)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.xaxis.set_minor_formatter(lambda *_: "")
     axis.grid(visible=True, axis="x", color=_LINES, linewidth=0.6)
     axis.set_axisbelow(True)
-    for number, (row, colour) in enumerate(zip(panel.rows, _COLOURS, strict=True)):
-        found = rows.get(row, {})
-        places = [n + (number - 0.5) * _BAR for n in range(len(names))]
-        bars = [
-            (place, found[name]) for place, name in zip(places, names, strict=True) if name in found
-        ]
-        _bars(axis, bars, colour, ROWS[row].label)
-    axis.set_yticks(range(len(names)), names)
-    for tick, name in zip(axis.get_yticklabels(), names, strict=True):
-        tick.set_fontweight(_BOLD if name == SUBJECT else _LIGHT)
-    axis.invert_yaxis()
-    axis.margins(x=0.12)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False)
 
 
 def _bars(

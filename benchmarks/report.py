@@ -79,7 +79,7 @@ def load(path: Path = RESULTS) -> Report:
 
 def tables(report: Report) -> Group:
     """Make what the terminal shows."""
-    drawn = [_table(cells, title) for title, cells in _tables(report)]
+    drawn = [_table(cells, title) for title, cells in _tables(report, wide=False)]
     return Group(*drawn, *_notes(report))
 
 
@@ -126,15 +126,18 @@ def write_page(report: Report, page: Path, plot: str | None = None) -> None:
     page.write_text(f"{before}{begin}\n{markdown(report, plot)}\n{end}{after}", encoding="utf-8")
 
 
-def _tables(report: Report) -> list[tuple[str, Cells]]:
-    """Those of this project with their spread, beside others without, and the ratios."""
+def _tables(report: Report, *, wide: bool = True) -> list[tuple[str, Cells]]:
+    """Those of this project with their spread, beside others without, and the ratios.
+
+    Where it cannot be wide, ratios to many have no room for their spread.
+    """
     names: list[str] = report["contenders"]
     own, others = [n for n in names if n not in PEERS], [n for n in names if n in PEERS]
     made = [(_caption(report["about"]), _figures(report, own, spread=True))]
     if others:
         beside = _figures(report, [SUBJECT, *others], only=others)
         made.append(("Beside other task queues, medians", beside))
-    made.append((_comparison(report), _ratios(report)))
+    made.append((_comparison(report), _ratios(report, spread=wide or not others)))
     return made
 
 
@@ -151,14 +154,15 @@ def _figures(
     return made
 
 
-def _ratios(report: Report) -> Cells:
+def _ratios(report: Report, *, spread: bool) -> Cells:
     names = [name for name in report["contenders"] if name != SUBJECT]
     made: Cells = [["", "better", *names]]
     for key, row in ROWS.items():
         found = report["rows"].get(key, {})
         ratios = [found.get(name, {}).get("ratio") for name in names]
         if any(ratios):
-            made.append([row.label, row.better, *[_spread(ratio) for ratio in ratios]])
+            cells = [_value(ratio, row, spread=spread) for ratio in ratios]
+            made.append([row.label, row.better, *cells])
     return made
 
 
