@@ -1671,6 +1671,16 @@ begin
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
 end $$;
 
+-- Whether a runner of the app that is believed alive serves a queue.
+create or replace function {schema}.is_served(p_app text, p_queue text)
+returns boolean language plpgsql stable {definer} as $$
+begin
+    return exists (select from runner r
+                   where r.app_id = p_app and r.dead_at is null
+                     and r.lease_until >= clock_timestamp()
+                     and (r.queues = '{}' or r.queues && array[p_queue, '*']));
+end $$;
+
 -- The latest invocations of an app that fit a filter, newest first, older than p_before: for people. It looks
 -- at some thousand at a time by an index, and stops when it has p_limit of them, or after p_patience; then a
 -- last row, with looked_to alone, says from where to go on.

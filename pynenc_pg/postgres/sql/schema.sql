@@ -2646,7 +2646,7 @@ begin
     return exists (select from runner r
                    where r.app_id = p_app and r.dead_at is null
                      and r.lease_until >= clock_timestamp()
-                     and (r.queues = '{}' or p_queue = any (r.queues)));
+                     and (r.queues = '{}' or r.queues && array[p_queue, '*']));
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.legal(from_status pynenc.invocation_status, to_status pynenc.invocation_status, reason text)
