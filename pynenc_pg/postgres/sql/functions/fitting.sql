@@ -30,6 +30,11 @@ begin
       and (p_filter->>'until' is null or i.registered_at < (p_filter->>'until')::timestamptz)
       and (p_filter->>'error' is null
            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
+      and (p_filter->>'ended_after' is null or o.finished_at is null
+           or o.finished_at >= (p_filter->>'ended_after')::timestamptz)
+      and (p_filter->>'containing' is null or exists (
+          select from json_array_elements_text(p_filter->'containing') w
+          where strpos(lower(i.arguments::text), w) > 0))
       and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
                       where i.arguments->>a.key is distinct from a.value)
     order by u.n limit p_limit;
