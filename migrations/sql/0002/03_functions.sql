@@ -239,10 +239,11 @@ end $$;
 -- What must never be so, by the invariants I1 to I12 of the design: for people and tests. No row is good news.
 -- about: which rows, p_limit of each rule at most. It reads all that is live, and what was called since p_since
 -- (null: ever), of one app (null: of all); it may take long, changes nothing and locks nothing.
+-- No nested loops: tables of a queue have no good statistics, and what WITH makes has none.
 create or replace function {schema}.broken(p_app text, p_since timestamptz, p_limit integer)
 returns table (invariant text, rule text, about text[])
 language plpgsql stable security definer set search_path = {schema}, pg_catalog, pg_temp
-set jit = off set timezone = 'UTC' as $$
+set jit = off set enable_nestloop = off set timezone = 'UTC' as $$
 #variable_conflict use_column
 declare
     -- What is older than the first partition of the history proves nothing (ids may be a day off).
@@ -335,7 +336,8 @@ begin
            where o.invocation_id >= p_from and json_typeof(o.value) = 'object'
            union all
            select i.app_id, i.invocation_id, a.value->>'$ref' from invocation i
-           cross join json_each(i.arguments) a
+           cross join lateral json_each(
+               case json_typeof(i.arguments) when 'object' then i.arguments else '{}' end) a
            where i.invocation_id >= p_from and json_typeof(a.value) = 'object') x
      where (p_app is null or x.app_id = p_app) and x.name ~ '^[0-9a-f]{64}$' and not exists (
          select from payload_ref r join payload p on p.app_id = r.app_id and p.sha256 = r.sha256
@@ -1793,6 +1795,16 @@ begin
             select from invocation_state s where s.invocation_id = b.id offset 0) s);
 end $$;
 
+-- Whether a runner of the app that is believed alive serves a queue.
+create or replace function {schema}.is_served(p_app text, p_queue text)
+returns boolean language plpgsql stable {definer} as $$
+begin
+    return exists (select from runner r
+                   where r.app_id = p_app and r.dead_at is null
+                     and r.lease_until >= clock_timestamp()
+                     and (r.queues = '{}' or r.queues && array[p_queue, '*']));
+end $$;
+
 -- The latest invocations of an app that fit a filter, newest first, older than p_before: for people. It looks
 -- at some thousand at a time by an index, and stops when it has p_limit of them, or after p_patience; then a
 -- last row, with looked_to alone, says from where to go on.
@@ -1816,6 +1828,7 @@ declare
                                    && array['success', 'failed', 'concurrency_controlled_final'];
     v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
                                    <@ array['success', 'failed', 'concurrency_controlled_final'];
+    v_owned    constant boolean := v_live and v_statuses <@ array['pending', 'running', 'paused', 'resumed'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -1831,6 +1844,14 @@ begin
         if v_parent is not null then
             v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
                             and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_owned then
+            v_seen := array(
+                select s.invocation_id from runner r cross join lateral (
+                    select c.invocation_id from invocation_state c
+                    where c.runner_id = r.runner_id and c.runner_id is not null offset 0) s
+                where r.app_id = p_app and s.invocation_id < v_before
+                  and (p_filter->>'runner' is null or r.runner_id = p_filter->>'runner')
+                order by s.invocation_id desc limit v_chunk);
         elsif v_live then
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
@@ -4993,7 +5014,9 @@ create or replace function {schema}.why_untakable(
 ) returns table (code text, facts json) language plpgsql stable as $$
 #variable_conflict use_column
 declare
-    v_names  constant text[] := array(select distinct k from json_object_keys(p_call.arguments) k order by k);
+    v_names  constant text[] := array(
+        select distinct k from json_object_keys(
+            case json_typeof(p_call.arguments) when 'object' then p_call.arguments else '{}' end) k order by k);
     v_served boolean;
     v_known  boolean;
 begin

@@ -798,6 +798,7 @@ CREATE OR REPLACE FUNCTION pynenc.broken(p_app text, p_since timestamp with time
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
+ SET enable_nestloop TO 'off'
  SET "TimeZone" TO 'UTC'
 AS $function$
 #variable_conflict use_column
@@ -895,7 +896,8 @@ begin
            where o.invocation_id >= p_from and json_typeof(o.value) = 'object'
            union all
            select i.app_id, i.invocation_id, a.value->>'$ref' from invocation i
-           cross join json_each(i.arguments) a
+           cross join lateral json_each(
+               case json_typeof(i.arguments) when 'object' then i.arguments else '{}' end) a
            where i.invocation_id >= p_from and json_typeof(a.value) = 'object') x
      where (p_app is null or x.app_id = p_app) and x.name ~ '^[0-9a-f]{64}$' and not exists (
          select from payload_ref r join payload p on p.app_id = r.app_id and p.sha256 = r.sha256
@@ -2845,7 +2847,7 @@ begin
     return exists (select from runner r
                    where r.app_id = p_app and r.dead_at is null
                      and r.lease_until >= clock_timestamp()
-                     and (r.queues = '{}' or p_queue = any (r.queues)));
+                     and (r.queues = '{}' or r.queues && array[p_queue, '*']));
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.legal(from_status pynenc.invocation_status, to_status pynenc.invocation_status, reason text)
@@ -2875,6 +2877,7 @@ declare
                                    && array['success', 'failed', 'concurrency_controlled_final'];
     v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
                                    <@ array['success', 'failed', 'concurrency_controlled_final'];
+    v_owned    constant boolean := v_live and v_statuses <@ array['pending', 'running', 'paused', 'resumed'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -2890,6 +2893,14 @@ begin
         if v_parent is not null then
             v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
                             and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_owned then
+            v_seen := array(
+                select s.invocation_id from runner r cross join lateral (
+                    select c.invocation_id from invocation_state c
+                    where c.runner_id = r.runner_id and c.runner_id is not null offset 0) s
+                where r.app_id = p_app and s.invocation_id < v_before
+                  and (p_filter->>'runner' is null or r.runner_id = p_filter->>'runner')
+                order by s.invocation_id desc limit v_chunk);
         elsif v_live then
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
@@ -6533,7 +6544,9 @@ CREATE OR REPLACE FUNCTION pynenc.why_untakable(p_call pynenc.invocation, p_stat
 AS $function$
 #variable_conflict use_column
 declare
-    v_names  constant text[] := array(select distinct k from json_object_keys(p_call.arguments) k order by k);
+    v_names  constant text[] := array(
+        select distinct k from json_object_keys(
+            case json_typeof(p_call.arguments) when 'object' then p_call.arguments else '{}' end) k order by k);
     v_served boolean;
     v_known  boolean;
 begin

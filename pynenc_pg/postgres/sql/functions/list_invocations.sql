@@ -21,6 +21,7 @@ declare
                                    && array['success', 'failed', 'concurrency_controlled_final'];
     v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
                                    <@ array['success', 'failed', 'concurrency_controlled_final'];
+    v_owned    constant boolean := v_live and v_statuses <@ array['pending', 'running', 'paused', 'resumed'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -36,6 +37,14 @@ begin
         if v_parent is not null then
             v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
                             and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_owned then
+            v_seen := array(
+                select s.invocation_id from runner r cross join lateral (
+                    select c.invocation_id from invocation_state c
+                    where c.runner_id = r.runner_id and c.runner_id is not null offset 0) s
+                where r.app_id = p_app and s.invocation_id < v_before
+                  and (p_filter->>'runner' is null or r.runner_id = p_filter->>'runner')
+                order by s.invocation_id desc limit v_chunk);
         elsif v_live then
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
