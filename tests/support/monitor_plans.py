@@ -11,8 +11,8 @@ from tests.support.sql import APP, Connection
 _CALL: Final = "invocation_pkey"
 _OUTCOME: Final = "invocation_outcome_pkey"
 _FIT: Final = {"fitting": f"{_CALL} {STATE} {_OUTCOME}"}
-#: Of the history: enough for a few, in a table of any size.
-_PAGES: Final = 1
+#: Of the history: enough for a few, however many there are on its last page.
+_PAGES: Final = 2
 
 
 def _listed(said: str) -> Act:

@@ -14,7 +14,7 @@ from pynenc_pg.monitor.pages.overview import PAGES
 from pynenc_pg.monitor.site import Site
 
 #: Ends that statistics are made of.
-_ENDS: Final = 2000
+_ENDS: Final = 1000
 _FIGURES: Final = """
 select task_id, count(*) as ends, count(*) filter (where status = 'success') as succeeded,
        count(*) filter (where status = 'failed') as failed, max(at) as last_at,
