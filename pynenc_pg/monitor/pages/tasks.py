@@ -49,12 +49,8 @@ def shown(site: Site, request: Request) -> Response:
             row for row in reads.all(_FIGURES, (app, PAGES, _ENDS)) if row["task_id"] == task_id
         ]
         asked = json.dumps({"task": task_id})
-        latest = [
-            row
-            for row in reads.all(FIND, (app, asked, None, _CALLS, PATIENCE))
-            if row["looked_to"] is None
-        ]
-    if told is None and not latest:
+        found = reads.all(FIND, (app, asked, None, _CALLS, PATIENCE))
+    if told is None and not found:  # with a row that says how far it was looked there may be some
         raise HTTPException(404, f"no task {task_id}")
     return site.page(
         request,
@@ -62,5 +58,5 @@ def shown(site: Site, request: Request) -> Response:
         task_id=task_id,
         told=told,
         figures=figures[0] if figures else None,
-        latest=latest,
+        latest=[row for row in found if row["looked_to"] is None],
     )
