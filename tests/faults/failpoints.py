@@ -22,7 +22,7 @@ from tests.acceptance.workers import wait_for
 from tests.faults import proxy
 from tests.faults.fleet import Worker, freeze
 from tests.faults.proxy import Harm, Line, Proxy, When
-from tests.faults.settings import HASTY, LEASE
+from tests.faults.settings import HASTY
 from tests.faults.site import Site
 from tests.support.stores import open_postgres_store
 
@@ -40,6 +40,9 @@ HARMS: Final = ("crash", "drop", "stall")
 _AT_THE_END: Final = {"release", "unregister_runner"}
 #: Has tasks that the others do not know.
 _NEWER: Final = {"FAULTS_NEWER": "1"}
+#: Long enough for twenty workers that start at once on two cores.
+LEASE: Final = 2.0
+SETTINGS: Final = HASTY | {"PYNENC__RUNNER__LEASE": str(LEASE)}
 #: Seconds a line is held up: more than a lease.
 _STALL: Final = LEASE + 0.5
 
@@ -131,7 +134,7 @@ def run(site: Site, when: When, harm: str) -> None:
         for case in cases[: len(ELDEST)]:
             _launch(site, case)
             case.wait_until_met()
-        site.fleet.start("--queues", "children", **HASTY)
+        site.fleet.start("--queues", "children", **SETTINGS)
         for case in cases[len(ELDEST) :]:
             _launch(site, case)
         for case in cases:
@@ -141,7 +144,7 @@ def run(site: Site, when: When, harm: str) -> None:
         for case in cases:
             case.wait_until_met()
         site.open_gate("end")
-        site.fleet.start(**HASTY, **_NEWER)
+        site.fleet.start(**SETTINGS, **_NEWER)
         for case in cases:
             _check(site, case)
         wait_for(lambda: site.statuses(site.adopt()).keys() == {"success"}, site.fleet.explain)
@@ -165,10 +168,10 @@ def collecting(site: Site, when: When, harm: str) -> None:
         case = Case("collect", when, harm, between)
         case.calls += site.call("say_much", {"word": "kept"})
         case.arm()
-        case.worker = site.fleet.launch(dsn=between.dsn, **HASTY, **often)
+        case.worker = site.fleet.launch(dsn=between.dsn, **SETTINGS, **often)
         case.killer.aim(case.worker)
         case.wait_until_met()
-        site.fleet.start(**HASTY, **often)
+        site.fleet.start(**SETTINGS, **often)
         there = "select encode(sha256, 'hex') from pynenc.payload"
         wait_for(lambda: not {n for (n,) in site.query(there)} & {*old}, site.fleet.explain)
         _check(site, case)
@@ -203,7 +206,7 @@ def by_chance(site: Site, seed: int) -> None:
                 each.arm(verb, when, harm, times=chance.randint(1, 2), skip=chance.randint(0, 4))
         workers: list[Worker | None] = [None] * len(proxies)
         # Whoever is there when they die has bad luck, and is not at fault.
-        settings = HASTY | {"PYNENC__RUNNER__MAX_RECOVERIES": "1000"}
+        settings = SETTINGS | {"PYNENC__RUNNER__MAX_RECOVERIES": "1000"}
 
         def done() -> bool:
             for n, worker in enumerate(workers):
@@ -264,7 +267,7 @@ def _enqueue(site: Site, case: Case) -> None:
 
 def _launch(site: Site, case: Case) -> None:
     case.arm()
-    environment = HASTY | {"FAULTS_PATCH": '{"pynenc_pg.runner.duties.SWEEPERS": 1000}'}
+    environment = SETTINGS | {"FAULTS_PATCH": '{"pynenc_pg.runner.duties.SWEEPERS": 1000}'}
     arguments = ("--queues", case.queue, "--concurrency", "2")
     case.worker = site.fleet.launch(*arguments, dsn=case.proxy.dsn, **environment)
     case.killer.aim(case.worker)

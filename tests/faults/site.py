@@ -19,7 +19,9 @@ from pynenc_pg.serializer.built_in import make_serializer
 from pynenc_pg.serializer.wire import encode_arguments
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Fleet, Nursery
+from tests.faults.settings import SLACK
 from tests.support import checker
+from tests.support.stopwatch import Stopwatch
 from tests.support.stores import open_postgres_store
 
 _SERIALIZER = make_serializer("JsonPickleSerializer")
@@ -100,6 +102,12 @@ class Site:
         self.client = Client(dsn, self.ledger)
         self._queue = Eye(dsn)
         self._side = Eye(bodies)
+        self._watch = Stopwatch()
+
+    @property
+    def slack(self) -> float:
+        """Seconds that are added to a promise, so far: others wait for a processor, too."""
+        return SLACK + self._watch.hindered
 
     def call(self, task: str, *calls: dict[str, Any], **options: Any) -> list[InvocationId]:
         """Register calls of one task."""

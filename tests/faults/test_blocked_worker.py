@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.acceptance.workers import wait_for
-from tests.faults.settings import HASTY, HASTY_BOUND, LEASE, SLACK
+from tests.faults.settings import HASTY, HASTY_BOUND, LEASE
 from tests.faults.site import Site
 
 
@@ -18,7 +18,7 @@ def test_a_task_that_lets_no_thread_run(site: Site) -> None:
     site.wait_for_success([call])
     first, second = site.runs([call])
     assert (first[0], second[0]) == (blocked.pid, other.pid)
-    assert (second[2] - first[2]).total_seconds() < HASTY_BOUND + 2 * SLACK
+    assert (second[2] - first[2]).total_seconds() < HASTY_BOUND + 2 * site.slack
     wait_for(lambda: site.runs([call])[0][3] is not None, blocked.explain)  # it did come to its end
     wait_for(lambda: "runner.anew" in blocked.said(), blocked.explain)
     result = "select value from pynenc.invocation_outcome where invocation_id = %s"
@@ -57,7 +57,7 @@ def test_sockets_that_outlive_their_worker_in_a_fork(site: Site) -> None:
     site.wait_for_success([call])
     _, second = site.runs([call])
     assert second[0] == heir.pid
-    assert (second[2] - killed_at).total_seconds() < HASTY_BOUND + SLACK
+    assert (second[2] - killed_at).total_seconds() < HASTY_BOUND + site.slack
     assert Path(f"/proc/{_child(site)}").exists()  # all the while
     site.open_gate()
     wait_for(lambda: not Path(f"/proc/{_child(site)}").exists())

@@ -11,7 +11,6 @@ import pytest
 
 from tests.acceptance.workers import wait_for
 from tests.faults.server import OwnServer
-from tests.faults.settings import SLACK
 from tests.faults.site import Site
 
 #: Seconds from the moment the server accepts connections until all goes as fast as before.
@@ -54,7 +53,7 @@ def test_a_frozen_worker_is_replaced_in_time_by_default(site: Site) -> None:
     site.wait_for_runs(held, 4, timeout=60)
     took = time.monotonic() - began
     print(f"frozen, and replaced after {took:.1f} s")  # noqa: T201 - with -s
-    assert took < 30 + 0.5 + 5 + SLACK
+    assert took < 30 + 0.5 + 5 + site.slack
     zombie.signal(signal.SIGCONT)
     site.open_gate()
     site.wait_for_success(held)

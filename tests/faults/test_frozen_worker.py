@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Worker
-from tests.faults.settings import HASTY, HASTY_BOUND, SLACK
+from tests.faults.settings import HASTY, HASTY_BOUND
 from tests.faults.site import Site
 
 SHORT_LEASE = {
@@ -109,7 +109,7 @@ def test_a_worker_that_the_machine_freezes(site: Site) -> None:
         ((frozen_at,),) = site.query("select clock_timestamp()")
         turn("FROZEN")
         site.wait_for_runs(held, 2)
-        assert (site.runs(held)[1][2] - frozen_at).total_seconds() < HASTY_BOUND + SLACK
+        assert (site.runs(held)[1][2] - frozen_at).total_seconds() < HASTY_BOUND + site.slack
         site.open_gate()
         site.wait_for_success(held)
         turn("THAWED")

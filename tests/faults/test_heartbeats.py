@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.workers import wait_for
 from tests.faults.proxy import Proxy
-from tests.faults.settings import HASTY, HASTY_BOUND, LEASE, MARGIN, SLACK
+from tests.faults.settings import HASTY, HASTY_BOUND, LEASE, MARGIN
 from tests.faults.site import Site
 
 
@@ -26,10 +26,10 @@ def test_a_worker_without_heartbeat_stops_before_others_begin(site: Site) -> Non
         proxy.still.add("pynenc home")
         wait_for(lambda: mark.read_text() == "told to stop", silent.explain)
         stopped = mark.stat().st_mtime
-        assert stopped - began < LEASE - MARGIN + SLACK / 2, silent.explain()
+        assert stopped - began < LEASE - MARGIN + site.slack / 2, silent.explain()
         site.wait_for_success([call])
         _, second = site.runs([call])
-        assert stopped < second[2].timestamp() < began + HASTY_BOUND + SLACK
+        assert stopped < second[2].timestamp() < began + HASTY_BOUND + site.slack
         # Its tasks' own connections were fine all the time; with the home it works on.
         proxy.still.clear()
         wait_for(lambda: "runner.anew" in silent.said(), silent.explain)
@@ -50,9 +50,9 @@ def test_processes_of_a_worker_without_heartbeat_are_ended(site: Site) -> None:
         proxy.still.add("pynenc home")
         wait_for(lambda: not _executes(process), silent.explain)
         ended = time.time()
-        assert ended - began < LEASE - MARGIN + SLACK / 2, silent.explain()
+        assert ended - began < LEASE - MARGIN + site.slack / 2, silent.explain()
         site.wait_for_runs(held, 2)
-        assert ended < site.runs(held)[1][2].timestamp() < began + HASTY_BOUND + SLACK
+        assert ended < site.runs(held)[1][2].timestamp() < began + HASTY_BOUND + site.slack
         site.open_gate()
         site.wait_for_success(held)
         proxy.still.clear()
@@ -94,7 +94,7 @@ def test_the_same_with_default_numbers(site: Site) -> None:
         proxy.still.add("pynenc home")
         wait_for(lambda: mark.read_text() == "told to stop", silent.explain, 40)
         stopped = mark.stat().st_mtime
-        assert stopped - began < 25 + SLACK, silent.explain()
+        assert stopped - began < 25 + site.slack, silent.explain()
         site.wait_for_success([call])
         _, second = site.runs([call])
         assert stopped < second[2].timestamp() < began + 36

@@ -15,7 +15,7 @@ from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Nursery
 from tests.faults.network import Island, island
 from tests.faults.server import own_server
-from tests.faults.settings import KEEN, SLACK
+from tests.faults.settings import KEEN
 from tests.faults.site import Site
 
 #: Seconds until keepalives and ``tcp_user_timeout`` end a silent connection, on either side.
@@ -67,13 +67,13 @@ def test_a_worker_that_is_cut_off_is_replaced_and_stops(net: Island, net_site: S
     # Whichever of its connections was in use is the first to tell.
     signs = ("heartbeat.failed", "the connection was lost")
     wait_for(lambda: any(sign in lost.said() for sign in signs), lost.explain)
-    assert time.time() - began < NOTICED + SLACK, lost.explain()
+    assert time.time() - began < NOTICED + site.slack, lost.explain()
     wait_for(lambda: mark.read_text() == "told to stop", lost.explain)
     stopped = mark.stat().st_mtime
-    assert stopped - began < LEASE - MARGIN + SLACK / 2, lost.explain()
+    assert stopped - began < LEASE - MARGIN + site.slack / 2, lost.explain()
     site.wait_for_success([call])
     _, second = site.runs([call])
-    assert second[2].timestamp() - began < NOTICED + 0.2 + 0.1 + SLACK  # grace, sweep
+    assert second[2].timestamp() - began < NOTICED + 0.2 + 0.1 + site.slack  # grace, sweep
     assert stopped - second[2].timestamp() < LEASE - MARGIN
     net.heal()
     wait_for(lambda: "runner.anew" in lost.said(), lost.explain)
@@ -92,7 +92,9 @@ def test_a_worker_that_dies_while_it_is_cut_off(net: Island, net_site: Site) -> 
     lost.kill()
     began = time.monotonic()
     site.wait_for_runs(held, 2)
-    assert time.monotonic() - began < NOTICED + 0.2 + 0.1 + SLACK  # grace, sweep; not its lease
+    assert (
+        time.monotonic() - began < NOTICED + 0.2 + 0.1 + site.slack
+    )  # grace, sweep; not its lease
     assert site.runs(held)[1][0] == heir.pid
     site.open_gate()
     site.wait_for_success(held)

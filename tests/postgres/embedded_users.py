@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.stopwatch import Stopwatch
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -26,12 +28,12 @@ sys.stdin.read()
 
 
 def eventually(holds: Callable[[], bool], seconds: float) -> float:
-    """Wait until *holds*, and tell how long it took; fail after *seconds*."""
-    began = time.monotonic()
+    """Wait until *holds*, and tell how long it took (see Stopwatch); fail after *seconds*."""
+    began, watch = time.monotonic(), Stopwatch()
     while not holds():
         assert time.monotonic() - began < seconds, f"not within {seconds} s"
         time.sleep(0.01)
-    return time.monotonic() - began
+    return watch.seconds
 
 
 def running(home: Path) -> dict[int, str]:

@@ -126,7 +126,7 @@ def test_stops_after_the_last_clean_exit(home: Path) -> None:
     with user(home) as process:
         assert running(home)
         process.communicate()
-    assert eventually(lambda: not running(home), 5) < 1
+    assert eventually(lambda: not running(home), 20) < 1
 
 
 def test_stops_after_the_last_user_is_killed(home: Path) -> None:
@@ -134,7 +134,7 @@ def test_stops_after_the_last_user_is_killed(home: Path) -> None:
     with user(home) as process:
         process.kill()
         process.wait()
-    assert eventually(lambda: not running(home), 5) < 1
+    assert eventually(lambda: not running(home), 20) < 1
 
 
 def test_one_of_two_users_killed(home: Path) -> None:
@@ -204,7 +204,7 @@ def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
         assert process.stdout.readline() == "forked\n"
         process.kill()
         process.wait()
-        assert eventually(lambda: not running(home), 5) < 1
+        assert eventually(lambda: not running(home), 20) < 1
         os.killpg(process.pid, 0)  # the child is still there
     finally:
         os.killpg(process.pid, signal.SIGKILL)

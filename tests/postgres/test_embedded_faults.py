@@ -24,6 +24,7 @@ from tests.postgres.embedded_users import (
     starting_user,
     supervisor_pid,
 )
+from tests.support.stopwatch import Stopwatch
 
 
 def test_killed_server_comes_back(home: Path) -> None:
@@ -33,7 +34,7 @@ def test_killed_server_comes_back(home: Path) -> None:
         killed = postmaster_pid(home)
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: killed not in running(home), 5)
-        assert eventually(lambda: answers(server.dsn), 10) < 2
+        assert eventually(lambda: answers(server.dsn), 30) < 2
         assert ask(server.dsn, "SELECT n FROM kept") == 42
         assert postmaster_pid(home) != killed
 
@@ -48,7 +49,7 @@ def test_busy_session_of_a_killed_server(home: Path) -> None:
             eventually(lambda: ask(server.dsn, working) == 1, 5)
             os.kill(postmaster_pid(home), signal.SIGKILL)
             busy.close()
-        assert eventually(lambda: answers(server.dsn), 10) < 2
+        assert eventually(lambda: answers(server.dsn), 30) < 2
 
 
 def test_threads_share_one_object(home: Path) -> None:
@@ -58,7 +59,7 @@ def test_threads_share_one_object(home: Path) -> None:
         assert {*pool.map(lambda _: server.start(), range(4))} == {server.dsn}
     assert answers(server.dsn)
     server.close()
-    assert eventually(lambda: not running(home), 5) < 1
+    assert eventually(lambda: not running(home), 20) < 1
 
 
 def test_killed_supervisor(home: Path) -> None:
@@ -68,12 +69,12 @@ def test_killed_supervisor(home: Path) -> None:
         killed = supervisor_pid(home)
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: killed not in running(home), 5)
-        began = time.monotonic()
+        watch = Stopwatch()
         server.start()
-        assert time.monotonic() - began < 2
+        assert watch.seconds < 2
         assert ask(server.dsn, "SELECT n FROM kept") == 42
         assert supervisor_pid(home) != killed
-    assert eventually(lambda: not running(home), 5) < 1
+    assert eventually(lambda: not running(home), 20) < 1
 
 
 def test_supervisor_told_to_stop(home: Path) -> None:
