@@ -42,7 +42,7 @@ def _host(value: str) -> str:
 
 def _hash(value: str) -> str:
     if not re.fullmatch(r"scrypt\$\d+\$\d+\$\d+\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+", value):
-        message = "must be the hash of a password: pynenc-pg monitor hash-password makes one"
+        message = "must be the hash of a password: pynenc-pg monitor --hash-password makes one"
         raise ValueError(message)
     return value
 

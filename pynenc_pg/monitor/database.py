@@ -28,9 +28,11 @@ _Connection = psycopg.Connection[Row]
 #: Seconds for a connection; and a page that takes longer than this is not worth waiting for.
 _PATIENCE: Final = 5.0
 _STATEMENT: Final = "5s"
+#: Plans are those for large tables, whatever the statistics say.
 #: The role is taken where there is one and we may: else the rights are those of the DSN's user.
 _SET_UP: Final = """
 select set_config('statement_timeout', %s, true), set_config('jit', 'off', true),
+set_config('enable_seqscan', 'off', true),
 (select set_config('role', r.rolname, true) from pg_roles r
  where r.rolname = %s and pg_has_role(r.rolname, case
      when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end))"""

@@ -25,7 +25,7 @@ from {schema}.list_invocations(%s, %s, %s, %s, %s::interval)"""
 _AHEAD: Final = timedelta(seconds=5)
 _TEXTS: Final = ("task", "queue", "argument", "error")
 #: How long a page looks for what fits before it shows what it has.
-PATIENCE: Final = "120 ms"
+PATIENCE: Final = "100 ms"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 

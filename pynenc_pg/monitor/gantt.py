@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any, Final
 
 #: Of the drawing, in its own units.
@@ -137,7 +138,7 @@ class _Lanes:
 def stints(history: Sequence[Mapping[str, Any]], now: datetime) -> list[Stint]:
     """Return the stints of one invocation, from its history in order."""
     found: list[Stint] = []
-    for entry, following in zip(history, [*history[1:], None], strict=True):
+    for entry, following in zip_longest(history, history[1:]):
         if entry["status"] not in _OWNED:
             continue
         end = following["at"] if following else max(now, entry["at"])

@@ -109,7 +109,7 @@ def _check(settings: Settings) -> None:
         message = (
             f"monitor.host = {conf.host!r} can be reached from other machines, and nobody would "
             "have to say who they are: set monitor.operator_password (pynenc-pg monitor "
-            "hash-password makes the hash), or monitor.proxy_user_header and "
+            "--hash-password makes the hash), or monitor.proxy_user_header and "
             "monitor.trusted_proxies, or listen at 127.0.0.1"
         )
         raise ConfigError(message)

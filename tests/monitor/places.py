@@ -49,10 +49,13 @@ class Browser:
     client: TestClient
     pages: dict[str, str] = field(default_factory=dict)
 
-    def get(self, path: str, status: int = 200, headers: Mapping[str, str] | None = None) -> str:
+    def get(
+        self, path: str, status: int | None = 200, headers: Mapping[str, str] | None = None
+    ) -> str:
         """Return a page."""
         found = self.client.get(path, headers=headers)
-        assert found.status_code == status, f"{path}: {found.status_code}\n{found.text[-2000:]}"
+        told = f"{path}: {found.status_code}\n{found.text[-2000:]}"
+        assert status in {None, found.status_code}, told
         self.pages[path] = found.text
         return found.text
 
@@ -73,9 +76,9 @@ class Browser:
         return found.text
 
 
-def configured(dsn: str, **monitor: Any) -> PynencConf:
+def configured(dsn: str, *, app_id: str = "shop", **monitor: Any) -> PynencConf:
     """Return the configuration of the shop's monitor."""
-    return PynencConf(app_id="shop", postgres=PostgresConf(dsn=dsn), monitor=MonitorConf(**monitor))
+    return PynencConf(app_id=app_id, postgres=PostgresConf(dsn=dsn), monitor=MonitorConf(**monitor))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from pynenc_pg import ConcurrencyControlType, Pynenc
 from pynenc_pg.trigger.trigger_builder import TriggerBuilder
@@ -43,7 +44,8 @@ def stumble() -> str:
 
 @app.task
 def pack(item: str) -> str:
-    """Do a part of ``fulfil``."""
+    """Do a part of ``fulfil``, which takes longer than to call the next one."""
+    time.sleep(0.02 * len(item))
     return item
 
 

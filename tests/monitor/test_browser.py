@@ -325,10 +325,13 @@ def test_by_keyboard(visitor: Visitor) -> None:
 
 def test_in_the_dark(chromium: Browser, base: str, place: Place) -> None:
     """Colours have contrast there, too."""
+    if os.environ.get("PYNENC_SCREENSHOTS"):  # something to be seen on them
+        calls = [shop.fulfil(number) for number in range(8)] + [shop.refuse(1)]
+        wait_for(lambda: all(c.status.is_final() for c in calls), lambda: str(calls))
     for visitor in _open(chromium, base, width=1280, dark=True):
         for path, name in (
-            ("/", "dark"),
-            ("/timeline?span=60", "timeline-dark"),
+            ("/timeline?span=3", "timeline-dark"),
+            ("/", ""),
             (f"/invocations/{place.ids['refuse']}", ""),
             (f"/do/cancel?subject={place.ids['later']}", ""),
             ("/invocations?status=failed", ""),

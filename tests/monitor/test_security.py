@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -295,15 +294,13 @@ def test_sessions_end() -> None:
     assert sessions.read(cookie) is None
 
 
-def test_hashes_of_passwords(tmp_path: object) -> None:
+def test_hashes_of_passwords() -> None:
     """The command makes one that fits; one that is none is refused, and not shown."""
-    made = CliRunner().invoke(cli, ["monitor", "hash-password"], input="open sesame\n")
+    made = CliRunner().invoke(cli, ["monitor", "--hash-password"], input="open sesame\n")
     assert made.exit_code == 0
     assert fits("open sesame", made.output.strip())
     assert not fits("open sesam", made.output.strip())
-    with pytest.raises(ConfigError, match="hash-password makes one") as refused:
+    with pytest.raises(ConfigError, match="--hash-password makes one") as refused:
         configured("postgresql:///x").monitor.operator_password = "open sesame"  # noqa: S105
     assert "open sesame" not in str(refused.value)
-    begin = time.perf_counter()
-    assert CliRunner().invoke(cli, ["monitor", "hash-password"], input="\n").exit_code == 2
-    assert time.perf_counter() >= begin
+    assert CliRunner().invoke(cli, ["monitor", "--hash-password"], input="\n").exit_code == 2

@@ -6,6 +6,7 @@ import hashlib
 from typing import Final
 
 from tests.support.filled import BUSY, FEW, Held, Sample
+from tests.support.monitor_plans import MONITOR
 from tests.support.plain_sql import status_of
 from tests.support.plan_case import REGISTER as _REGISTER
 from tests.support.plan_case import STATE as _STATE
@@ -390,6 +391,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     **WORKFLOWS,
     **RETENTION,
+    **MONITOR,
     "retry_causes": _case(
         _call("select retry_causes(%s, %s)", "nobody"), retry_causes="trigger_cause_parked_idx"
     ),

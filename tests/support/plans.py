@@ -31,6 +31,8 @@ _SETTINGS: Final = {
     # Not "log": that would go to the server's log too.
     "log_level": "notice",
 }
+#: They read just the rows, or the pages, that they name.
+_BY_PLACE: Final = frozenset({"Tid Scan", "Tid Range Scan"})
 _CALLERS: Final = re.compile(r'(?:PL/pgSQL|SQL) function "?(?:\w+\.)?(\w+)')
 _DAY: Final = re.compile(r"_\d{8}(?=_|$)")
 
@@ -87,7 +89,7 @@ class Watched:
         found: dict[str, set[str]] = defaultdict(set)
         for plan in self.plans:
             for scan in plan.scans:
-                if scan.grows and scan.kind != "Tid Scan":  # that reads just the rows it names
+                if scan.grows and scan.kind not in _BY_PLACE:
                     found[plan.function].add(scan.index or f"({scan.kind} {scan.table})")
         return dict(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import zip_longest
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -138,7 +139,7 @@ def _words(value: object) -> str:
 
 def _with_spans(history: list[Row]) -> list[Row]:
     """Add to each change how long it stayed so."""
-    for entry, following in zip(history, [*history[1:], None], strict=True):
+    for entry, following in zip_longest(history, history[1:]):
         entry["stayed"] = following and following["at"] - entry["at"]
         entry["failure"] = failure_of(entry["error"]) if entry["error"] else None
     return history

@@ -12,15 +12,17 @@ from starlette.responses import Response
 
 from pynenc_pg.monitor.charts import Bars, bars
 from pynenc_pg.monitor.database import Reads, Row
-from pynenc_pg.monitor.filters import FIND, PATIENCE
+from pynenc_pg.monitor.filters import FIND
 from pynenc_pg.monitor.site import Site
 
 #: Pages of the history that are read for rates, and ends for latencies: what bounds the cost.
-PAGES: Final = 400
-ENDS: Final = 1000
+PAGES: Final = 300
+ENDS: Final = 500
 #: Seconds that the chart shows, and of one bar.
 _SHOWN: Final = 300
 _SLOT: Final = 5
+#: How long is looked for failures: one page of several things does not wait for one of them.
+_GLANCE: Final = "50 ms"
 #: The latest so many are shown.
 _FAILURES: Final = 8
 #: Seconds that what is ready may stand before somebody should know.
@@ -71,7 +73,7 @@ def overview(site: Site, request: Request) -> Response:
         queues = reads.all(QUEUES, (app,))
         runners = reads.all(RUNNERS, (app,))
         total = reads.one(_TOTAL)
-        failed = reads.all(FIND, (app, '{"statuses": ["failed"]}', None, _FAILURES, PATIENCE))
+        failed = reads.all(FIND, (app, '{"statuses": ["failed"]}', None, _FAILURES, _GLANCE))
         concerns = _concerns(reads, app, queues, runners)
     return site.page(
         request,

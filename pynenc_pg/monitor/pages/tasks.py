@@ -14,7 +14,7 @@ from pynenc_pg.monitor.pages.overview import PAGES
 from pynenc_pg.monitor.site import Site
 
 #: Ends that statistics are made of.
-_ENDS: Final = 2000
+_ENDS: Final = 1000
 _FIGURES: Final = """
 select task_id, count(*) as ends, count(*) filter (where status = 'success') as succeeded,
        count(*) filter (where status = 'failed') as failed, max(at) as last_at,
@@ -49,12 +49,8 @@ def shown(site: Site, request: Request) -> Response:
             row for row in reads.all(_FIGURES, (app, PAGES, _ENDS)) if row["task_id"] == task_id
         ]
         asked = json.dumps({"task": task_id})
-        latest = [
-            row
-            for row in reads.all(FIND, (app, asked, None, _CALLS, PATIENCE))
-            if row["looked_to"] is None
-        ]
-    if told is None and not latest:
+        found = reads.all(FIND, (app, asked, None, _CALLS, PATIENCE))
+    if told is None and not found:  # with a row that says how far it was looked there may be some
         raise HTTPException(404, f"no task {task_id}")
     return site.page(
         request,
@@ -62,5 +58,5 @@ def shown(site: Site, request: Request) -> Response:
         task_id=task_id,
         told=told,
         figures=figures[0] if figures else None,
-        latest=latest,
+        latest=[row for row in found if row["looked_to"] is None],
     )
