@@ -116,7 +116,7 @@ class MemStateBackend:
             return any(
                 not runner.dead
                 and runner.lease_until >= now
-                and (not runner.spec.queues or queue in runner.spec.queues)
+                and (not runner.spec.queues or not {queue, "*"}.isdisjoint(runner.spec.queues))
                 for runner in self._database.runners.values()
             )
 

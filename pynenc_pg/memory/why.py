@@ -135,7 +135,8 @@ def _untakable(database: MemDatabase, row: Row) -> Iterator[Why]:
     refused = database.refused.get(row.invocation_id)
     if refused is not None and not refused.freed:
         return
-    names = json.loads(row.call.new.arguments).keys()
+    read = json.loads(row.call.new.arguments)
+    names = list(read) if isinstance(read, dict) else []
     known = [runner for runner in _live(database) if task_id in runner.known]
     if any(not runner.known[task_id].misfit(names) for runner in known if runner in serving):
         return

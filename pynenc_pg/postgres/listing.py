@@ -15,8 +15,10 @@ _LIST: Final = """
 select invocation_id::text, task_id, queue, status, reason, runner_id, arguments, error, retries,
        recoveries, parent_id::text, workflow_id::text, registered_at, status_at, finished_at,
        due_at, looked_to::text
-from {schema}.list_invocations(%s, %s::json, %s::uuid, %s, '2 seconds')
+from {schema}.list_invocations(%s, %s::json, %s::uuid, %s, make_interval(secs => %s))
 """
+#: Seconds of one look through what does not fit.
+_STEP: Final = 2.0
 _TREE: Final = """
 select invocation_id::text, parent_id::text, level, task_id, status, step, workflow_id::text,
        registered_at
@@ -117,15 +119,22 @@ class RunnerInfo:
 
 
 def find(
-    database: PgDatabase, wanted: Filter, after: str | None = None, limit: int = 20
+    database: PgDatabase,
+    wanted: Filter,
+    after: str | None = None,
+    limit: int = 20,
+    within: float | None = None,
 ) -> list[Listed]:
-    """Return those that fit, the latest first, older than ``after``."""
+    """Return those that fit, the latest first, older than ``after``.
+
+    However long it takes; or what is found ``within`` so many seconds, more or less.
+    """
     found: list[Listed] = []
     while len(found) < limit:
-        asked = (database.app_id, wanted.as_json(), after, limit - len(found))
+        asked = (database.app_id, wanted.as_json(), after, limit - len(found), within or _STEP)
         rows = database.call(_LIST, asked)
         found += [Listed(*row[:-1]) for row in rows if row[0] is not None]
-        if not rows or rows[-1][-1] is None:
+        if not rows or rows[-1][-1] is None or within is not None:
             break
         after = rows[-1][-1]  # its patience was at its end
     return found

@@ -20,6 +20,8 @@ from {schema}.queue_depth where app_id = %s order by queue collate "C"
 _AT_WORK: Final = """
 select invocation_id::text, task_id, status, runner_id, since from {schema}.at_work(%s, %s)
 """
+#: Seconds that are spent on looking for failures.
+_BRIEFLY: Final = 0.2
 #: The server's own counters of rows that were written: they cost nothing, and are of all apps.
 _COUNTERS: Final = """
 select clock_timestamp(),
@@ -65,7 +67,7 @@ def snapshot(database: PgDatabase, rows: int = 10) -> Snapshot:
         queues=[QueueInfo(*row) for row in database.call(_QUEUES, (app,))],
         runners=runners(database),
         longest=[AtWork(*row) for row in database.call(_AT_WORK, (app, rows))],
-        failed=find(database, Filter(statuses=["failed"]), limit=rows),
+        failed=find(database, Filter(statuses=["failed"]), limit=rows, within=_BRIEFLY),
     )
 
 

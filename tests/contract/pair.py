@@ -184,6 +184,7 @@ class Pair:
                 assert after[1] == before[2]
                 assert is_legal(before[2], after[2], after[3])
             self.both(lambda store, _, w=which: _run(store, w))  # type: ignore[misc]
+            self.both(lambda store, _, w=which: _why(store, w))  # type: ignore[misc]
         self.both(lambda store, _: _outcomes(store, list(self.ids)))
         for name, query in INVARIANTS.items():
             found = self.postgres.database.call(query, (self.postgres.app_id,))
@@ -232,6 +233,13 @@ def _history(store: OpenStore, which: InvocationId) -> list[tuple[Any, ...]] | N
         return [(*facts, error) for *facts, _at, error in entries]
     except InvocationNotFoundError:
         return None
+
+
+def _why(store: OpenStore, which: InvocationId) -> list[tuple[str, Any]]:
+    """Why it is not running, and how many come before it."""
+    found = store.state_backend.why(which)
+    counted = ("ahead", "taken", "places", "slots", "one_of", "health")
+    return [(one.code, [one.facts.get(name) for name in counted]) for one in found]
 
 
 def timeless_step(step: Step) -> tuple[Any, ...]:

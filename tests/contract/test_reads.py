@@ -93,6 +93,9 @@ def test_a_queue_is_served_while_a_live_runner_takes_it(store: Driver) -> None:
     assert [store.state_backend.is_served(q) for q in ("a", "b", "c")] == [True, True, False]
     store.lose(runner)
     assert not store.state_backend.is_served("a")
+    others = RunnerId(f"{store.app_id}/all others")
+    store.orchestrator.register_runner(RunnerSpec(others, "Test", queues=("b", "*"), lease=60))
+    assert store.state_backend.is_served("a")
 
 
 def test_ready_is_what_could_be_claimed(store: Driver) -> None:

@@ -354,3 +354,10 @@ def test_every_reason_has_its_test() -> None:
     assert [c for c in TEMPLATES if f'["{c}"' not in here and f', "{c}"' not in here] == [
         *elsewhere
     ]
+
+
+def test_arguments_that_nobody_could_take(store: Driver) -> None:
+    """Whatever stands there: who is asked why must not fail."""
+    tell(store)
+    [which] = store.register(arguments="[0]")
+    assert codes(store, which) == ["other_arguments"]

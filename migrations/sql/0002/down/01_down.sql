@@ -579,6 +579,16 @@ begin
     end if;
 end $$;
 
+-- Whether a runner of the app that is believed alive serves a queue.
+create or replace function {schema}.is_served(p_app text, p_queue text)
+returns boolean language plpgsql stable {definer} as $$
+begin
+    return exists (select from runner r
+                   where r.app_id = p_app and r.dead_at is null
+                     and r.lease_until >= clock_timestamp()
+                     and (r.queues = '{}' or p_queue = any (r.queues)));
+end $$;
+
 -- Locks the lanes of these invocations, by key: the first lock of every verb that may free a slot.
 -- Internal; answers the lanes, null where there are none.
 create or replace function {schema}.lock_lanes(p_ids uuid[]) returns bigint[]

@@ -1,10 +1,11 @@
 -- What must never be so, by the invariants I1 to I12 of the design: for people and tests. No row is good news.
 -- about: which rows, p_limit of each rule at most. It reads all that is live, and what was called since p_since
 -- (null: ever), of one app (null: of all); it may take long, changes nothing and locks nothing.
+-- No nested loops: tables of a queue have no good statistics, and what WITH makes has none.
 create or replace function {schema}.broken(p_app text, p_since timestamptz, p_limit integer)
 returns table (invariant text, rule text, about text[])
 language plpgsql stable security definer set search_path = {schema}, pg_catalog, pg_temp
-set jit = off set timezone = 'UTC' as $$
+set jit = off set enable_nestloop = off set timezone = 'UTC' as $$
 #variable_conflict use_column
 declare
     -- What is older than the first partition of the history proves nothing (ids may be a day off).

@@ -27,7 +27,8 @@ begin
            where o.invocation_id >= p_from and json_typeof(o.value) = 'object'
            union all
            select i.app_id, i.invocation_id, a.value->>'$ref' from invocation i
-           cross join json_each(i.arguments) a
+           cross join lateral json_each(
+               case json_typeof(i.arguments) when 'object' then i.arguments else '{}' end) a
            where i.invocation_id >= p_from and json_typeof(a.value) = 'object') x
      where (p_app is null or x.app_id = p_app) and x.name ~ '^[0-9a-f]{64}$' and not exists (
          select from payload_ref r join payload p on p.app_id = r.app_id and p.sha256 = r.sha256

@@ -5,5 +5,5 @@ begin
     return exists (select from runner r
                    where r.app_id = p_app and r.dead_at is null
                      and r.lease_until >= clock_timestamp()
-                     and (r.queues = '{}' or p_queue = any (r.queues)));
+                     and (r.queues = '{}' or r.queues && array[p_queue, '*']));
 end $$;

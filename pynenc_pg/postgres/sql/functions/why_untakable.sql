@@ -4,7 +4,9 @@ create or replace function {schema}.why_untakable(
 ) returns table (code text, facts json) language plpgsql stable as $$
 #variable_conflict use_column
 declare
-    v_names  constant text[] := array(select distinct k from json_object_keys(p_call.arguments) k order by k);
+    v_names  constant text[] := array(
+        select distinct k from json_object_keys(
+            case json_typeof(p_call.arguments) when 'object' then p_call.arguments else '{}' end) k order by k);
     v_served boolean;
     v_known  boolean;
 begin
