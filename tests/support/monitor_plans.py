@@ -10,11 +10,7 @@ from tests.support.sql import APP, Connection
 
 _CALL: Final = "invocation_pkey"
 _OUTCOME: Final = "invocation_outcome_pkey"
-#: One statement for all that may be asked for; what is not asked for is planned, and not run.
-_LISTED: Final = {
-    "list_invocations": f"invocation_parent_id_idx state_owned_idx {STATE} {_OUTCOME} {_CALL}",
-    "fitting": f"{_CALL} {STATE} {_OUTCOME}",
-}
+_FIT: Final = {"fitting": f"{_CALL} {STATE} {_OUTCOME}"}
 #: Of the history: enough for a few, however many there are on its last page.
 _PAGES: Final = 2
 
@@ -33,9 +29,17 @@ def _of_one(statement: str, *more: object) -> Act:
 
 
 MONITOR: Final[dict[str, Case]] = {
-    "list_all": case(_listed("{}"), **_LISTED),
-    "list_live": case(_listed('{"statuses": ["registered"]}'), **_LISTED),
-    "list_ended": case(_listed('{"statuses": ["success"]}'), **_LISTED),
+    "list_all": case(_listed("{}"), list_invocations=_CALL, **_FIT),
+    "list_live": case(_listed('{"statuses": ["registered"]}'), list_invocations=STATE, **_FIT),
+    "list_ended": case(_listed('{"statuses": ["success"]}'), list_invocations=_OUTCOME, **_FIT),
+    "list_children": case(
+        _listed('{"parent": "00000000-0000-7000-8000-000000000000"}'),
+        list_invocations="invocation_parent_id_idx",
+        **_FIT,
+    ),
+    "list_owned": case(
+        _listed('{"statuses": ["running"]}'), list_invocations="state_owned_idx", **_FIT
+    ),
     "histories": case(
         lambda c, s: c.execute("select * from histories(%s, %s::uuid[])", (APP, s.ended)),
         histories="invocation_history_pkey",

@@ -2784,17 +2784,13 @@ AS $function$
 #variable_conflict use_column
 declare
     v_until    constant timestamptz := clock_timestamp() + p_patience;
-    v_asked    constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
-    -- What has an error has failed.
-    v_statuses constant text[] := case when v_asked = '{}' and p_filter->>'error' is not null
-                                       then '{failed}' else v_asked end;
+    v_statuses constant text[] := array(select json_array_elements_text(p_filter->'statuses'));
     v_parent   constant uuid := p_filter->>'parent';
-    v_final    constant boolean := v_statuses <> '{}'
-                                   and v_statuses <@ array['success', 'failed', 'concurrency_controlled_final'];
-    v_owned    constant boolean := v_statuses <> '{}'
-                                   and v_statuses <@ array['pending', 'running', 'paused', 'resumed'];
-    v_live     constant boolean := v_statuses <> '{}' and not v_owned and not v_statuses
+    v_live     constant boolean := v_statuses <> '{}' and not v_statuses
                                    && array['success', 'failed', 'concurrency_controlled_final'];
+    v_final    constant boolean := p_filter->>'error' is not null or v_statuses <> '{}' and v_statuses
+                                   <@ array['success', 'failed', 'concurrency_controlled_final'];
+    v_owned    constant boolean := v_live and v_statuses <@ array['pending', 'running', 'paused', 'resumed'];
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
@@ -2803,47 +2799,45 @@ declare
     v_chunk    integer := 2 * p_limit;
     v_found    integer;
     v_seen     uuid[];
-    v_last     uuid;
-    v_count    integer;
+    v_fit      uuid[];
 begin
     v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     loop
-        -- Of what is looked at, that which has the status; the rest of the filter comes after.
-        select array_agg(x.id order by x.id desc) filter (where x.status is null or x.status = any (v_statuses)),
-               (array_agg(x.id order by x.id))[1], count(*)
-        into v_seen, v_last, v_count from (
-            -- By itself, or it would be looked for among all, newest first, where statistics say so.
-            (select i.invocation_id as id, null as status
-             from (select * from invocation c where c.parent_id = v_parent offset 0) i
-             where v_parent is not null and i.invocation_id < v_before
-             order by i.invocation_id desc limit v_chunk)
-            union all
-            (select s.invocation_id, s.status::text
-             from runner r cross join lateral (
-                 select * from invocation_state c
-                 where c.runner_id = r.runner_id and c.runner_id is not null offset 0) s
-             where v_parent is null and v_owned and r.app_id = p_app and s.invocation_id < v_before
-               and (p_filter->>'runner' is null or r.runner_id = p_filter->>'runner')
-             order by s.invocation_id desc limit v_chunk)
-            union all
-            (select s.invocation_id, s.status::text from invocation_state s
-             where v_parent is null and v_live and s.invocation_id < v_before and s.invocation_id >= v_from
-             order by s.invocation_id desc limit v_chunk)
-            union all
-            (select o.invocation_id, o.status::text from invocation_outcome o
-             where v_parent is null and v_final and o.invocation_id < v_before and o.invocation_id >= v_from
-             order by o.invocation_id desc limit v_chunk)
-            union all
-            (select i.invocation_id, null from invocation i
-             where v_parent is null and not (v_owned or v_live or v_final)
-               and i.invocation_id < v_before and i.invocation_id >= v_from
-             order by i.invocation_id desc limit v_chunk)) x;
-        v_seen := coalesce(v_seen, '{}');
-        return query select f.*, null::uuid from fitting(p_app, p_filter, v_statuses, v_seen, v_left) f;
+        if v_parent is not null then
+            -- By themselves, or they would be looked for among all, newest first, where statistics say so.
+            v_seen := array(
+                select i.invocation_id from (select c.* from invocation c where c.parent_id = v_parent offset 0) i
+                where i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+        elsif v_owned then
+            v_seen := array(
+                select s.invocation_id from runner r cross join lateral (
+                    select c.invocation_id from invocation_state c
+                    where c.runner_id = r.runner_id and c.runner_id is not null offset 0) s
+                where r.app_id = p_app and s.invocation_id < v_before
+                  and (p_filter->>'runner' is null or r.runner_id = p_filter->>'runner')
+                order by s.invocation_id desc limit v_chunk);
+        elsif v_live then
+            v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
+                            and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
+        elsif v_final then
+            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
+                select o.invocation_id as id, (v_statuses = '{}' or o.status::text = any (v_statuses))
+                       and (p_filter->>'error' is null
+                            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0) as fits
+                from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
+                order by o.invocation_id desc limit v_chunk) x;
+        else
+            v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
+                            and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
+        end if;
+        return query
+        select f.*, null::uuid
+        from fitting(p_app, p_filter, v_statuses, case when v_final and v_parent is null then v_fit else v_seen end,
+                     v_left) f;
         get diagnostics v_found = row_count;
         v_left := v_left - v_found;
-        exit when v_left <= 0 or v_count < v_chunk;
-        v_before := v_last;
+        exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
+        v_before := v_seen[v_chunk];
         if clock_timestamp() > v_until then
             looked_to := v_before;
             return next;
