@@ -37,9 +37,6 @@ MONITOR: Final[dict[str, Case]] = {
         list_invocations="invocation_parent_id_idx",
         **_FIT,
     ),
-    "list_owned": case(
-        _listed('{"statuses": ["running"]}'), list_invocations="state_owned_idx", **_FIT
-    ),
     "histories": case(
         lambda c, s: c.execute("select * from histories(%s, %s::uuid[])", (APP, s.ended)),
         histories="invocation_history_pkey",
