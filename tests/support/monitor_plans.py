@@ -32,6 +32,11 @@ MONITOR: Final[dict[str, Case]] = {
     "list_all": case(_listed("{}"), list_invocations=_CALL, **_FIT),
     "list_live": case(_listed('{"statuses": ["registered"]}'), list_invocations=STATE, **_FIT),
     "list_ended": case(_listed('{"statuses": ["success"]}'), list_invocations=_OUTCOME, **_FIT),
+    "list_children": case(
+        _listed('{"parent": "00000000-0000-7000-8000-000000000000"}'),
+        list_invocations="invocation_parent_id_idx",
+        **_FIT,
+    ),
     "histories": case(
         lambda c, s: c.execute("select * from histories(%s, %s::uuid[])", (APP, s.ended)),
         histories="invocation_history_pkey",

@@ -1842,8 +1842,10 @@ begin
     v_before := coalesce(v_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     loop
         if v_parent is not null then
-            v_seen := array(select i.invocation_id from invocation i where i.parent_id = v_parent
-                            and i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
+            -- By themselves, or they would be looked for among all, newest first, where statistics say so.
+            v_seen := array(
+                select i.invocation_id from (select c.* from invocation c where c.parent_id = v_parent offset 0) i
+                where i.invocation_id < v_before order by i.invocation_id desc limit v_chunk);
         elsif v_owned then
             v_seen := array(
                 select s.invocation_id from runner r cross join lateral (
