@@ -136,7 +136,7 @@ def _confirm(target: Any, *, yes: bool) -> None:
 @click.option("--app-id", help="Whose; default: the app's.")
 @click.option("--older-than", type=float, default=0.0, metavar="DAYS", help="Ended so long ago.")
 @click.option("--newer-than", type=float, metavar="DAYS", help="And not longer ago than this.")
-@click.option("-o", "--output", type=click.File("w"), default="-", show_default=True)
+@click.option("--output", "-o", type=click.File("w"), default="-", show_default=True)
 @click.pass_obj
 def export(
     target: Any, app_id: str | None, older_than: float, newer_than: float | None, output: Any

@@ -97,7 +97,7 @@ def signed(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, _Tampered]]
 
     monkeypatch.setattr(wiring, "memory_store", store)
     with in_memory(app) as world:
-        yield world, made[-1]
+        yield world, made[0]
 
 
 def test_signed_steps(signed: tuple[World, _Tampered]) -> None:

@@ -15,7 +15,7 @@ from tests.faults.settings import KEEN
 from tests.faults.site import Site
 
 #: One moment of each kind of harm; the others are for ``make test-long``.
-_USUAL: Final = {"before-crash", "after-drop", "before-stall"}
+_USUAL: Final = {"before-crash", "after-drop"}
 
 
 @pytest.mark.parametrize(

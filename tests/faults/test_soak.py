@@ -19,6 +19,7 @@ SESSIONS = 5
 GROWTH = 8.0
 
 
+@pytest.mark.long
 def test_twenty_seconds_of_everything(own_site: Site, server: OwnServer) -> None:
     """After kills, stops, freezes and a restart of the server all that was accepted has ended."""
     _soak(Soak(own_site, server, seconds=20, restarts=9, seed=SEED))

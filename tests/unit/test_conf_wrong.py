@@ -201,5 +201,5 @@ def test_assignments_are_told_the_same() -> None:
         assert said in str(refused.value)
     with pytest.raises(ConfigError, match=r"runner\.concurrency = 0: "):
         conf.runner.concurrency = 0
-    assert (conf.broker_cls, conf.runner.concurrency, conf.runner.poll) == (None, 4, 5.0)
+    assert (conf.broker_cls, conf.runner.concurrency, conf.runner.poll) == (None, 4, 10.0)
     assert conf.runner.source("concurrency") == "default"

@@ -130,10 +130,9 @@ begin
         select from (select distinct n.app_id, n.status from new_rows n
                      where n.previous_status <> n.status) a
         cross join lateral (
-            select from {schema}.trigger_watch w
-            where w.app_id = a.app_id
-              and w.what = any (array[a.status::text, case when a.status = 'running' then 'pending' end])
-            limit 1) w)
+            select a.status::text union all select 'pending' where a.status = 'running') c (what)
+        cross join lateral (
+            select from {schema}.trigger_watch w where w.app_id = a.app_id and w.what = c.what limit 1) w)
     then
         perform {schema}.record_causes(
             array_agg(c.invocation_id), array_agg(c.rev), array_agg(c.status::text), array_agg(c.status_at))
