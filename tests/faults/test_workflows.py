@@ -23,7 +23,6 @@ LOOP: Final = "AsyncRunner"
 PROCESSES: Final = "PersistentProcessRunner"
 NEWER: Final = {"FAULTS_NEWER": "1"}
 _USUAL: Final = {
-    ("before", "crash", THREADS),
     ("after", "crash", THREADS),
 }
 _KINDS: Final = [
