@@ -122,10 +122,10 @@ def worker(dsn: str) -> Iterator[PgOrchestrator]:
 def call(orchestrator: PgOrchestrator, n: int) -> None:
     """Call the task that does nothing."""
     new = [
-        NewInvocation(InvocationId(i), f"{n:064x}", "{}")
+        NewInvocation(InvocationId(i), f"{n:032x}", "{}")
         for i in (new_invocation_id() for _ in range(n))
     ]
-    orchestrator.register(Batch(_TASK, new, changed_by="client@host-01.example"))
+    orchestrator.register(Batch(_TASK, new, changed_by="client"))
 
 
 def end(orchestrator: PgOrchestrator, held: Sequence[Claimed]) -> None:

@@ -359,15 +359,16 @@ begin
         window w as (partition by h.invocation_id order by h.rev)
     ), lasts as materialized (
         select t.invocation_id, max(t.rev) as rev, count(*) as steps,
-               count(*) filter (where f.final) as ends
+               count(*) filter (where f.final) as ends,
+               count(*) filter (where t.rev <> t.n - 1) as odd
         from steps t join status f on f.status = t.status group by t.invocation_id
     )
-    (select 'I6', 'history has a gap, or does not end where it stands',
+    (select 'I6', 'history has a gap or a revision twice, or does not end where it stands',
             array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
      from lasts l
      left join invocation_state s on s.invocation_id = l.invocation_id
      left join invocation_outcome o on o.invocation_id = l.invocation_id
-     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     where l.steps <> l.rev + 1 or l.odd > 0 or l.rev is distinct from coalesce(o.rev, s.rev)
      limit p_limit)
     union all
     (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]
@@ -1102,10 +1103,10 @@ begin
         delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
-        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
-               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, changed_by, retries,
+            recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, null, g.lease,
+               g.rev + 1, p_changed_by, g.retries, g.recoveries,
                greatest(clock_timestamp(), g.status_at)
         from gone g
     )
@@ -1377,15 +1378,14 @@ begin
     ), gone as (
         delete from invocation_state s using mine m
         where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+        returning s.invocation_id, s.app_id, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, retries, recoveries,
+            finished_at)
         select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
-               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
-               greatest(v_now, g.status_at)
+               g.runner_id, g.lease, g.rev + 1, g.retries, g.recoveries, greatest(v_now, g.status_at)
         from gone g
         returning invocation_outcome.invocation_id
     )
@@ -1734,6 +1734,24 @@ begin
     order by u.n, h.rev;
 end $$;
 
+-- Every status change of one invocation, oldest first, each with the exception that caused it:
+-- of an attempt that is tried again, and of the one that failed.
+create or replace function {schema}.history(p_app text, p_id uuid)
+returns table (rev integer, previous_status text, status text, reason text, runner_id text,
+               changed_by text, at timestamptz, error text)
+language plpgsql stable {definer} as $$
+begin
+    return query
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id,
+           coalesce(h.changed_by, h.runner_id), h.at, coalesce(e.error, o.value)::text
+    from invocation_history h
+    left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
+    left join invocation_outcome o
+           on o.invocation_id = p_id and o.rev = h.rev and o.status = 'failed'
+    where h.invocation_id = p_id and h.app_id = p_app
+    order by h.rev;
+end $$;
+
 -- Sees to it that payloads are there, and stay until this transaction ends; answers the names of those
 -- that are not (null: none), for which the caller sends the content then. Names are SHA-256 in
 -- hexadecimal digits; the contents belong to the first of them.
@@ -2036,6 +2054,9 @@ begin
     execute format('alter table %I drop constraint bounds', p_name);
     execute format('create trigger guard_truncate before truncate on %I '
                    'for each statement execute function refuse_change()', p_name);
+    if v_by_day then  -- without a key: it could not be pruned where somebody publishes all tables
+        execute format('alter table %I replica identity full', p_name);
+    end if;
     if p_parent = 'invocation_outcome' then
         execute format('create trigger guard_outcome after insert on %I '
                        'referencing new table as new_rows '

@@ -128,9 +128,9 @@ create table pynenc.invocation_history (
     reason text,
     runner_id text,
     lease bigint,
-    changed_by text not null,
+    changed_by text,
     at timestamp with time zone not null,
-    constraint invocation_history_pkey PRIMARY KEY (invocation_id, rev, at)
+    constraint invocation_history_author CHECK (((changed_by IS NOT NULL) OR (runner_id IS NOT NULL)))
 ) partition by RANGE (at);
 
 create table pynenc.invocation_outcome (
@@ -139,14 +139,15 @@ create table pynenc.invocation_outcome (
     status pynenc.invocation_status not null,
     reason text,
     value json,
-    queue text not null,
+    queue text,
     runner_id text,
     lease bigint,
     rev integer not null,
-    changed_by text not null,
+    changed_by text,
     retries integer not null,
     recoveries integer not null,
     finished_at timestamp with time zone not null,
+    constraint invocation_outcome_author CHECK (((changed_by IS NOT NULL) OR (runner_id IS NOT NULL))),
     constraint invocation_outcome_pkey PRIMARY KEY (invocation_id),
     constraint invocation_outcome_status_check CHECK ((status = ANY (ARRAY['success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status])))
 ) partition by RANGE (invocation_id);
@@ -504,6 +505,7 @@ CREATE INDEX call_result_invocation_idx ON pynenc.call_result USING btree (invoc
 CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
 CREATE INDEX event_code_idx ON pynenc.event USING btree (app_id, code, emitted_at);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX invocation_history_invocation_id_idx ON ONLY pynenc.invocation_history USING btree (invocation_id);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
 CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
@@ -921,15 +923,16 @@ begin
         window w as (partition by h.invocation_id order by h.rev)
     ), lasts as materialized (
         select t.invocation_id, max(t.rev) as rev, count(*) as steps,
-               count(*) filter (where f.final) as ends
+               count(*) filter (where f.final) as ends,
+               count(*) filter (where t.rev <> t.n - 1) as odd
         from steps t join status f on f.status = t.status group by t.invocation_id
     )
-    (select 'I6', 'history has a gap, or does not end where it stands',
+    (select 'I6', 'history has a gap or a revision twice, or does not end where it stands',
             array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
      from lasts l
      left join invocation_state s on s.invocation_id = l.invocation_id
      left join invocation_outcome o on o.invocation_id = l.invocation_id
-     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     where l.steps <> l.rev + 1 or l.odd > 0 or l.rev is distinct from coalesce(o.rev, s.rev)
      limit p_limit)
     union all
     (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]
@@ -1730,10 +1733,10 @@ begin
         delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
-        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
-               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, changed_by, retries,
+            recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, null, g.lease,
+               g.rev + 1, p_changed_by, g.retries, g.recoveries,
                greatest(clock_timestamp(), g.status_at)
         from gone g
     )
@@ -2048,15 +2051,14 @@ begin
     ), gone as (
         delete from invocation_state s using mine m
         where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+        returning s.invocation_id, s.app_id, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, retries, recoveries,
+            finished_at)
         select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
-               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
-               greatest(v_now, g.status_at)
+               g.runner_id, g.lease, g.rev + 1, g.retries, g.recoveries, greatest(v_now, g.status_at)
         from gone g
         returning invocation_outcome.invocation_id
     )
@@ -2419,7 +2421,7 @@ begin
     end if;
     insert into "pynenc".invocation_history
     select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
-           o.lease, c.changed_by, c.finished_at
+           o.lease, nullif(coalesce(c.changed_by, c.runner_id), o.runner_id), c.finished_at
     from old_rows o cross join lateral (
         select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
     where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
@@ -2682,8 +2684,8 @@ CREATE OR REPLACE FUNCTION pynenc.history(p_app text, p_id uuid)
 AS $function$
 begin
     return query
-    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
-           h.at, coalesce(e.error, o.value)::text
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id,
+           coalesce(h.changed_by, h.runner_id), h.at, coalesce(e.error, o.value)::text
     from invocation_history h
     left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
     left join invocation_outcome o
@@ -2724,13 +2726,13 @@ AS $function$
 begin
     insert into "pynenc".invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
-           n.lease, n.changed_by, n.status_at
+           n.lease, nullif(n.changed_by, n.runner_id), n.status_at
     from new_rows n
     where n.previous_status <> n.status
       and (n.status <> 'running' or n.previous_status not in ('registered', 'rerouted', 'retry'))
     union all
     select n.invocation_id, n.app_id, n.rev + s.rev, coalesce(s.previous_status, n.previous_status), s.status,
-           n.reason, n.runner_id, n.lease, n.changed_by, n.status_at
+           n.reason, n.runner_id, n.lease, nullif(n.changed_by, n.runner_id), n.status_at
     from (values (-1, null::"pynenc".invocation_status, 'pending'::"pynenc".invocation_status),
                  (0, 'pending', 'running')) s (rev, previous_status, status)
     cross join new_rows n
@@ -3105,6 +3107,9 @@ begin
     execute format('alter table %I drop constraint bounds', p_name);
     execute format('create trigger guard_truncate before truncate on %I '
                    'for each statement execute function refuse_change()', p_name);
+    if v_by_day then  -- without a key: it could not be pruned where somebody publishes all tables
+        execute format('alter table %I replica identity full', p_name);
+    end if;
     if p_parent = 'invocation_outcome' then
         execute format('create trigger guard_outcome after insert on %I '
                        'referencing new table as new_rows '
