@@ -184,9 +184,9 @@ drop function {schema}.lock_tasks(p_app text);
 
 drop function {schema}.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval);
 
-drop function {schema}.is_live_below(p_id uuid);
-
 drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
+
+drop function {schema}.idle_below(p_ids uuid[]);
 
 drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
 
