@@ -27,7 +27,8 @@ _RUN: Final = (
     "select 1 from {schema}.workflow_info(%s, %s) where steps > 0 or paused_at is not null"
 )
 
-Verb = Callable[[Reads, "Site", str, Mapping[str, str]], str]
+#: Does it to a subject, for a reason where one is asked for; returns the outcome.
+Verb = Callable[[Reads, "Site", str, str], str]
 #: Why it may not be done now; empty: it may.
 Refusal = Callable[[Reads, "Site", str], str]
 
@@ -88,14 +89,14 @@ def audit(
     return int(row["audit_id"]) if row else 0
 
 
-def cancel(reads: Reads, site: Site, subject: str, _form: Mapping[str, str]) -> str:
+def cancel(reads: Reads, site: Site, subject: str, _reason: str) -> str:
     """End it, or ask its runner to."""
     statement = "select {schema}.cancel(%s, %s, 'monitor') as said"
     answer = reads.one(statement, (site.app_id, subject))
     return str(answer and answer["said"])
 
 
-def retry(reads: Reads, site: Site, subject: str, _form: Mapping[str, str]) -> str:
+def retry(reads: Reads, site: Site, subject: str, _reason: str) -> str:
     """Call it again."""
     _check_own(reads, site, subject)
     answer = reads.one("select {schema}.retry(%s::uuid) as said", (subject,))
@@ -110,7 +111,7 @@ def _check_own(reads: Reads, site: Site, subject: str) -> None:
 
 
 def _queue(*, paused: bool) -> Verb:
-    def act(reads: Reads, site: Site, subject: str, _form: Mapping[str, str]) -> str:
+    def act(reads: Reads, site: Site, subject: str, _reason: str) -> str:
         reads.one("select {schema}.pause_queue(%s, %s, %s)", (site.app_id, subject, paused))
         return "paused" if paused else "goes on"
 
@@ -118,7 +119,7 @@ def _queue(*, paused: bool) -> Verb:
 
 
 def _trigger(*, paused: bool) -> Verb:
-    def act(reads: Reads, site: Site, subject: str, _form: Mapping[str, str]) -> str:
+    def act(reads: Reads, site: Site, subject: str, _reason: str) -> str:
         statement = "select {schema}.pause_trigger(%s, %s, %s) as found"
         answer = reads.one(statement, (site.app_id, subject, paused))
         if not (answer and answer["found"]):
@@ -129,9 +130,8 @@ def _trigger(*, paused: bool) -> Verb:
 
 
 def _workflow(*, paused: bool) -> Verb:
-    def act(reads: Reads, site: Site, subject: str, form: Mapping[str, str]) -> str:
+    def act(reads: Reads, site: Site, subject: str, reason: str) -> str:
         statement = "select {schema}.pause_workflow(%s::text, %s::uuid, %s::text, %s) as live"
-        reason = form.get("reason", "")[:500]
         answer = reads.one(statement, (site.app_id, subject, reason, paused))
         if not (answer and answer["live"]):
             return "it has ended"
@@ -140,7 +140,7 @@ def _workflow(*, paused: bool) -> Verb:
     return act
 
 
-def _parked(reads: Reads, site: Site, subject: str, _form: Mapping[str, str]) -> str:
+def _parked(reads: Reads, site: Site, subject: str, _reason: str) -> str:
     answer = reads.one("select {schema}.retry_causes(%s, %s) as n", (site.app_id, subject))
     return f"{answer['n'] if answer else 0} causes are looked at again"
 
@@ -167,12 +167,12 @@ def _not_ended(reads: Reads, site: Site, subject: str) -> str:
 
 
 def _no_queue(reads: Reads, site: Site, subject: str) -> str:
-    statement = "select 1 from {schema}.queue_figures(%s) where queue = %s"
+    statement = "select 1 from {schema}.queue_figures(%s, 1) where queue = %s"
     return "" if reads.one(statement, (site.app_id, subject)) else "there is no such queue"
 
 
 def _no_trigger(reads: Reads, site: Site, subject: str) -> str:
-    statement = "select 1 from {schema}.triggers_of(%s) where trigger_id = %s"
+    statement = "select 1 from {schema}.trigger_figures(%s, %s, 1)"
     return "" if reads.one(statement, (site.app_id, subject)) else "there is no such trigger"
 
 

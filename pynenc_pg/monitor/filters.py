@@ -26,6 +26,13 @@ _AHEAD: Final = timedelta(seconds=5)
 _TEXTS: Final = ("task", "queue", "argument", "error")
 #: How long a page looks for what fits before it shows what it has.
 PATIENCE: Final = "100 ms"
+#: What an argument is given by: its name and its value.
+_NAMED: Final = re.compile(r"([A-Za-z_]\w*)=(.+)", re.DOTALL)
+#: Years in which times are looked for: others are mistakes, and no arithmetic leaves what there is.
+_YEARS: Final = range(1970, 2200)
+#: Characters of what is looked for.
+_LONGEST: Final = 500
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -69,13 +76,20 @@ class Filter:
             "until": self.until and self.until.strftime("%Y-%m-%dT%H:%M:%S"),
         }
 
-    def as_json(self, **more: Any) -> str:
-        """Return it as ``list_invocations`` takes it."""
+    def as_json(self, masks: values.Masks, **more: Any) -> str:
+        """Return it as ``list_invocations`` takes it.
+
+        What is masked is not searched, or one could guess it, letter by letter.
+        """
+        named = _NAMED.fullmatch(self.argument)
         said = {
             "statuses": self.statuses,
             "task": self.task or None,
             "queue": self.queue or None,
-            "containing": _spellings(self.argument),
+            "arguments": {named[1]: named[2]} if named else None,
+            "containing": [] if named else _spellings(self.argument),
+            "masked": self.argument and masks.of_names,
+            "masked_inside": self.argument and masks.of_values,
             "error": self.error and json.dumps(self.error.lower(), ensure_ascii=False)[1:-1],
             "since": self.since and self.since.isoformat(),
             "until": self.until and self.until.isoformat(),
@@ -103,7 +117,7 @@ def read_filter(asked: Mapping[str, str], statuses: Sequence[str]) -> Filter:
         except ValueError:
             times[name] = None
             wrong.append(f"{asked[name]!r} is no time: write 2026-01-31 12:00")
-    texts = {name: asked.get(name, "").strip() for name in _TEXTS}
+    texts = {name: read_text(asked.get(name, "")) for name in _TEXTS}
     return Filter(
         statuses=tuple(one for one in statuses if one in STATUSES),
         task=texts["task"],
@@ -116,12 +130,29 @@ def read_filter(asked: Mapping[str, str], statuses: Sequence[str]) -> Filter:
     )
 
 
+def read_text(text: str) -> str:
+    """Read a text, without what no text in the database has."""
+    return text.replace("\0", "").strip()[:_LONGEST]
+
+
+def read_number(text: str) -> int | None:
+    """Read the number of an entry; None if it is none."""
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
 def read_time(text: str) -> datetime | None:
-    """Read a time; without a zone it is UTC."""
+    """Read a time; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is none, or one of another age.
+    """
     if not text.strip():
         return None
     found = datetime.fromisoformat(text.strip())
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found.year not in _YEARS:
+        message = f"{found.year} is no year that anything is kept of"
+        raise ValueError(message)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def is_id(text: str) -> bool:
@@ -140,19 +171,13 @@ def find(
     patience: str = PATIENCE,
     more: Mapping[str, Any] | None = None,
 ) -> Found:
-    """Look for invocations.
-
-    What is masked is not found by its value either, or one could guess it, letter by letter.
-    """
+    """Look for invocations."""
     if before is None and wanted.until is not None:
         before = first_id(wanted.until + _AHEAD)
-    rows = reads.all(FIND, (app, wanted.as_json(**more or {}), before, limit, patience))
+    rows = reads.all(FIND, (app, wanted.as_json(masks, **more or {}), before, limit, patience))
     looked_to = rows[-1]["looked_to"] if rows else None
     rows = [row for row in rows if row["looked_to"] is None]
     last = rows[-1]["invocation_id"] if len(rows) == limit else None
-    if wanted.argument:
-        needle = wanted.argument.lower()
-        rows = [row for row in rows if needle in _seen(row["arguments"], masks).lower()]
     return Found(rows, looked_to or last, looked_to)
 
 
@@ -160,10 +185,6 @@ def first_id(at: datetime) -> str:
     """Return the smallest id of a time, as the SQL function of that name does."""
     digits = f"{max(int(at.timestamp() * 1000), 0):012x}" + "0" * 20
     return str(UUID(digits))
-
-
-def _seen(arguments: str, masks: values.Masks) -> str:
-    return values.as_json(masks.masked(values.readable(arguments)))
 
 
 def _spellings(text: str) -> list[str]:

@@ -5,9 +5,10 @@ No page is reached around it, so none can forget it.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
     from pynenc_pg.monitor.settings import Settings
 
-#: Bytes of a form: a log that was pasted, or arguments.
+logger = logging.getLogger(__name__)
+
+#: Bytes of a form: a log that was pasted, or arguments; of one that anybody may send; and fields.
 _LARGEST: Final = 4_000_000
+_LARGEST_LOGIN: Final = 10_000
+_FIELDS: Final = 20
 _OPEN: Final = ("/static/",)
 _HEADERS: Final = {
     "content-security-policy": (
@@ -78,6 +83,10 @@ class Guard:
             await self._let_in(request, scope, receive, safely)
         except _RefusedError as refused:
             await refused.response(scope, receive, safely)
+        except Exception:
+            logger.exception("monitor.failed: %s %s", request.method, scope["path"])
+            sorry = PlainTextResponse("this is a mistake of the monitor: see its log\n", 500)
+            await sorry(scope, receive, safely)
 
     async def _let_in(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -87,8 +96,8 @@ class Guard:
         if request.method == "POST":
             self._check_origin(request)
         if path == "/login" and self._settings.by_password:
-            form = await _form(request) if request.method == "POST" else {}
-            request.state.form = form
+            posted = request.method == "POST"
+            request.state.form = await _form(request, _LARGEST_LOGIN) if posted else {}
             await self._inside(scope, receive, send)
             return
         known = self._known(request)
@@ -100,25 +109,19 @@ class Guard:
         if request.method == "POST":
             if known is None:
                 raise _RefusedError(403, "no session: load the page again, then send the form")
-            form = await _form(request)
+            form = await _form(request, _LARGEST)
             if not self._sessions.accepts(known, form.pop("token", "")):
                 raise _RefusedError(403, "the form is not of this session: load the page again")
         request.state.visit = Visit(identity, self._sessions.token(identity), form)
         if known is None:
-            send = _with_cookie(send, self.cookie(identity))
+            send = _with_cookie(send, set_cookie(self._settings, self._sessions.cookie(identity)))
         await self._inside(scope, receive, send)
-
-    def cookie(self, identity: Identity) -> str:
-        """Return the header that sets the cookie of a session."""
-        secure = "; Secure" if self._settings.conf.https else ""
-        value = self._sessions.cookie(identity)
-        return f"{cookie_name(self._settings)}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
     def _check_host(self, request: Request) -> None:
         """Refuse other names than ours: a page elsewhere may have its name lead here."""
-        host = request.headers.get("host", "").lower()
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name not in self._settings.hosts:
+        said = [host.lower() for host in request.headers.getlist("host")]
+        names = [one if one.endswith("]") else one.rpartition(":")[0] or one for one in said]
+        if len(names) != 1 or names[0] not in self._settings.hosts:
             raise _RefusedError(400, "this host name is not served here: see monitor.allowed_hosts")
 
     def _check_origin(self, request: Request) -> None:
@@ -126,7 +129,9 @@ class Guard:
         if origin is None:
             ours = request.headers.get("sec-fetch-site") == "same-origin"
         else:
-            ours = urlsplit(origin).netloc.lower() == request.headers["host"].lower()
+            schemes = ("https",) if self._settings.conf.https else ("http", "https")
+            host = request.headers["host"].lower()
+            ours = origin.lower() in {f"{scheme}://{host}" for scheme in schemes}
         if not ours:
             raise _RefusedError(403, "the form comes from another site")
 
@@ -156,21 +161,32 @@ class Guard:
 
     def _said_by_proxy(self, request: Request) -> str | None:
         name = self._settings.conf.proxy_user_header
-        said = request.headers.get(name) if name else None
-        if not said:
+        said = request.headers.getlist(name) if name else []
+        if not any(said):
             return None
         address = request.client.host if request.client else ""
         if not self._settings.trusts(address):
             raise _RefusedError(403, "the header of the proxy comes from an address not trusted")
-        return said
+        if len(said) > 1:
+            raise _RefusedError(403, "the header of the proxy came twice: it has to replace it")
+        return said[0]
 
 
 def cookie_name(settings: Settings) -> str:
-    """Return the cookie's name: browsers do not tell the ports of a host apart."""
-    return f"pynenc_monitor_{settings.conf.port}"
+    """Return the cookie's name: browsers do not tell the ports of a host apart.
+
+    With the prefix they take it from this host alone, not from a neighbour in its domain.
+    """
+    return f"{'__Host-' if settings.conf.https else ''}pynenc_monitor_{settings.conf.port}"
 
 
-async def _form(request: Request) -> dict[str, str]:
+def set_cookie(settings: Settings, value: str) -> str:
+    """Return the header that sets the cookie of a session, or takes it away."""
+    more = ("; Secure" if settings.conf.https else "") + ("" if value else "; Max-Age=0")
+    return f"{cookie_name(settings)}={value}; Path=/; HttpOnly; SameSite=Strict{more}"
+
+
+async def _form(request: Request, largest: int) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip() != (
         "application/x-www-form-urlencoded"
     ):
@@ -178,20 +194,28 @@ async def _form(request: Request) -> dict[str, str]:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > _LARGEST:
-            raise _RefusedError(413, f"a form may have {_LARGEST:,} bytes")
+        if len(body) > largest:
+            raise _RefusedError(413, f"a form may have {largest:,} bytes")
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
-    except UnicodeError:
-        raise _RefusedError(400, "the form is no UTF-8") from None
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS
+        )
+    except ValueError:  # also what is no UTF-8
+        raise _RefusedError(400, "the form is none that a page of the monitor has") from None
     return dict(pairs)
 
 
 def _to_login(request: Request) -> Response:
-    if request.method != "GET" or request.url.path == "/live":
+    path = request.scope["path"]
+    if request.method != "GET" or path == "/live" or "hx-request" in request.headers:
         return PlainTextResponse("log in first\n", 401)
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(path, safe='')}", 303)
+    return RedirectResponse(f"/login?next={quote(address(request), safe='')}", 303)
+
+
+def address(request: Request) -> str:
+    """Return the address of a page within the monitor, as a link has it."""
+    asked = request.scope["query_string"].decode("ascii", "replace")
+    return quote(request.scope["path"]) + (f"?{asked}" if asked else "")
 
 
 def _with_headers(send: Send, *, cached: bool) -> Send:

@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
-#: Logins that fail within a minute before all others have to wait.
+#: Logins that fail within a minute, from one address and from all, before others have to wait.
 _FAILURES: Final = 10
+_FAILURES_OF_ALL: Final = 100
 _MINUTE: Final = 60.0
 
 
@@ -52,6 +54,7 @@ class Sessions:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._ended: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def begin(self, who: str, role: Role, by: str) -> Identity:
         """Begin a session."""
@@ -71,15 +74,19 @@ class Sessions:
         who, role, session, until, by = json.loads(
             base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
         )
-        if until < self._clock() or session in self._ended:
-            return None
-        return Identity(who, Role(role), session, until, by)
+        identity = Identity(who, Role(role), session, until, by)
+        return identity if self.goes_on(identity) else None
+
+    def goes_on(self, identity: Identity) -> bool:
+        """Whether a session has neither been ended nor is over."""
+        return identity.until > self._clock() and identity.session not in self._ended
 
     def end(self, identity: Identity) -> None:
         """End a session, wherever its cookie has been copied to."""
         now = self._clock()
-        self._ended = {one: until for one, until in self._ended.items() if until > now}
-        self._ended[identity.session] = identity.until
+        with self._lock:
+            self._ended = {one: until for one, until in self._ended.items() if until > now}
+            self._ended[identity.session] = identity.until
 
     def token(self, identity: Identity) -> str:
         """Return what a form of this session must carry: nobody else can make it."""
@@ -94,20 +101,29 @@ class Sessions:
 
 
 class Attempts:
-    """Counts logins that failed: nobody tries a list of passwords here."""
+    """Counts logins that failed: nobody tries a list of passwords here, at once or in turn."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """None has failed yet."""
         self._clock = clock
-        self._failed: list[float] = []
+        self._failed: list[tuple[float, str]] = []
+        self._lock = threading.Lock()
 
-    @property
-    def too_many(self) -> bool:
-        """Whether everybody has to wait."""
-        begin = self._clock() - _MINUTE
-        self._failed = [at for at in self._failed if at > begin]
-        return len(self._failed) >= _FAILURES
+    def begin(self, address: str) -> bool:
+        """Whether a password may be tried from there; until it is forgiven it counts as wrong."""
+        now = self._clock()
+        with self._lock:
+            self._failed = [one for one in self._failed if one[0] > now - _MINUTE]
+            own = sum(one[1] == address for one in self._failed)
+            if own >= _FAILURES or len(self._failed) >= _FAILURES_OF_ALL:
+                return False
+            self._failed.append((now, address))
+            return True
 
-    def note(self) -> None:
-        """One more has failed."""
-        self._failed.append(self._clock())
+    def forgive(self, address: str) -> None:
+        """The password was right."""
+        with self._lock:
+            for at, one in reversed(self._failed):
+                if one == address:
+                    self._failed.remove((at, one))
+                    return

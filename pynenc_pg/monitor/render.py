@@ -58,6 +58,7 @@ def make_templates(settings: Settings) -> jinja2.Environment:
         ago=ago,
         seconds=seconds,
         count=count,
+        capped=capped,
         percent=percent,
         short=short_id,
         linked=values.linked,
@@ -135,6 +136,11 @@ def count(number: float | None, *, exact: bool = True) -> str:
         if number >= size:
             return f"about {number / size:.1f} {word}"
     return f"about {number:.0f}"
+
+
+def capped(number: int, most: int) -> str:
+    """Return a number that was counted no further than ``most``."""
+    return f"{number:,}+" if number >= most else f"{number:,}"
 
 
 def percent(part: float | None, whole: float | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pynenc_pg.conf.config_monitor import MonitorConf
 from pynenc_pg.exceptions import ConfigError
+from pynenc_pg.monitor import passwords
 
 if TYPE_CHECKING:
     from pynenc_pg.conf.config_pynenc import PynencConf
@@ -99,6 +100,12 @@ def _password(conf: MonitorConf, role: str) -> str | None:
 
 def _check(settings: Settings) -> None:
     conf = settings.conf
+    for hashed in filter(None, (settings.operator_password, settings.viewer_password)):
+        try:
+            passwords.fits("", hashed)
+        except (ValueError, OverflowError) as error:
+            message = f"a hash in monitor.*_password cannot be used: {error}"
+            raise ConfigError(message) from error
     if settings.by_proxy != bool(conf.trusted_proxies):
         message = (
             "monitor.proxy_user_header and monitor.trusted_proxies belong together: the header is "

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -18,7 +19,8 @@ from starlette.staticfiles import StaticFiles
 
 from pynenc_pg.exceptions import PynencError, StoreUnavailableError
 from pynenc_pg.monitor.database import MonitorDatabase
-from pynenc_pg.monitor.guard import Guard
+from pynenc_pg.monitor.filters import read_number
+from pynenc_pg.monitor.guard import Guard, address
 from pynenc_pg.monitor.identity import Attempts, Sessions
 from pynenc_pg.monitor.live import Hints
 from pynenc_pg.monitor.render import PACKAGE, make_templates
@@ -34,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 _DONE: Final = """
 select action, subject, outcome from {schema}.audits where app_id = %s and audit_id = %s"""
-_DIGITS: Final = 18
 
 Handler = Callable[["Site", Request], Response]
 
@@ -48,7 +49,7 @@ class Site:
         self.database = MonitorDatabase(settings)
         self.sessions = Sessions(settings.conf.session_hours * 3600)
         self.attempts = Attempts()
-        self.hints = Hints(self.database)
+        self.hints = Hints(self.database, self.sessions)
         self.templates = make_templates(settings)
 
     @property
@@ -60,10 +61,10 @@ class Site:
         """Render a page."""
         visit: Visit | None = getattr(request.state, "visit", None)
         text = self.templates.get_template(template).render(
-            done=self._done(request) if visit else None,
+            done=self._done(request) if visit and status == HTTPStatus.OK else None,
             app_id=self.app_id,
-            path=request.url.path,
-            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            path=request.scope["path"],
+            here=address(request),
             identity=visit.identity if visit else None,
             token=visit.token if visit else "",
             may_act=bool(visit and visit.identity.may_act),
@@ -74,11 +75,11 @@ class Site:
 
     def _done(self, request: Request) -> Row | None:
         """Return the entry of the audit about what was done just before."""
-        number = request.query_params.get("done", "")
-        if not (number.isascii() and number.isdigit() and len(number) < _DIGITS):
+        number = read_number(request.query_params.get("done", ""))
+        if number is None:
             return None
         with self.database.looking() as reads:
-            return reads.one(_DONE, (self.app_id, int(number)))
+            return reads.one(_DONE, (self.app_id, number))
 
 
 def make_site(conf: PynencConf) -> Starlette:
@@ -125,5 +126,5 @@ async def _http_error(site: Site, request: Request, error: Exception) -> Respons
 async def _our_error(site: Site, request: Request, error: Exception) -> Response:
     away = isinstance(error, StoreUnavailableError)
     logger.warning("monitor.refused: %s %s: %s", request.method, request.url.path, error)
-    title = "The database does not answer" if away else str(error)
+    title = "The database does not answer, or not in time" if away else str(error)
     return site.page(request, "error.html", 503 if away else 422, title=title, number=None)

@@ -46,6 +46,11 @@ class Masks:
     def __init__(self, patterns: tuple[str, ...]) -> None:
         """Patterns as of files, in any case of letters."""
         self._patterns = tuple(pattern.lower() for pattern in patterns)
+        each = "|".join(map(_expression, self._patterns))
+        #: The same for the database: the name of an argument; and a value in which such a name
+        #: stands before another one, however deep, also where JSON stands in a text.
+        self.of_names = f"^({each})$" if each else None
+        self.of_values = rf'"({each})\\*"\s*[:,]' if each else None
 
     def covers(self, name: object) -> bool:
         """Whether what has this name is masked."""
@@ -66,6 +71,20 @@ class Masks:
         if isinstance(value, Noted):
             return Noted(value.kind, self.masked(value.value, depth + 1))
         return value
+
+
+def _expression(pattern: str) -> str:
+    """Return a pattern as a regular expression of PostgreSQL; of a set, any character.
+
+    >>> _expression("*pass_w?rd*"), _expression("api[_-]key")
+    ('[^"]*pass_w[^"]rd[^"]*', 'api[^"]key')
+    """
+    parts = re.split(r"(\[!?\]?[^]]*\]|[*?])", pattern)
+    joker = {"*": '[^"]*'}
+    return "".join(
+        re.escape(part) if number % 2 == 0 else joker.get(part, '[^"]')
+        for number, part in enumerate(parts)
+    )
 
 
 def readable(text: str | None) -> Any:
@@ -148,12 +167,27 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=_default)
 
 
-def _default(value: Any) -> Any:
+def signs(value: Any) -> set[str]:
+    """Return the texts that stand in ``as_json`` for what is no JSON, or must not be seen."""
     if isinstance(value, Stored):
-        return f"<large value {value.name[:12]}>"
+        return {_sign(value)}
     if isinstance(value, Noted):
-        return f"<{value.kind}>" if value.value is None else {f"<{value.kind}>": value.value}
-    return str(value)
+        return {_sign(value)} | signs(value.value)
+    if isinstance(value, dict):
+        value = [*value.values()]
+    if isinstance(value, list):
+        return set().union(*map(signs, value))
+    return {MASK} if value == MASK else set()
+
+
+def _sign(value: Stored | Noted) -> str:
+    return f"<large value {value.name[:12]}>" if isinstance(value, Stored) else f"<{value.kind}>"
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Noted) and value.value is not None:
+        return {_sign(value): value.value}
+    return _sign(value) if isinstance(value, Stored | Noted) else str(value)
 
 
 def pretty(value: Any) -> Markup:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pynenc_pg.conf.config_monitor import MonitorConf
@@ -17,6 +18,7 @@ from pynenc_pg.conf.config_postgres import PostgresConf
 from pynenc_pg.conf.config_pynenc import PynencConf
 from pynenc_pg.domain.ids import new_invocation_id
 from pynenc_pg.monitor import make_site
+from pynenc_pg.monitor.server import make_server
 from tests.acceptance.workers import wait_for
 from tests.monitor import shop_tasks as shop
 
@@ -96,6 +98,22 @@ def visiting(
 
 
 @contextmanager
+def serving(site: Starlette) -> Iterator[str]:
+    """Serve a monitor as ``pynenc-pg monitor`` serves it; tells its address."""
+    server = make_server(site, port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started, lambda: "the monitor does not start")
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@contextmanager
 def opened_shop(dsn: str) -> Iterator[Place]:
     """Let a runner work, call one of each kind, and wait until each stands where it stays."""
     shop.app.conf.postgres.dsn = dsn
@@ -139,7 +157,7 @@ def _call_all(dsn: str) -> dict[str, str]:
     }
     shop.app.trigger.emit_event("paid", {"note": shop.SCRIPT, "link": shop.LINK})
     ids = {name: str(call.invocation_id) for name, call in calls.items()}
-    ids["hostile"] = _call_hostile(dsn)
+    [ids["hostile"]] = call_by_sql(dsn, f"shop.{shop.SCRIPT}", '{"x": 1}')
     ended = [ids[name] for name in ("charge", "large", "refuse", "stumble", "fulfil")]
     with psycopg.connect(dsn, autocommit=True) as connection:
 
@@ -158,15 +176,15 @@ def _call_all(dsn: str) -> dict[str, str]:
     return ids
 
 
-def _call_hostile(dsn: str) -> str:
-    """Call a task whose name is hostile, in a queue that nobody may take from."""
-    made = new_invocation_id()
+def call_by_sql(dsn: str, task: str, *arguments: str) -> list[str]:
+    """Call a task of any name with any arguments, in a queue that nobody may take from."""
+    made = [new_invocation_id() for _ in arguments]
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             """select pynenc.register_2(
                    'shop', %s, 'press', 0, null, null, null, false, null, 0, '{}', 'test', true,
-                   array[%s]::uuid[], array['c'], array['{"x": 1}'], null, null, false, 60,
-                   null, null)""",
-            (f"shop.{shop.SCRIPT}", made),
+                   %s::uuid[], %s::uuid[]::text[], %s::text[], null, null, false, 60, null,
+                   null)""",
+            (task, made, made, [*arguments]),
         )
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 
 from tests.acceptance.workers import wait_for
 from tests.monitor import shop_tasks as shop
-from tests.monitor.places import Browser, Place, visiting
+from tests.monitor.places import HOST, Browser, Place, call_by_sql, visiting
+from tests.monitor.test_pages import PAGES
 from tests.support.sql import connect, register
 
 
@@ -110,7 +112,7 @@ def test_edited_arguments_are_plain_json(browser: Browser, place: Place) -> None
         ("{", "This is no JSON", 422),
         ("[1]", "This is no JSON object", 422),
         ('{"order": 1, "other": 2}', "unknown other", 422),
-        ('{"order": {"password": "***"}}', "has a masked value in it", 422),
+        ('{"order": {"password": "***"}}', "order has *** in it", 422),
     ],
 )
 def test_arguments_that_cannot_be(
@@ -180,13 +182,52 @@ def test_many_at_once(browser: Browser, place: Place) -> None:
     assert "only what has ended" in browser.get("/bulk/retry?argument=bulk&status=retry")
 
 
+def test_many_more_than_at_once(place: Place) -> None:
+    """After the first ones it is asked about the next: none is run again twice."""
+    ids = call_by_sql(place.dsn, "tests.monitor.shop_tasks.press", *['{"page": 77}'] * 5)
+    narrowed = "argument=page%3D77&status=failed"
+    with visiting(place.dsn, bulk_limit=2) as browser:
+        for one in ids:
+            do(browser, "cancel", one)
+        path, asked = f"/bulk/retry?{narrowed}", 0
+        while path.startswith("/bulk/"):
+            page = browser.get(path)
+            hidden = dict(re.findall(r'name="(until|before)" value="([^"]*)"', page))
+            form = {"filter": narrowed, **{k: html.unescape(v) for k, v in hidden.items()}}
+            said = {"token": browser.token(), **form}
+            found = browser.client.post(
+                "/bulk/retry", data=said, headers={"origin": HOST}, follow_redirects=False
+            )
+            path, asked = found.headers["location"], asked + 1
+    assert asked == 3
+    query = "select retried_from from pynenc.invocation where retried_from = any (%s::uuid[])"
+    assert sorted(str(one) for (one,) in place.ask(query, ids)) == sorted(ids)
+
+
+def test_only_what_can_be_changed_is_looked_for(place: Place) -> None:
+    """Others that are newer do not hide it; what is called after the question is left alone."""
+    task = "task=tests.monitor.shop_tasks.press"
+    with visiting(place.dsn, bulk_limit=5) as browser:
+        old = str(shop.press(31).invocation_id)
+        for page in range(5):
+            do(browser, "cancel", str(shop.press(page).invocation_id))
+        asked = browser.get(f"/bulk/cancel?{task}")
+        assert old in asked
+        [until] = re.findall(r'name="until" value="([^"]+)"', asked)
+        new = str(shop.press(34).invocation_id)
+        browser.post("/bulk/cancel", {"filter": task, "until": html.unescape(until)})
+        assert place.status(old) == "failed"
+        assert place.status(new) == "registered"
+        do(browser, "cancel", new)
+
+
 def test_one_that_is_refused_leaves_the_others_alone(browser: Browser, place: Place) -> None:
     """Of those that are run again, one whose task nobody has told of."""
-    made = place.ids["hostile"]
-    other = str(shop.press(20).invocation_id)
+    [made] = call_by_sql(place.dsn, "shop.unknown", '{"page": 2020}')
+    other = str(shop.press(2020).invocation_id)
     for one in (made, other):
         do(browser, "cancel", one)
-    browser.post("/bulk/retry", {"filter": "queue=press&status=failed"})
+    browser.post("/bulk/retry", {"filter": "argument=page%3D2020&status=failed"})
     action, subject, outcome, *_ = entry(place)
     assert (action, subject) == ("bulk-retry", "2 invocations")
     assert outcome == "1 done, 1 refused"
@@ -226,7 +267,9 @@ def test_other_apps_are_left_alone(browser: Browser, place: Place) -> None:
     browser.get(f"/invocations/{other}", 404)
     browser.post("/do/cancel", {"subject": other}, 422)
     assert place.status(other) == "registered"
-    assert other not in browser.get("/invocations")
+    for path in PAGES:
+        assert other not in browser.get(path)
+    assert "They name no invocation" in browser.post("/logs", {"lines": other})
 
 
 def test_a_viewer_looks(viewer: Browser, place: Place) -> None:

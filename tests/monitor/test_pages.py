@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import Final
@@ -9,8 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
+from pynenc_pg.monitor.pages import invocation, triggers, workflows
+from tests.acceptance.workers import wait_for
 from tests.monitor import shop_tasks as shop
-from tests.monitor.places import Browser, Place
+from tests.monitor.places import Browser, Place, call_by_sql
 
 PAGES: Final = (
     "/",
@@ -163,10 +166,29 @@ def test_the_list_is_narrowed(browser: Browser, place: Place) -> None:
     assert "there is no status gone" in browser.get("/invocations?status=gone")
 
 
-def test_what_is_masked_is_not_found_by_its_value(browser: Browser) -> None:
-    """One cannot guess a secret by looking for it."""
-    for part in (shop.SECRET, shop.SECRET[:3]):
-        assert "None." in browser.get(f"/invocations?argument={part}")
+def test_what_is_masked_is_not_found_by_its_value(browser: Browser, place: Place) -> None:
+    """One cannot guess a secret by looking for it, however many have it, and however deep."""
+    carried = json.dumps({"Api_Key": shop.SECRET, "plain": "to be seen"})
+    calls = [
+        {"user": "ann", "password": shop.SECRET},
+        {"user": "ann", "login": {"token": {"x": shop.SECRET}, "plain": "to be seen"}},
+        {"user": "ann", "carried": {"$jsonpickle": carried}},
+        {"user": "ann", "pairs": {"$dict": [["secret", shop.SECRET]]}},
+    ]
+    call_by_sql(place.dsn, "shop.log_in", *(60 * [json.dumps(call) for call in calls]))
+    queries = (shop.SECRET, shop.SECRET[:3], f"password={shop.SECRET}", "to be seen")
+    for query in queries:
+        page = browser.get(f"/invocations?argument={query}")
+        assert "None." in page
+        assert 'rel="next"' not in page
+    assert 'rel="next"' in browser.get("/invocations?argument=user=ann")
+
+
+def test_an_argument_is_found_by_its_name_and_value(browser: Browser, place: Place) -> None:
+    """Exactly; and what stands only in a name is no value."""
+    assert place.ids["refuse"] in browser.get("/invocations?argument=order=3")
+    assert "None." in browser.get("/invocations?argument=order=33")
+    assert place.ids["charge"] not in browser.get("/invocations?argument=order")
 
 
 def test_an_id_leads_to_its_page(browser: Browser, place: Place) -> None:
@@ -270,6 +292,38 @@ def test_triggers_and_events(browser: Browser, place: Place) -> None:
     assert "no trigger" in browser.get("/triggers/none", 404)
 
 
+def test_what_is_long_is_cut_and_said_to_be(
+    browser: Browser, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Histories, steps, and what was counted."""
+    monkeypatch.setattr(invocation, "_CHANGES", 2)
+    page = browser.get(f"/invocations/{place.ids['charge']}")
+    assert "there are 2 before them" in page
+    monkeypatch.setattr(workflows, "_MOST", 1)
+    assert "The first 1 are shown" in browser.get(f"/workflows/{place.ids['approve']}")
+    monkeypatch.setattr(triggers, "_MOST", 1)
+    assert "1+, " in browser.get("/triggers")
+
+
+def test_runs_of_workflows_go_on_where_the_last_page_ended(
+    browser: Browser, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it was looked for too long."""
+    other = str(shop.approve(8).invocation_id)
+    query = "select count(*) from pynenc.workflows where awaits_event = 'approved'"
+    wait_for(lambda: place.ask(query) == [(2,)], lambda: other)
+    monkeypatch.setattr(workflows, "_SHOWN", 1)
+    first = browser.get("/workflows")
+    assert f'href="/workflows/{other}"' in first
+    [more] = re.findall(r'rel="next" href="([^"]+)"', first)
+    assert f'href="/workflows/{place.ids["approve"]}"' in browser.get(more.replace("&amp;", "&"))
+    monkeypatch.setattr(workflows, "PATIENCE", "-1 s")
+    page = browser.get("/workflows?task=nothing")
+    assert "None found so far." in page
+    [more] = re.findall(r'rel="next" href="([^"]+)"', page)
+    assert f"before={other}" in more
+
+
 def test_workflows(browser: Browser, place: Place) -> None:
     """Runs with their steps and data; secrets in them are masked."""
     text = read(browser.get("/workflows?live=1"))
@@ -287,7 +341,7 @@ def test_pages_go_on_where_the_last_one_ended(browser: Browser, place: Place) ->
     seen: list[str] = []
     path = "/invocations?"
     rows = place.ask("select count(*) from pynenc.invocation where app_id = 'shop'")[0][0]
-    for _ in range(3):
+    for _ in range(rows):
         page = browser.get(path)
         seen += re.findall(r'class="id" href="/invocations/([0-9a-f-]{36})"', page)
         more = re.search(r'rel="next" href="([^"]+)"', page)

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pynenc_pg.cli.main import cli
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.monitor import database, make_site
-from pynenc_pg.monitor.identity import Role, Sessions
+from pynenc_pg.monitor.identity import Attempts, Role, Sessions
 from pynenc_pg.monitor.passwords import fits, hash_password
 from pynenc_pg.monitor.settings import read_settings
 from tests.monitor import shop_tasks as shop
@@ -97,10 +97,25 @@ def test_a_session_that_was_ended_is_over(door: Browser) -> None:
 
 
 def test_passwords_are_not_tried_one_after_the_other(door: Browser) -> None:
-    """After ten that were wrong everybody waits, with the right one too."""
+    """After ten that were wrong that address waits, with the right one too."""
+    _log_in(door, "let me act")  # which does not count
     for _ in range(10):
         _log_in(door, "guess", 403)
     assert "wait a minute" in _log_in(door, "let me act", 429)
+
+
+def test_whoever_tries_passwords_does_not_lock_out_others() -> None:
+    """Each address has its own ten; from all together come no more than a hundred in a minute."""
+    now = [0.0]
+    attempts = Attempts(clock=lambda: now[0])
+    assert [attempts.begin("a") for _ in range(11)] == [True] * 10 + [False]
+    assert attempts.begin("b")
+    attempts.forgive("b")
+    assert [attempts.begin(f"c{n}") for n in range(91)] == [True] * 90 + [False]
+    now[0] += 61
+    assert attempts.begin("a")
+    attempts.forgive("a")
+    attempts.forgive("a")
 
 
 def test_a_login_leads_nowhere_else(door: Browser) -> None:
@@ -139,6 +154,23 @@ def test_a_proxy_says_who_somebody_is(place: Place) -> None:
         assert "not trusted" in refused
 
 
+def test_a_proxy_that_adds_its_header_instead_of_replacing_it(place: Place) -> None:
+    """What a browser has sent under that name is never taken for what the proxy says."""
+    said: dict[str, Any] = {"proxy_user_header": "X-User", "trusted_proxies": ["127.0.0.1"]}
+    with visiting(place.dsn, operators=["ann"], **said) as proxy:
+        found = proxy.client.get("/queues", headers=[("x-user", "ann"), ("x-user", "bob")])  # type: ignore[arg-type]
+        assert (found.status_code, "came twice" in found.text) == (403, True)
+
+
+def test_a_form_from_the_same_name_without_https(place: Place) -> None:
+    """Where people come by https, what was sent without it is from somebody in between."""
+    with visiting(place.dsn, https=True, base_url="https://127.0.0.1:8765") as browser:
+        form = {"token": browser.token(), "lines": "x"}
+        for scheme, status in (("http", 403), ("https", 200)):
+            origin = {"origin": f"{scheme}://127.0.0.1:8765"}
+            assert browser.client.post("/logs", data=form, headers=origin).status_code == status
+
+
 def test_somebody_elses_cookie_is_of_no_use_behind_a_proxy(place: Place) -> None:
     """Who the proxy says counts, not whose session the browser brings."""
     said: dict[str, Any] = {
@@ -159,6 +191,8 @@ def test_somebody_elses_cookie_is_of_no_use_behind_a_proxy(place: Place) -> None
 
 def test_other_host_names_are_refused(browser: Browser, place: Place) -> None:
     """A page elsewhere whose name leads here sees nothing."""
+    two = [("host", "127.0.0.1:8765"), ("host", "evil.example")]
+    assert browser.client.get("/", headers=two).status_code == 400  # type: ignore[arg-type]
     for host in ("evil.example", "evil.example:8765", "127.0.0.1.evil.example:8765", ""):
         found = browser.client.get("/", headers={"host": host})
         assert found.status_code == 400, host
@@ -208,7 +242,10 @@ def test_the_cookie(place: Place) -> None:
     """Scripts do not see it, other sites do not send it; behind https it goes no other way."""
     with visiting(place.dsn, https=True) as browser:
         cookie = browser.client.get("/").headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=Strict", "Secure"} <= {p.strip() for p in cookie.split(";")}
+    assert {"HttpOnly", "SameSite=Strict", "Secure", "Path=/"} <= {
+        part.strip() for part in cookie.split(";")
+    }
+    assert cookie.startswith("__Host-pynenc_monitor_8765=")
 
 
 def test_secrets_are_on_no_page(place: Place, caplog: pytest.LogCaptureFixture) -> None:
@@ -260,7 +297,7 @@ def test_a_database_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(database, "_PATIENCE", 0.2)
     dsn = "postgresql://me:hidden-word@127.0.0.1:1/none?connect_timeout=1"
     with visiting(dsn) as browser:
-        page = browser.get("/queues", 503)
+        page = browser.get("/queues?done=1", 503)
     assert "The database does not answer" in page
     assert "hidden-word" not in page
 
@@ -292,6 +329,14 @@ def test_sessions_end() -> None:
     assert Sessions(60).read(cookie) is None
     now[0] += 61
     assert sessions.read(cookie) is None
+
+
+def test_a_hash_that_cannot_be_used_is_refused_at_start() -> None:
+    """Not at the first login."""
+    for costs in ("16383$8$1", "1073741824$8$1", "16384$0$1"):
+        hashed = OPERATOR.replace("16384$8$1", costs)
+        with pytest.raises(ConfigError, match="cannot be used"):
+            make_site(configured("postgresql:///x", operator_password=hashed))
 
 
 def test_hashes_of_passwords() -> None:

@@ -108,6 +108,7 @@ _MONITOR = {
     "family",
     "waits_of",
     "held_by",
+    "trigger_figures",
 }
 #: Exactly the functions each role may call.
 VERBS = {

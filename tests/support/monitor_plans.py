@@ -37,6 +37,16 @@ MONITOR: Final[dict[str, Case]] = {
         list_invocations="invocation_parent_id_idx",
         **_FIT,
     ),
+    "list_of_a_time": case(
+        _listed('{"ended_after": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}'),
+        list_invocations=f"{STATE} {_OUTCOME}",
+        **_FIT,
+    ),
+    "trigger_figures": case(
+        lambda c, _: c.execute("select * from trigger_figures(%s, null, %s)", (APP, FEW)),
+        trigger_figures="trigger_cause_due_idx trigger_cause_waiting_idx trigger_cause_parked_idx"
+        " trigger_run_trigger_idx",
+    ),
     "histories": case(
         lambda c, s: c.execute("select * from histories(%s, %s::uuid[])", (APP, s.ended)),
         histories="invocation_history_invocation_id_idx",

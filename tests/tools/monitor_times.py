@@ -2,16 +2,18 @@
 
 ``python -m tests.tools.monitor_times 10000000 FOLDER`` fills a database on an embedded server in an
 empty folder, and prints a table in Markdown: the median and the slowest of five looks at each page.
+With a folder that is filled already it looks at that.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import psycopg
@@ -22,76 +24,58 @@ from pynenc_pg.conf.config_pynenc import PynencConf
 from pynenc_pg.monitor import make_site
 from pynenc_pg.postgres import deploy
 from pynenc_pg.postgres.embedded import EmbeddedPostgres
+from tests.tools.monitor_fill import fill
 
-_BATCH: Final = 250_000
+if TYPE_CHECKING:
+    from httpx import Response
+    from starlette.testclient import TestClient
+
 _LOOKS: Final = 5
-#: From yesterday's beginning until now, evenly, one in a thousand failed, with three changes each.
-_FILL: Final = """
-with span as (
-    select date_trunc('day', now(), 'UTC') - interval '1 day' + interval '5 minutes' as zero),
-each as materialized (
-    select n, zero + (now() - zero) * n / %(all)s as at,
-           case when n %% 1000 = 0 then 'failed' else 'success' end as ended,
-           'runner-' || n %% 8 as runner, 'q' || n %% 4 as queue, md5(n::text) as chance
-    from span, generate_series(%(first)s::bigint, %(last)s::bigint) n),
-named as materialized (
-    select e.*, overlay(pynenc.first_id(at)::text placing
-        '7' || substr(chance, 1, 3) || '-8' || substr(chance, 4, 3) || '-' || substr(chance, 7, 12)
-        from 15)::uuid as id from each e),
-called as (
-    insert into pynenc.invocation (invocation_id, app_id, task_id, call_id, arguments, options,
-                                   queue, priority, depth, registered_at, registered_by)
-    select id, 'shop', 'shop.tasks.task_' || n %% 20, 'call',
-           json_build_object('order', n, 'note', 'a note of some length'), '{}', queue, 0, 0, at,
-           'client' from named),
-ended as (
-    insert into pynenc.invocation_outcome (invocation_id, app_id, status, value, queue, runner_id,
-        lease, rev, changed_by, retries, recoveries, finished_at)
-    select id, 'shop', ended::pynenc.invocation_status,
-           case ended when 'failed' then '{"module": "builtins", "type": "ValueError",
-               "message": "no", "traceback": "Traceback"}'::json else '1'::json end,
-           queue, runner, n, 3, runner, 0, 0, at + interval '300 ms' from named)
-insert into pynenc.invocation_history (invocation_id, app_id, rev, previous_status, status,
-                                       runner_id, lease, changed_by, at)
-select id, 'shop', rev, before::pynenc.invocation_status,
-       coalesce(status, ended)::pynenc.invocation_status, runner, n, runner, at + later
-from named, (values (0, null, 'registered', interval '0'),
-                    (2, 'pending', 'running', interval '100 ms'),
-                    (3, 'running', null, interval '300 ms')) r (rev, before, status, later)
-order by n, rev"""
-_QUEUES: Final = """
-insert into pynenc.queue (app_id, queue) select 'shop', 'q' || n from generate_series(0, 3) n"""
+_SAMPLE: Final = """
+select (select invocation_id::text from pynenc.invocation_outcome where status = 'failed'
+        order by invocation_id desc limit 1),
+       (select invocation_id::text from pynenc.invocation_state
+        where status = 'registered' limit 1),
+       (select invocation_id::text from pynenc.workflow order by invocation_id desc limit 1),
+       (now() - interval '6 hours')::text"""
 
 
-def fill(dsn: str, number: int) -> None:
-    """Put so many invocations in, all of which have ended."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("set session_replication_role = replica")
-        for first in range(0, number, _BATCH):
-            last = min(first + _BATCH, number)
-            connection.execute(_FILL, {"all": number, "first": first + 1, "last": last})
-            print(f"{last:,} of {number:,}", file=sys.stderr)  # noqa: T201 - it takes minutes
-        connection.execute(_QUEUES)
-        connection.execute("vacuum analyze")
-
-
-def pages(dsn: str) -> Iterator[str]:
+def pages(one: str, live: str, run: str, then: str) -> Iterator[str]:
     """Yield the addresses of the pages, the usual ones and those that look far."""
-    with psycopg.connect(dsn) as connection:
-        row = connection.execute(
-            """select (select invocation_id::text from pynenc.invocation_outcome
-                       where status = 'failed' order by invocation_id desc limit 1),
-                      (now() - interval '6 hours')::text"""
-        ).fetchone()
-        assert row is not None
-    one, then = row[0], quote(row[1])
     yield from ("/", "/invocations", "/invocations?status=failed")
     yield from ("/invocations?status=running", "/invocations?task=shop.tasks.task_3")
     yield from ("/invocations?task=nothing", "/invocations?argument=zzz", "/invocations?error=zzz")
-    yield from (f"/invocations?until={then}", f"/invocations/{one}", f"/timeline?root={one}")
-    yield from ("/timeline", f"/timeline?to={then}&span=5", "/moment", f"/moment?at={then}")
-    yield from ("/queues", "/runners", "/tasks", "/tasks/shop.tasks.task_3", "/triggers")
-    yield from ("/events", "/workflows", "/audit", "/logs")
+    yield from ("/invocations?argument=order=7", f"/invocations?until={then}")
+    yield from (f"/invocations/{one}", f"/invocations/{live}", f"/invocations/{one}/again")
+    yield from (f"/timeline?root={one}", "/timeline", "/timeline?task=shop.tasks.task_3&span=3600")
+    yield from (f"/timeline?to={then}&span=5", f"/timeline?to={then}&span=0.01")
+    yield from ("/moment", f"/moment?at={then}", "/queues", "/runners", "/runners/runner-1")
+    yield from ("/tasks", "/tasks/shop.tasks.task_3", "/triggers", "/triggers/trigger-3")
+    yield from ("/events", "/events?code=paid", "/events?code=rare", "/events?code=none")
+    yield from ("/workflows", "/workflows?live=1", "/workflows?task=nothing", f"/workflows/{run}")
+    yield from ("/audit", f"/audit?subject={run}", "/audit?subject=nothing", "/logs")
+    yield from (f"/do/cancel?subject={live}", "/bulk/cancel?task=shop.tasks.task_3")
+    yield "/bulk/retry?status=failed&task=shop.tasks.task_0"
+
+
+def looks(browser: TestClient, dsn: str) -> Iterator[tuple[str, Callable[[], Response]]]:
+    """Yield what is looked at, and how."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(_SAMPLE).fetchone()
+        assert row is not None
+        ids = connection.execute(
+            "select string_agg(invocation_id::text, ' ') from (select * from pynenc.invocation "
+            "order by invocation_id desc limit 200) i"
+        ).fetchone()
+        assert ids is not None
+    one, live, run, then = row
+    for path in pages(one, live, run, quote(then)):
+        yield re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", path), lambda at=path: browser.get(at)
+    page = browser.get("/logs").text
+    [token] = re.findall(r'name="token" value="([0-9a-f]+)"', page)[:1]
+    form = {"token": token, "lines": ids[0]}
+    origin = {"origin": str(browser.base_url)}
+    yield "POST `/logs` of 200", lambda: browser.post("/logs", data=form, headers=origin)
 
 
 def measure(dsn: str) -> Iterator[tuple[str, float, float]]:
@@ -100,25 +84,28 @@ def measure(dsn: str) -> Iterator[tuple[str, float, float]]:
 
     conf = PynencConf(app_id="shop", postgres=PostgresConf(dsn=dsn))
     with TestClient(make_site(conf), base_url="http://127.0.0.1") as browser:
-        browser.get("/logs")
-        for path in pages(dsn):
+        browser.get("/queues")
+        for name, look in looks(browser, dsn):
             took = []
             for _ in range(_LOOKS):
                 begin = time.perf_counter()
-                browser.get(path).raise_for_status()
+                look().raise_for_status()
                 took.append(1000 * (time.perf_counter() - begin))
-            yield path, statistics.median(took), max(took)
+            yield name, statistics.median(took), max(took)
 
 
 def main(number: int, folder: str) -> None:
     """Fill, measure, print."""
+    filled = Path(folder) / f"filled-{number}"
     with EmbeddedPostgres(Path(folder), durable=False) as server:
         dsn = make_conninfo(server.dsn)
-        deploy.migrate(dsn)
-        fill(dsn, number)
+        if not filled.exists():
+            deploy.migrate(dsn)
+            fill(dsn, number)
+            filled.touch()
         print("| page | median ms | slowest ms |\n|---|---|---|")  # noqa: T201
-        for path, median, slowest in measure(dsn):
-            print(f"| `{path}` | {median:.0f} | {slowest:.0f} |")  # noqa: T201
+        for name, median, slowest in measure(dsn):
+            print(f"| {name} | {median:.0f} | {slowest:.0f} |", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

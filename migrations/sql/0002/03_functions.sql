@@ -1496,11 +1496,19 @@ begin
            or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0)
       and (p_filter->>'ended_after' is null or o.finished_at is null
            or o.finished_at >= (p_filter->>'ended_after')::timestamptz)
-      and (p_filter->>'containing' is null or exists (
-          select from json_array_elements_text(p_filter->'containing') w
-          where strpos(lower(i.arguments::text), w) > 0))
+      -- The second look costs more, and few come to it.
+      and case when p_filter->>'containing' is null then true
+          when not exists (select from json_array_elements_text(p_filter->'containing') w
+                           where strpos(lower(i.arguments::text), w) > 0) then false
+          when p_filter->>'masked' is null then true
+          else exists (
+              select from json_each(i.arguments) a, json_array_elements_text(p_filter->'containing') w
+              where strpos(lower(a.value::text), w) > 0 and a.key !~* (p_filter->>'masked')
+                and a.value::text !~* (p_filter->>'masked_inside')) end
       and not exists (select from json_each_text(coalesce(p_filter->'arguments', '{}')) a
-                      where i.arguments->>a.key is distinct from a.value)
+                      where i.arguments->>a.key is distinct from a.value
+                         or a.key ~* (p_filter->>'masked')
+                         or (i.arguments->a.key)::text ~* (p_filter->>'masked_inside'))
     order by u.n limit p_limit;
 end $$;
 
@@ -1717,10 +1725,11 @@ begin
     order by s.status_at;
 end $$;
 
--- Every status change of several invocations, each in its order: for a timeline. Partitions from before an
--- invocation was made are not looked at.
-create or replace function {schema}.histories(p_app text, p_ids uuid[])
-returns table (invocation_id uuid, rev integer, status text, reason text, runner_id text, at timestamptz)
+-- The status changes of several invocations until p_until, the latest p_each of each, in their order: for a
+-- timeline. Partitions from before an invocation was made are not looked at.
+create or replace function {schema}.histories(
+    p_app text, p_ids uuid[], p_until timestamptz default 'infinity', p_each integer default 200
+) returns table (invocation_id uuid, rev integer, status text, reason text, runner_id text, at timestamptz)
 language plpgsql stable {definer} as $$
 #variable_conflict use_column
 begin
@@ -1729,7 +1738,8 @@ begin
     from unnest(p_ids) with ordinality u (id, n)
     cross join lateral (
         select * from invocation_history h
-        where h.invocation_id = u.id and h.at >= id_time(u.id) - interval '1 day' offset 0) h
+        where h.invocation_id = u.id and h.at >= id_time(u.id) - interval '1 day' and h.at <= p_until
+        order by h.rev desc limit p_each) h
     where h.app_id = p_app
     order by u.n, h.rev;
 end $$;
@@ -1844,7 +1854,8 @@ end $$;
 -- last row, with looked_to alone, says from where to go on.
 -- p_filter: task, queue, statuses, since and until (of the call), arguments (an object: as ->> gives them), runner,
 -- parent, workflow, error (a part of its text, in lower case), containing (any of these texts in the arguments, in
--- lower case), ended_after (or not ended).
+-- lower case), ended_after (or not ended); masked and masked_inside: what the name of an argument, or its value,
+-- must not look like to be searched.
 create or replace function {schema}.list_invocations(
     p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval
 ) returns table (
@@ -1866,6 +1877,10 @@ declare
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
+    v_after    constant timestamptz := p_filter->>'ended_after';
+    -- What is looked at by one index costs less than what is looked up in three tables.
+    v_most     constant integer := case when (v_after is not null or v_final) and p_filter->>'error' is null
+                                    then 20000 else 4000 end;
     v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
     v_left     integer := p_limit;
     v_chunk    integer := 2 * p_limit;
@@ -1892,20 +1907,30 @@ begin
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
         elsif v_final then
-            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
+            select array_agg(x.id), coalesce(array_agg(x.id) filter (where x.fits), '{}') into v_seen, v_fit from (
                 select o.invocation_id as id, (v_statuses = '{}' or o.status::text = any (v_statuses))
+                       and (v_after is null or o.finished_at >= v_after)
                        and (p_filter->>'error' is null
                             or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0) as fits
                 from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
                 order by o.invocation_id desc limit v_chunk) x;
+        elsif v_after is not null then
+            select array_agg(x.id), coalesce(array_agg(x.id) filter (where x.fits), '{}') into v_seen, v_fit from (
+                (select s.invocation_id as id, true as fits
+                 from invocation_state s where s.invocation_id < v_before and s.invocation_id >= v_from
+                 order by s.invocation_id desc limit v_chunk)
+                union all
+                (select o.invocation_id, o.finished_at >= v_after
+                 from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
+                 order by o.invocation_id desc limit v_chunk)
+                order by id desc limit v_chunk) x;
         else
             v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
                             and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
         end if;
         return query
         select f.*, null::uuid
-        from fitting(p_app, p_filter, v_statuses, case when v_final and v_parent is null then v_fit else v_seen end,
-                     v_left) f;
+        from fitting(p_app, p_filter, v_statuses, coalesce(v_fit, v_seen), v_left) f;
         get diagnostics v_found = row_count;
         v_left := v_left - v_found;
         exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
@@ -1915,7 +1940,7 @@ begin
             return next;
             exit;
         end if;
-        v_chunk := least(2 * v_chunk, 4000);
+        v_chunk := least(2 * v_chunk, v_most);
     end loop;
 end $$;
 
@@ -4542,6 +4567,41 @@ begin
     return true;
 end $$;
 
+-- The triggers of an app, or one of them, with what stands behind each: for people. Counts stop at p_most: what
+-- has fired or waits may be millions. What triggers_of counts, it counts whole.
+create or replace function {schema}.trigger_figures(p_app text, p_trigger text, p_most integer)
+returns table (trigger_id text, task_id text, definition text, paused boolean, next_at timestamptz,
+               due bigint, waiting bigint, parked bigint, fired bigint, last_fired timestamptz)
+language plpgsql stable {definer} as $$
+#variable_conflict use_column
+begin
+    return query
+    select d.trigger_id, d.task_id, d.definition::text, d.paused_at is not null, s.next_at,
+           n.due, w.waiting, p.parked, r.fired, r.last_fired
+    from trigger_definition d
+    cross join lateral (
+        select min(x.next_at) as next_at from schedule x
+        where x.app_id = d.app_id and x.trigger_id = d.trigger_id) s
+    cross join lateral (
+        select count(*) as due from (
+            select from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id
+            and c.state = 'new' limit p_most) c) n
+    cross join lateral (
+        select count(*) as waiting from (
+            select from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id
+            and c.state = 'waiting' limit p_most) c) w
+    cross join lateral (
+        select count(*) as parked from (
+            select from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id
+            and c.state = 'parked' limit p_most) c) p
+    cross join lateral (
+        select count(*) as fired, max(x.fired_at) as last_fired from (
+            select t.fired_at from trigger_run t where t.app_id = d.app_id and t.trigger_id = d.trigger_id
+            and t.reason is null order by t.fired_at desc, t.run_id desc limit p_most) x) r
+    where d.app_id = p_app and d.removed_at is null and (p_trigger is null or d.trigger_id = p_trigger)
+    order by d.trigger_id;
+end $$;
+
 -- The triggers of an app with what stands behind each, for people.
 create or replace function {schema}.triggers_of(p_app text)
 returns table (trigger_id text, task_id text, definition text, version text, paused boolean,
@@ -5126,29 +5186,46 @@ begin
     where i.invocation_id = p_id and i.app_id = p_app;
 end $$;
 
--- The runs of an app's workflows, the latest first: of one task, and the live ones alone, if that is asked.
--- One after the other, so that no more are looked at than are answered.
-create or replace function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer)
-returns table (
+-- The runs of an app's workflows, the latest first, those before p_before: of one task, and the live ones alone,
+-- if that is asked. One after the other, so that no more are looked at than are answered. After p_patience it
+-- stops: then a last row, with looked_to alone, says from where to go on.
+create or replace function {schema}.workflow_runs(
+    p_app text, p_task text, p_live boolean, p_limit integer, p_before uuid default null,
+    p_patience interval default null
+) returns table (
     invocation_id uuid, task_id text, status text, reason text, workflow_id uuid,
     parent_workflow_id uuid, began_at timestamptz, paused_at timestamptz, pause_reason text,
-    wakes_at timestamptz, awaits_event text, forked_from uuid, steps bigint
+    wakes_at timestamptz, awaits_event text, forked_from uuid, steps bigint, looked_to uuid
 ) language plpgsql stable {definer} set enable_sort = off as $$
 #variable_conflict use_column
 declare
-    v_left integer := p_limit;
-    v_id   uuid;
+    v_until constant timestamptz := clock_timestamp() + p_patience;
+    v_left  integer := p_limit;
+    v_last  uuid;
+    v_id    uuid;
 begin
-    for v_id in select w.invocation_id from workflow w where w.app_id = p_app
+    for v_id in select w.invocation_id from workflow w
+                where w.app_id = p_app
+                  and w.invocation_id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 order by w.invocation_id desc
     loop
         exit when v_left <= 0;
+        if clock_timestamp() > v_until and v_last is not null then
+            looked_to := v_last;
+            return next;
+            exit;
+        end if;
+        v_last := v_id;
+        continue when p_live and not exists (
+            select from invocation_state s where s.invocation_id = v_id);
+        continue when p_task is not null and not exists (
+            select from invocation i where i.invocation_id = v_id and i.task_id = p_task);
         return query
         select v.invocation_id, v.task_id, v.status::text, v.reason, v.workflow_id, v.parent_workflow_id,
-               v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps
+               v.began_at, v.paused_at, v.pause_reason, v.wakes_at, v.awaits_event, v.forked_from, v.steps,
+               null::uuid
         from workflows v
-        where v.invocation_id = v_id and (p_task is null or v.task_id = p_task)
-          and (not p_live or v.finished_at is null);
+        where v.invocation_id = v_id;
         v_left := v_left - found::integer;
     end loop;
 end $$;

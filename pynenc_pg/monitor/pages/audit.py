@@ -7,6 +7,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pynenc_pg.monitor.filters import read_number, read_text
 from pynenc_pg.monitor.site import Site
 
 _SHOWN: Final = 50
@@ -24,13 +25,13 @@ _NEWEST: Final = 2**62
 def listed(site: Site, request: Request) -> Response:
     """Show the entries, the latest first: all, or those about one subject."""
     asked = request.query_params
-    before = int(asked["before"]) if asked.get("before", "").isdigit() else _NEWEST
-    subject = asked.get("subject", "").strip()
+    before = read_number(asked.get("before", "")) or _NEWEST
+    subject = read_text(asked.get("subject", ""))
     with site.database.looking() as reads:
         if subject:
-            found = reads.all(OF_SUBJECT, (site.app_id, subject, min(before, _NEWEST), _SHOWN))
+            found = reads.all(OF_SUBJECT, (site.app_id, subject, before, _SHOWN))
         else:
-            found = reads.all(_ALL, (site.app_id, min(before, _NEWEST), _SHOWN))
+            found = reads.all(_ALL, (site.app_id, before, _SHOWN))
     return site.page(
         request,
         "audit.html",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
@@ -13,16 +13,27 @@ from starlette.responses import RedirectResponse, Response
 
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.monitor.acts import SIGNED, audit, cancel, retry
-from pynenc_pg.monitor.database import Reads, Row
-from pynenc_pg.monitor.filters import FINAL, Filter, find, read_filter
+from pynenc_pg.monitor.database import Reads
+from pynenc_pg.monitor.filters import (
+    FINAL,
+    STATUSES,
+    Filter,
+    Found,
+    find,
+    is_id,
+    read_filter,
+    read_time,
+)
 from pynenc_pg.monitor.pages.doing import check_may_act
+from pynenc_pg.monitor.pages.timeline import the_time
+from pynenc_pg.monitor.render import query
 from pynenc_pg.monitor.site import Site
 from pynenc_pg.monitor.values import Masks
 
 #: In one transaction: no runner waits long for what it has changed.
 _TOGETHER: Final = 100
-#: How long is looked for what fits, where one has asked for it.
-_PATIENCE: Final = "2 s"
+#: How long is looked for what fits: then what was found is asked about, and the next ones after it.
+_PATIENCE: Final = "150 ms"
 _TITLES: Final = {"cancel": "Cancel", "retry": "Run again"}
 
 
@@ -31,17 +42,22 @@ def ask(site: Site, request: Request) -> Response:
     check_may_act(request)
     name = _name(request)
     wanted = _wanted(request.url.query)
-    fitting, more = _fitting(site, name, wanted)
+    before = request.query_params.get("before", "")
+    with site.database.looking() as reads:
+        until = wanted.until or the_time(reads)
+        found = _fitting(reads, site, name, replace(wanted, until=until), before)
     return site.page(
         request,
         "bulk.html",
         name=name,
         title=_TITLES[name],
         wanted=wanted,
-        fitting=fitting[:20],
-        number=len(fitting),
-        more=more,
-        narrowed=urlencode(_parameters(wanted), doseq=True),
+        fitting=found.rows[:20],
+        number=len(found.rows),
+        more=found.before,
+        before=before,
+        narrowed=query(**wanted.as_query()),
+        until=until.isoformat(),
         refusal=SIGNED if name == "retry" and site.settings.signed else "",
     )
 
@@ -50,14 +66,23 @@ def act(site: Site, request: Request) -> Response:
     """Do it, to those that fit now."""
     check_may_act(request)
     name = _name(request)
-    narrowed = request.state.visit.form.get("filter", "")
-    wanted = _wanted(narrowed)
+    form = request.state.visit.form
+    wanted = _wanted(form.get("filter", ""))
+    narrowed = query(**wanted.as_query())
     if name == "retry" and site.settings.signed:
         raise HTTPException(409, SIGNED)
-    ids = [str(row["invocation_id"]) for row in _fitting(site, name, wanted)[0]]
+    try:
+        wanted = replace(wanted, until=read_time(form.get("until", "")) or wanted.until)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+    with site.database.looking() as reads:
+        found = _fitting(reads, site, name, wanted, form.get("before", ""))
+    ids = [str(row["invocation_id"]) for row in found.rows]
     done = 0
     for first in range(0, len(ids), _TOGETHER):
         done = _together(site, request, name, ids[first : first + _TOGETHER], narrowed)
+    if found.before:  # what was run again still fits: the next question is about the next ones
+        return RedirectResponse(f"/bulk/{name}?{narrowed}&before={found.before}&done={done}", 303)
     return RedirectResponse(f"/invocations?{narrowed}&done={done}", 303)
 
 
@@ -78,28 +103,26 @@ def _together(site: Site, request: Request, name: str, ids: Sequence[str], narro
 def _one(reads: Reads, site: Site, verb: Callable[..., str], one: str) -> str:
     try:
         with reads.savepoint():
-            return verb(reads, site, one, {})
+            return verb(reads, site, one, "")
     except PynencError as error:
         return f"refused: {error}"[:300]
 
 
-def _fitting(site: Site, name: str, wanted: Filter) -> tuple[list[Row], bool]:
-    """Return those that it may be done to, and whether there are more."""
-    limit = site.settings.conf.bulk_limit
-    masks = Masks(site.settings.conf.mask_arguments)
-    with site.database.looking() as reads:
-        found = find(
-            reads,
-            site.app_id,
-            wanted,
-            masks=masks,
-            before=None,
-            limit=limit,
-            patience=_PATIENCE,
-        )
-    ended = name == "retry"
-    rows = [row for row in found.rows if (row["status"] in FINAL) == ended]
-    return rows, found.before is not None
+def _fitting(reads: Reads, site: Site, name: str, wanted: Filter, before: str) -> Found:
+    """Return those that it may be done to, the newest before an id."""
+    legal = FINAL if name == "retry" else FINAL.symmetric_difference(STATUSES)
+    statuses = tuple(one for one in wanted.statuses or STATUSES if one in legal)
+    if not statuses:
+        return Found([], None, None)
+    return find(
+        reads,
+        site.app_id,
+        replace(wanted, statuses=statuses),
+        masks=Masks(site.settings.conf.mask_arguments),
+        before=before if is_id(before) else None,
+        limit=site.settings.conf.bulk_limit,
+        patience=_PATIENCE,
+    )
 
 
 def _wanted(query: str) -> Filter:
@@ -110,10 +133,6 @@ def _wanted(query: str) -> Filter:
     if wanted.wrong:
         raise HTTPException(400, "; ".join(wanted.wrong))
     return wanted
-
-
-def _parameters(wanted: Filter) -> dict[str, object]:
-    return {name: value for name, value in wanted.as_query().items() if value}
 
 
 def _name(request: Request) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from itertools import zip_longest
 from typing import Any, Final
@@ -29,7 +30,10 @@ _CALL: Final = """
 select i.*, i.arguments::text as arguments, i.result::text as result, c.retried_from
 from {schema}.invocations i cross join lateral {schema}.get_call(%s, i.invocation_id) c
 where i.app_id = %s and i.invocation_id = %s"""
-_HISTORY: Final = "select * from {schema}.history(%s, %s)"
+#: Changes that are shown, the latest.
+_CHANGES: Final = 300
+_HISTORY: Final = """
+select * from (select * from {schema}.history(%s, %s) order by rev desc limit %s) h order by rev"""
 _RELATIVES: Final = "select * from {schema}.family(%s, %s, %s)"
 _WAITING: Final = "select * from {schema}.waits_of(%s, %s, %s)"
 _WHY: Final = "select message from {schema}.why(%s, %s)"
@@ -38,6 +42,7 @@ select run_id, trigger_id, fired_at, causes::text from {schema}.trigger_runs
 where invocation_id = %s and app_id = %s"""
 _RUN: Final = """
 select * from {schema}.workflow_info(%s, %s) where steps > 0 or workflow_id <> invocation_id"""
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _VALUE: Final = "select content, codec from {schema}.fetch(%s, array[%s])"
 #: Bytes of a large value that are read for a page.
 _LARGEST: Final = 2_000_000
@@ -57,10 +62,11 @@ def get(reads: Reads, app: str, invocation_id: str) -> Row:
 
 def shown(site: Site, request: Request) -> Response:
     """Show it."""
-    app, invocation_id = site.app_id, request.path_params["invocation_id"]
+    app = site.app_id
     with site.database.looking() as reads:
-        found = get(reads, app, invocation_id)
-        history = reads.all(_HISTORY, (app, invocation_id))
+        found = get(reads, app, request.path_params["invocation_id"])
+        invocation_id = str(found["invocation_id"])
+        history = reads.all(_HISTORY, (app, invocation_id, _CHANGES))
         relatives = reads.all(_RELATIVES, (app, invocation_id, _FAMILY))
         waits = reads.all(_WAITING, (app, invocation_id, _WAITS))
         cause = reads.one(_CAUSE, (invocation_id, app))
@@ -75,6 +81,7 @@ def shown(site: Site, request: Request) -> Response:
         one=found,
         why=why,
         history=_with_spans(history),
+        earlier=history[0]["rev"] if history else 0,
         failure=failure_of(found["result"]) if failed else None,
         above=[row for row in relatives if row["level"] < 0],
         below=[row for row in relatives if row["level"] > 0],
@@ -93,7 +100,7 @@ def value(site: Site, request: Request) -> Response:
     """Show a large value that is stored by itself."""
     name = request.path_params["name"]
     with site.database.looking() as reads:
-        found = reads.one(_VALUE, (site.app_id, name))
+        found = reads.one(_VALUE, (site.app_id, name)) if _HASH.fullmatch(name) else None
     if found is None:
         raise HTTPException(404, f"no value {name}")
     content = _beginning(bytes(found["content"]), found["codec"])

@@ -7,7 +7,7 @@ import logging
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pynenc_pg.monitor.guard import cookie_name
+from pynenc_pg.monitor.guard import set_cookie
 from pynenc_pg.monitor.identity import Role
 from pynenc_pg.monitor.passwords import fits
 from pynenc_pg.monitor.site import Site
@@ -28,33 +28,24 @@ def enter(site: Site, request: Request) -> Response:
         return RedirectResponse("/", 303)
     form = request.state.form
     there = form.get("next", "/")
-    if site.attempts.too_many:
+    address = request.client.host if request.client else "?"
+    if not site.attempts.begin(address):
         return _form(site, request, there, "Too many attempts: wait a minute.", 429)
     role = _role(site, form.get("password", ""))
     if role is None:
-        site.attempts.note()
-        address = request.client.host if request.client else "?"
         logger.warning("monitor.login_failed: a wrong password from %s", address)
         return _form(site, request, there, "This is not the password.", 403)
-    identity = site.sessions.begin(form.get("who", "").strip()[:60] or role, role, "password")
-    response = RedirectResponse(_within(there), 303)
-    response.set_cookie(
-        cookie_name(site.settings),
-        site.sessions.cookie(identity),
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=site.settings.conf.https,
-    )
-    return response
+    site.attempts.forgive(address)
+    who = "".join(filter(str.isprintable, form.get("who", "")))[:60].strip()
+    identity = site.sessions.begin(who or role, role, "password")
+    cookie = set_cookie(site.settings, site.sessions.cookie(identity))
+    return RedirectResponse(_within(there), 303, {"set-cookie": cookie})
 
 
 def leave(site: Site, request: Request) -> Response:
     """End the session."""
     site.sessions.end(request.state.visit.identity)
-    response = RedirectResponse("/", 303)
-    response.delete_cookie(cookie_name(site.settings), path="/")
-    return response
+    return RedirectResponse("/", 303, {"set-cookie": set_cookie(site.settings, "")})
 
 
 def _role(site: Site, password: str) -> Role | None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pynenc_pg.monitor.filters import Filter, read_time
-from pynenc_pg.monitor.gantt import by_invocation
-from pynenc_pg.monitor.pages.timeline import HISTORIES, active, ids, the_time
+from pynenc_pg.monitor.filters import FINAL, Filter, read_time
+from pynenc_pg.monitor.pages.timeline import active, ids, the_time
 from pynenc_pg.monitor.site import Site
 
 _MOST: Final = 500
 _SHOWN: Final = 200
+#: The last change of each until then.
+_LAST: Final = "select * from {schema}.histories(%s, %s::uuid[], %s, 1)"
 _STEPS: Final = (-3600, -60, -10, -1, 1, 10, 60, 3600)
 
 
@@ -31,11 +31,12 @@ def shown(site: Site, request: Request) -> Response:
         except ValueError:
             at, wrong = now - timedelta(minutes=1), f"{asked!r} is no time"
         found = active(reads, site, Filter(until=at), at, _MOST)
-        histories = by_invocation(reads.all(HISTORIES, (site.app_id, ids(found.rows))))
+        last = reads.all(_LAST, (site.app_id, ids(found.rows), at))
+    stood = {one["invocation_id"]: one for one in last if one["status"] not in FINAL}
     rows = [
-        {**row, "then": then}
+        {**row, "then": stood[row["invocation_id"]]}
         for row in found.rows
-        if (then := stood(histories.get(str(row["invocation_id"]), ()), at))
+        if row["invocation_id"] in stood
     ]
     runners = Counter(row["then"]["runner_id"] for row in rows if row["then"]["runner_id"])
     return site.page(
@@ -50,13 +51,3 @@ def shown(site: Site, request: Request) -> Response:
         found=found,
         steps=[(step, (at + timedelta(seconds=step)).isoformat()) for step in _STEPS],
     )
-
-
-def stood(history: Sequence[Mapping[str, Any]], at: datetime) -> Mapping[str, Any] | None:
-    """Return the change that was the last one then; None if it was not there, or had ended."""
-    before = [entry for entry in history if entry["at"] <= at]
-    if not before:
-        return None
-    last = before[-1]
-    ended = last["status"] in {"success", "failed", "concurrency_controlled_final"}
-    return None if ended else last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -20,6 +21,7 @@ from pynenc_pg.monitor.values import Masks
 MOST: Final = 300
 _FAMILY: Final = "select * from {schema}.family(%s, %s, %s) where level >= 0"
 HISTORIES: Final = "select * from {schema}.histories(%s, %s::uuid[])"
+_UNTIL: Final = "select * from {schema}.histories(%s, %s::uuid[], %s)"
 _NOW: Final = "select clock_timestamp() as now"
 _USUAL: Final = 300.0
 _LEAST: Final = 0.01
@@ -42,7 +44,7 @@ def _of_window(site: Site, request: Request) -> Response:
         begin, end, live = _window(asked.get("to", ""), asked.get("span", ""), now)
         wanted = Filter(statuses=wanted.statuses, task=wanted.task, queue=wanted.queue, until=end)
         found = active(reads, site, wanted, begin)
-        histories = reads.all(HISTORIES, (site.app_id, ids(found.rows)))
+        histories = reads.all(_UNTIL, (site.app_id, ids(found.rows), end))
     drawn = lay_out(found.rows, by_invocation(histories), (begin, end), now=now)
     return site.page(
         request,
@@ -107,9 +109,10 @@ def ids(rows: Sequence[Row]) -> list[str]:
 def _window(to: str, span: str, now: datetime) -> tuple[datetime, datetime, bool]:
     try:
         end = read_time(to)
-        length = min(max(float(span or _USUAL), _LEAST), _LONGEST)
+        length = float(span or _USUAL)
     except ValueError:
         end, length = None, _USUAL
+    length = _USUAL if isnan(length) else min(max(length, _LEAST), _LONGEST)
     live = end is None
     end = end or now
     return end - timedelta(seconds=length), end, live

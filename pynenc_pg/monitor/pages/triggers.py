@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pynenc_pg.monitor.database import Row
-from pynenc_pg.monitor.filters import is_id, read_time
+from pynenc_pg.monitor.filters import is_id, read_text, read_time
 from pynenc_pg.monitor.site import Site
 
 _SHOWN: Final = 50
-_TRIGGERS: Final = "select * from {schema}.triggers_of(%s)"
+#: Each count stops there.
+_MOST: Final = 1000
+_TRIGGERS: Final = "select * from {schema}.trigger_figures(%s, %s, %s)"
 _FIRED: Final = "select * from {schema}.fired(%s, %s, %s)"
 _PARKED: Final = """
 select cause_id, condition_id, at, source_id, status::text, code, attempts, error
@@ -38,34 +40,39 @@ _EVENT: Final = "event"
 def listed(site: Site, request: Request) -> Response:
     """Show all triggers, and what was fired last."""
     with site.database.looking() as reads:
-        found = reads.all(_TRIGGERS, (site.app_id,))
+        found = reads.all(_TRIGGERS, (site.app_id, None, _MOST))
         fired = reads.all(_FIRED, (site.app_id, None, 30))
     for one in found:
         told = json.loads(one["definition"])
         one["conditions"] = [*map(_words, told.get("conditions", []))]
-    return site.page(request, "triggers.html", triggers=found, fired=[*map(_read, fired)])
+    return site.page(
+        request, "triggers.html", triggers=found, most=_MOST, fired=[*map(_read, fired)]
+    )
 
 
 def shown(site: Site, request: Request) -> Response:
     """Show one trigger."""
     trigger_id = request.path_params["trigger_id"]
     with site.database.looking() as reads:
-        found = [
-            one for one in reads.all(_TRIGGERS, (site.app_id,)) if one["trigger_id"] == trigger_id
-        ]
+        found = reads.one(_TRIGGERS, (site.app_id, trigger_id, _MOST))
         fired = reads.all(_FIRED, (site.app_id, trigger_id, _SHOWN))
         parked = reads.all(_PARKED, (site.app_id, trigger_id))
-    if not found:
+    if found is None:
         raise HTTPException(404, f"no trigger {trigger_id}")
     return site.page(
-        request, "trigger.html", one=found[0], fired=[*map(_read, fired)], parked=parked
+        request,
+        "trigger.html",
+        one=found,
+        most=_MOST,
+        fired=[*map(_read, fired)],
+        parked=parked,
     )
 
 
 def events(site: Site, request: Request) -> Response:
     """Show what was emitted, the latest first: all, or of one code."""
     asked = request.query_params
-    code = asked.get("code", "").strip()
+    code = read_text(asked.get("code", ""))
     at, _, event_id = asked.get("before", "").partition("_")
     try:
         before = read_time(at)

@@ -22,31 +22,60 @@
   };
   tellTimes();
 
-  // Somebody reads, marks or writes something: nothing is moved under their hands.
+  // What was sent once is not sent again by a second click.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+
+  // Somebody marks or writes something: nothing is moved under their hands.
+  let dragged = null;
   const isBusy = () => {
     const live = document.getElementById("live");
     const selection = document.getSelection();
     const active = document.activeElement;
     return (
-      document.hidden ||
       (selection && !selection.isCollapsed) ||
       dragged !== null ||
       (live && live.contains(active) && /^(INPUT|TEXTAREA|SELECT)$/.test(active.tagName))
     );
   };
 
-  let dragged = null;
+  // Follow what happens, while somebody looks: a browser has few connections to one host.
   const live = document.querySelector("#live[hx-get]");
   if (live && window.EventSource) {
-    const source = new EventSource("/live");
-    const pulse = document.querySelector("[data-pulse]");
-    source.addEventListener("changed", () => {
-      if (pulse) pulse.classList.add("alive");
-      if (!isBusy()) body.dispatchEvent(new CustomEvent("changed"));
+    let source = null;
+    const tell = (follows) => {
+      document.querySelector("[data-pulse]")?.classList.toggle("alive", follows);
+      document.querySelector("[data-stale]").hidden = follows;
+    };
+    const look = () => isBusy() || body.dispatchEvent(new CustomEvent("changed"));
+    const stop = () => {
+      if (source) source.close();
+      source = null;
+    };
+    const follow = () => {
+      if (document.hidden) return stop();
+      if (source) return;
+      source = new EventSource("/live");
+      source.addEventListener("open", look);
+      source.addEventListener("changed", look);
+      source.addEventListener("error", () => tell(false));
+    };
+    follow();
+    document.addEventListener("visibilitychange", follow);
+    window.addEventListener("pageshow", follow);
+    window.addEventListener("pagehide", stop);
+    body.addEventListener("htmx:after:swap", (event) => {
+      tellTimes();
+      tell(event.detail.ctx.response.status < 400);
     });
-    source.addEventListener("error", () => pulse && pulse.classList.remove("alive"));
-    window.addEventListener("pagehide", () => source.close());
-    body.addEventListener("htmx:after:swap", tellTimes);
+    body.addEventListener("htmx:error", () => tell(false));
   }
 
   // Drag across a timeline to zoom in.

@@ -26,7 +26,7 @@ drop function {schema}.workflow_tree(id uuid);
 
 drop function {schema}.workflow_steps(p_app text, p_id uuid);
 
-drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer);
+drop function {schema}.workflow_runs(p_app text, p_task text, p_live boolean, p_limit integer, p_before uuid, p_patience interval);
 
 drop function {schema}.workflow_info(p_app text, p_id uuid);
 
@@ -63,6 +63,8 @@ drop function {schema}.unreferred(p_ids uuid[]);
 drop function {schema}.triggers_with_causes(p_app text);
 
 drop function {schema}.triggers_of(p_app text);
+
+drop function {schema}.trigger_figures(p_app text, p_trigger text, p_most integer);
 
 drop function {schema}.tick(p_app text, p_trigger text, p_condition text, p_settled timestamptz, p_ticks timestamptz[], p_now_settled timestamptz, p_next_at timestamptz);
 
@@ -190,7 +192,7 @@ drop function {schema}.idle_below(p_ids uuid[]);
 
 drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
 
-drop function {schema}.histories(p_app text, p_ids uuid[]);
+drop function {schema}.histories(p_app text, p_ids uuid[], p_until timestamptz, p_each integer);
 
 drop function {schema}.held_by(p_app text, p_runner text, p_limit integer);
 

@@ -3,7 +3,8 @@
 -- last row, with looked_to alone, says from where to go on.
 -- p_filter: task, queue, statuses, since and until (of the call), arguments (an object: as ->> gives them), runner,
 -- parent, workflow, error (a part of its text, in lower case), containing (any of these texts in the arguments, in
--- lower case), ended_after (or not ended).
+-- lower case), ended_after (or not ended); masked and masked_inside: what the name of an argument, or its value,
+-- must not look like to be searched.
 create or replace function {schema}.list_invocations(
     p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval
 ) returns table (
@@ -25,6 +26,10 @@ declare
     -- Ids carry the time of the clock of whoever made them, which may be a day off.
     v_from     constant uuid := coalesce(first_id((p_filter->>'since')::timestamptz - interval '1 day'),
                                          '00000000-0000-0000-0000-000000000000');
+    v_after    constant timestamptz := p_filter->>'ended_after';
+    -- What is looked at by one index costs less than what is looked up in three tables.
+    v_most     constant integer := case when (v_after is not null or v_final) and p_filter->>'error' is null
+                                    then 20000 else 4000 end;
     v_before   uuid := least(p_before, first_id((p_filter->>'until')::timestamptz + interval '1 day'));
     v_left     integer := p_limit;
     v_chunk    integer := 2 * p_limit;
@@ -51,20 +56,30 @@ begin
             v_seen := array(select s.invocation_id from invocation_state s where s.invocation_id < v_before
                             and s.invocation_id >= v_from order by s.invocation_id desc limit v_chunk);
         elsif v_final then
-            select array_agg(x.id), array_agg(x.id) filter (where x.fits) into v_seen, v_fit from (
+            select array_agg(x.id), coalesce(array_agg(x.id) filter (where x.fits), '{}') into v_seen, v_fit from (
                 select o.invocation_id as id, (v_statuses = '{}' or o.status::text = any (v_statuses))
+                       and (v_after is null or o.finished_at >= v_after)
                        and (p_filter->>'error' is null
                             or o.status = 'failed' and strpos(lower(o.value::text), p_filter->>'error') > 0) as fits
                 from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
                 order by o.invocation_id desc limit v_chunk) x;
+        elsif v_after is not null then
+            select array_agg(x.id), coalesce(array_agg(x.id) filter (where x.fits), '{}') into v_seen, v_fit from (
+                (select s.invocation_id as id, true as fits
+                 from invocation_state s where s.invocation_id < v_before and s.invocation_id >= v_from
+                 order by s.invocation_id desc limit v_chunk)
+                union all
+                (select o.invocation_id, o.finished_at >= v_after
+                 from invocation_outcome o where o.invocation_id < v_before and o.invocation_id >= v_from
+                 order by o.invocation_id desc limit v_chunk)
+                order by id desc limit v_chunk) x;
         else
             v_seen := array(select i.invocation_id from invocation i where i.invocation_id < v_before
                             and i.invocation_id >= v_from order by i.invocation_id desc limit v_chunk);
         end if;
         return query
         select f.*, null::uuid
-        from fitting(p_app, p_filter, v_statuses, case when v_final and v_parent is null then v_fit else v_seen end,
-                     v_left) f;
+        from fitting(p_app, p_filter, v_statuses, coalesce(v_fit, v_seen), v_left) f;
         get diagnostics v_found = row_count;
         v_left := v_left - v_found;
         exit when v_left <= 0 or coalesce(cardinality(v_seen), 0) < v_chunk;
@@ -74,6 +89,6 @@ begin
             return next;
             exit;
         end if;
-        v_chunk := least(2 * v_chunk, 4000);
+        v_chunk := least(2 * v_chunk, v_most);
     end loop;
 end $$;
