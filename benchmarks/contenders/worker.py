@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from benchmarks.measure import Ends
 
 
-_STARTED: Final = "select count(*) from pynenc.invocation_history where status = 'running'"
+_STARTED: Final = """select array[count(*), count(distinct invocation_id)]
+    from pynenc.invocation_history where status = 'running'"""
+_SHARES: Final = "select count(*)::int from pynenc.invocation_outcome group by runner_id"
+_WAITING: Final = """select count(*) from pg_stat_activity
+    where datname = %s and wait_event in ('transactionid', 'tuple')"""
 _DEADLOCKS: Final = "select deadlocks from pg_stat_database where datname = %s"
 _PRODUCER: Final = ("-m", "benchmarks.producer")
 #: It is told of each call and works never: the database cannot tell it from an idle worker.
@@ -41,7 +45,9 @@ class _Client:
         return call.result
 
 
-class _Worker(Stored[_Client]):
+class Worker(Stored[_Client]):
+    """``pynenc-pg runner start`` processes, and this process as the client."""
+
     NAME = "worker"
 
     def about(self) -> str:
@@ -82,8 +88,8 @@ class _Worker(Stored[_Client]):
         """A run in which a call was started twice, or anybody was in a deadlock, has no figures."""
         started = store.database.value(_STARTED)
         deadlocks = store.server.count(_DEADLOCKS, store.database.name)
-        if started != count or deadlocks:
-            message = f"{count} calls were started {started} times, with {deadlocks} deadlocks"
+        if started != [count, count] or deadlocks:
+            message = f"of {count} calls there were {started} starts, with {deadlocks} deadlocks"
             raise RuntimeError(message)
 
     def producers(self, bench: Bench) -> Figures:
@@ -100,8 +106,30 @@ class _Worker(Stored[_Client]):
 
     def many(self, bench: Bench) -> Figures:
         """Work off a full queue with more processes than there are cores."""
-        count = bench.scale.drain
-        return crowd.drains(bench.scale, lambda number: self._drain(bench, count, number).rate)
+        last: Figures = {}
+
+        def drain(processes: int) -> float:
+            rate, found = self._crowd(bench, processes)
+            last.update(found)
+            return rate
+
+        return crowd.drains(bench.scale, drain) | last
+
+    def _crowd(self, bench: Bench, processes: int) -> tuple[float, Figures]:
+        """Return the rate, and how they got on with each other."""
+        count, waiting = bench.scale.drain, list[int]()
+        with self.store(bench) as store, self.client(store) as client:
+            with self.filled(store, client, count, processes) as (workers, go):
+                ends = crowd.watched(
+                    self.ends(store),
+                    lambda: store.server.count(_WAITING, store.database.name),
+                    waiting,
+                )
+                drained = measure.timed_drain(count, workers, store.server_cpu, ends, go)
+            self.check(store, count)
+            shares = [found for (found,) in store.database.rows(_SHARES)]
+        waited = {"crowd_waiting": sum(waiting) / len(waiting)}
+        return drained.rate, crowd.shares(shares, processes) | waited
 
 
-CONTENDER: Final = _Worker()
+CONTENDER: Final = Worker()
