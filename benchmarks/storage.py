@@ -58,12 +58,11 @@ called as (
 _FINISHED: Final = (
     _FILL  # noqa: S608 - our own words
     + """, kept as (
-    insert into pynenc.invocation_outcome (invocation_id, app_id, status, value, queue, runner_id,
-        lease, rev, changed_by, retries, recoveries, finished_at)
-    select id, %(app)s, 'success', 'null', 'default', %(runner)s, 1, 3, %(runner)s, 0, 0, now()
-    from made)
+    insert into pynenc.invocation_outcome (invocation_id, app_id, status, value, runner_id,
+        lease, rev, retries, recoveries, finished_at)
+    select id, %(app)s, 'success', 'null', %(runner)s, 1, 3, 0, 0, now() from made)
 insert into pynenc.invocation_history
-select id, %(app)s, rev, null, 'success', null, %(runner)s, 1, %(runner)s, now()
+select id, %(app)s, rev, null, 'success', null, %(runner)s, 1, null, now()
 from made, generate_series(0, 3) rev"""
 )
 _SCHEDULED: Final = (
@@ -122,10 +121,10 @@ def worker(dsn: str) -> Iterator[PgOrchestrator]:
 def call(orchestrator: PgOrchestrator, n: int) -> None:
     """Call the task that does nothing."""
     new = [
-        NewInvocation(InvocationId(i), f"{n:064x}", "{}")
+        NewInvocation(InvocationId(i), f"{n:032x}", "{}")
         for i in (new_invocation_id() for _ in range(n))
     ]
-    orchestrator.register(Batch(_TASK, new, changed_by="client@host-01.example"))
+    orchestrator.register(Batch(_TASK, new, changed_by="client"))
 
 
 def end(orchestrator: PgOrchestrator, held: Sequence[Claimed]) -> None:

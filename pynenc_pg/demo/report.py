@@ -49,7 +49,7 @@ _EXAMPLES: Final = (
     ),
     (
         "the life of one invocation",
-        """select rev, status, at, changed_by
+        """select rev, status, at, coalesce(changed_by, runner_id) as by
      from pynenc.invocation_history where invocation_id = '{id}' order by rev""",
     ),
 )

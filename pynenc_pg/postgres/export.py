@@ -24,8 +24,9 @@ select json_build_object(
     'history', (
         select json_agg(json_build_object(
             'rev', h.rev, 'previous_status', h.previous_status, 'status', h.status,
-            'reason', h.reason, 'runner_id', h.runner_id, 'changed_by', h.changed_by, 'at', h.at,
-            'error', e.error) order by h.rev)
+            'reason', h.reason, 'runner_id', h.runner_id,
+            'changed_by', coalesce(h.changed_by, h.runner_id),
+            'at', h.at, 'error', e.error) order by h.rev)
         from {schema}.invocation_history h
         left join {schema}.invocation_error e
                on e.invocation_id = h.invocation_id and e.rev = h.rev

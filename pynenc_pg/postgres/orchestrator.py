@@ -62,7 +62,9 @@ _ASKED_TO_STOP = "select {schema}.asked_to_stop(%s, %s)"
 _HEARTBEAT = "select * from {schema}.heartbeat(%s, %s, %s)"
 _UNREGISTER_RUNNER = "select {schema}.unregister_runner(%s, %s)"
 _PAUSE_QUEUE = "select {schema}.pause_queue(%s, %s, %s)"
-_WATCH = "select unnest({schema}.watch(%s, %b::text[]::uuid[], %s))"
+# Not worth waiting for the disk: what a crash of the server loses of it, looks make up for.
+_WATCH = """select unnest({schema}.watch(%s, %b::text[]::uuid[], %s))
+    from (select set_config('synchronous_commit', 'off', true) offset 0) hint"""
 _MAINTAIN = "select unnest({schema}.maintain_2(%s, %s, %s))"
 _PRUNE = "select * from {schema}.prune(%s, %s::uuid, %s)"
 _FIRST = "00000000-0000-0000-0000-000000000000"

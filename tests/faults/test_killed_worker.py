@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
+from pynenc_pg.domain.ids import RunnerId
+from pynenc_pg.domain.known import KnownTask
+from pynenc_pg.domain.records import Ending, RunnerSpec
+from pynenc_pg.invocation.status import InvocationStatus
 from tests.acceptance.workers import wait_for
+from tests.faults.failpoints import Killer
 from tests.faults.fleet import Worker
+from tests.faults.proxy import Proxy
+from tests.faults.settings import KEEN
 from tests.faults.site import Site
+from tests.support.kept import age
+from tests.support.sql import connect
 
 #: Seconds from the death to the second beginning, by DESIGN section 5, for 19 of 20.
 BOUND = 2.0
@@ -65,3 +75,40 @@ def _kill(site: Site, victim: Worker, held: Sequence[str]) -> float:
     took = again()
     assert took is not None
     return took
+
+
+def test_a_death_between_two_steps_of_prune(site: Site) -> None:
+    """What was removed is removed whole, and the next runner goes on with the rest."""
+    _leave_ended(site, 600)
+    conf = KEEN | {"PYNENC__TASK__KEEP": "60"}
+    often = {"FAULTS_PATCH": '{"pynenc_pg.runner.duties.MAINTAIN_EVERY": 0.2}'}
+    with Proxy(site.dsn) as proxy:
+        killer = Killer()
+        proxy.arm("prune", "after", killer)
+        victim = killer.aim(site.fleet.launch(dsn=proxy.dsn, **conf, **often))
+        wait_for(lambda: not victim.alive, victim.explain)
+    left = """select (select count(*) from pynenc.invocation),
+                     (select count(*) from pynenc.invocation_outcome),
+                     (select count(*) from pynenc.invocation_history)"""
+    assert site.query(left) == [(100, 100, 400)]
+    site.fleet.start(**conf, **often)
+    wait_for(lambda: site.query(left) == [(0, 0, 0)], site.fleet.explain)
+    site.check()
+
+
+def _leave_ended(site: Site, count: int) -> None:
+    """Leave calls that ended an hour ago and are kept for a minute; the ledger hears nothing."""
+    orchestrator = site.client.store.orchestrator
+    ender = RunnerId("ender")
+    orchestrator.register_runner(RunnerSpec(ender, "Test", lease=3600))
+    options = json.dumps({"queue": "default", "priority": 0, "keep": 60})
+    orchestrator.register_tasks(ender, [KnownTask("tests.faults.tasks.work", "old", (), options)])
+    calls = [{"number": n, "seconds": 0} for n in range(count)]
+    orchestrator.register(site.client.batch("work", *calls))
+    held = orchestrator.claim(ender, (), count, begin_below=3)
+    done = [Ending(one.invocation_id, one.lease, InvocationStatus.SUCCESS, "1") for one in held]
+    assert len(done) == count
+    orchestrator.finish(ender, done)
+    orchestrator.unregister_runner(ender)
+    with connect(site.dsn) as connection:
+        age(connection)

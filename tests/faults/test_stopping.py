@@ -14,6 +14,7 @@ from tests.acceptance.workers import wait_for
 from tests.faults.load import load
 from tests.faults.settings import KEEN
 from tests.faults.site import Site
+from tests.support.stopwatch import Stopwatch
 from tests.support.stores import open_postgres_store
 
 
@@ -60,9 +61,10 @@ def test_what_has_no_time_left_goes_back_unspent(site: Site) -> None:
     leaving = site.fleet.start("--shutdown-timeout", "0.5", **KEEN)
     held = site.hold(3)
     site.wait_for_runs(held, 3)
-    began = time.monotonic()
+    began, watch = time.monotonic(), Stopwatch()
     assert leaving.stop() == 3, leaving.explain()
-    assert 0.5 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.5
+    assert watch.seconds < 5
     assert "runner.gives_back" in leaving.said()
     assert site.statuses(held) == {"rerouted": 3}
     site.fleet.start(**KEEN)
@@ -80,10 +82,10 @@ def test_a_second_sigterm_gives_back_at_once(site: Site) -> None:
     site.wait_for_runs(held, 2)
     leaving.signal(signal.SIGTERM)
     time.sleep(0.2)  # two of one kind at once are one signal
-    began = time.monotonic()
+    watch = Stopwatch()
     leaving.signal(signal.SIGTERM)
     assert leaving.wait() == 3, leaving.explain()
-    assert time.monotonic() - began < 5
+    assert watch.seconds < 5
     site.fleet.start()
     site.wait_for_runs(held, 4)
     site.open_gate()

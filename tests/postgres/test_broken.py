@@ -44,7 +44,7 @@ PLANTS: Final[dict[str, tuple[str, str, str, str]]] = {
     "twice": (
         f"""insert into {STATE} (invocation_id, app_id, queue, status, status_at, changed_by,
                                  rank, rev)
-            select invocation_id, app_id, queue, 'rerouted', finished_at, 'x', 1, rev
+            select invocation_id, app_id, 'default', 'rerouted', finished_at, 'x', 1, rev
             from pynenc.invocation_outcome where invocation_id = :ended""",
         "I1",
         "live and ended",
@@ -66,13 +66,20 @@ PLANTS: Final[dict[str, tuple[str, str, str, str]]] = {
     "gap": (
         f"delete from {HISTORY} where invocation_id = :keyed and rev = 0",
         "I6",
-        "history has a gap, or does not end where it stands",
+        "history has a gap or a revision twice, or does not end where it stands",
         "keyed",
+    ),
+    "twice the same revision": (
+        f"""insert into {HISTORY} select * from {HISTORY} where invocation_id = :failed and rev = 1;
+            delete from {HISTORY} where invocation_id = :failed and rev = 3""",
+        "I6",
+        "history has a gap or a revision twice, or does not end where it stands",
+        "failed",
     ),
     "behind": (
         f"update {STATE} set rev = rev + 1 where invocation_id = :ready",
         "I6",
-        "history has a gap, or does not end where it stands",
+        "history has a gap or a revision twice, or does not end where it stands",
         "ready",
     ),
     "no history": (
@@ -249,12 +256,13 @@ PLANTS: Final[dict[str, tuple[str, str, str, str]]] = {
         "keyed",
     ),
 }
-_GAP: Final = "history has a gap, or does not end where it stands"
+_GAP: Final = "history has a gap or a revision twice, or does not end where it stands"
 _STEP: Final = "a step that is not in status_transition, or goes back in time"
 #: What else is then so, by its nature.
 ALSO: Final = {
     "lost": {_GAP},
     "gap": {_STEP},
+    "twice the same revision": {_STEP},
     "ended twice": {_GAP, _STEP},
     "no slot": {"is parked although its key has a free slot"},
     "slot of nobody": {"is executed without the slot of its key"},

@@ -39,7 +39,7 @@ MONITOR: Final[dict[str, Case]] = {
     ),
     "histories": case(
         lambda c, s: c.execute("select * from histories(%s, %s::uuid[])", (APP, s.ended)),
-        histories="invocation_history_pkey",
+        histories="invocation_history_invocation_id_idx",
     ),
     "family": case(
         _of_one("select * from family(%s, %s, 10)"),
@@ -57,6 +57,6 @@ MONITOR: Final[dict[str, Case]] = {
         lambda c, _: c.execute(
             "select * from recent_ends(%s, %s, %s)", (APP, _PAGES, FEW)
         ).fetchall(),
-        recent_ends=f"{_CALL} invocation_history_pkey",
+        recent_ends=f"{_CALL} invocation_history_invocation_id_idx",
     ),
 }

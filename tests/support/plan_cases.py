@@ -218,13 +218,13 @@ CASES: Final[dict[str, Case]] = {
     "retry": _case(
         lambda c, s: retry(c, [*s.owned, _lost()], BUSY, error='"why"'),
         lock_lanes=_STATE,
-        retry=f"{_STATE} invocation_history_pkey wait_edge_waiter_idx",
+        retry=f"{_STATE} invocation_history_invocation_id_idx wait_edge_waiter_idx",
     ),
     "set_aside": _case(
         lambda c, s: set_aside(c, [*s.owned, _lost()], BUSY),
         lock_lanes=_STATE,
-        retry=f"{_STATE} invocation_history_pkey wait_edge_waiter_idx",
-        set_aside=f"{_STATE} invocation_pkey invocation_history_pkey aside_pkey",
+        retry=f"{_STATE} invocation_history_invocation_id_idx wait_edge_waiter_idx",
+        set_aside=f"{_STATE} invocation_pkey invocation_history_invocation_id_idx aside_pkey",
         is_able="runner_task_name_idx task_pkey",
     ),
     "register_tasks": Case(
@@ -321,7 +321,8 @@ CASES: Final[dict[str, Case]] = {
     ),
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),
-        history="invocation_history_pkey invocation_error_pkey invocation_outcome_pkey",
+        history="invocation_history_invocation_id_idx invocation_error_pkey"
+        " invocation_outcome_pkey",
     ),
     "hold": _case(_call("select hold(%s, %s)", [*NAMES, "0" * 64]), hold="payload_pkey"),
     "hold_contents": _case(

@@ -35,12 +35,12 @@ RETENTION: Final = {
         {
             "prune": "invocation_outcome_pkey invocation_pkey task_pkey workflow_data_pkey"
             " workflow_step_pkey workflow_pkey invocation_error_pkey"
-            " payload_ref_uuid_send_idx invocation_history_pkey",
+            " payload_ref_uuid_send_idx invocation_history_invocation_id_idx",
             "unreferred": f"{STATE} invocation_pkey wait_edge_once"
             " trigger_cause_source_id_rev_at_app_id_trigger_id_condition__key"
             " call_key_invocation_idx call_result_invocation_idx workflow_step_child_id_idx"
             " workflow_workflow_id_idx",
-            "is_live_below": f"{STATE} invocation_parent_id_idx",
+            "idle_below": f"{STATE} invocation_pkey invocation_parent_id_idx",
             "refuse_change": STATE,
         },
         prepare=_not_kept,

@@ -49,7 +49,7 @@ begin
     end if;
     insert into {schema}.invocation_history
     select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
-           o.lease, c.changed_by, c.finished_at
+           o.lease, nullif(coalesce(c.changed_by, c.runner_id), o.runner_id), c.finished_at
     from old_rows o cross join lateral (
         select * from {schema}.invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
     where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
@@ -115,13 +115,13 @@ set enable_seqscan = off as $$
 begin
     insert into {schema}.invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
-           n.lease, n.changed_by, n.status_at
+           n.lease, nullif(n.changed_by, n.runner_id), n.status_at
     from new_rows n
     where n.previous_status <> n.status
       and (n.status <> 'running' or n.previous_status not in ('registered', 'rerouted', 'retry'))
     union all
     select n.invocation_id, n.app_id, n.rev + s.rev, coalesce(s.previous_status, n.previous_status), s.status,
-           n.reason, n.runner_id, n.lease, n.changed_by, n.status_at
+           n.reason, n.runner_id, n.lease, nullif(n.changed_by, n.runner_id), n.status_at
     from (values (-1, null::{schema}.invocation_status, 'pending'::{schema}.invocation_status),
                  (0, 'pending', 'running')) s (rev, previous_status, status)
     cross join new_rows n

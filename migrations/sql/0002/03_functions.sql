@@ -360,15 +360,16 @@ begin
         window w as (partition by h.invocation_id order by h.rev)
     ), lasts as materialized (
         select t.invocation_id, max(t.rev) as rev, count(*) as steps,
-               count(*) filter (where f.final) as ends
+               count(*) filter (where f.final) as ends,
+               count(*) filter (where t.rev <> t.n - 1) as odd
         from steps t join status f on f.status = t.status group by t.invocation_id
     )
-    (select 'I6', 'history has a gap, or does not end where it stands',
+    (select 'I6', 'history has a gap or a revision twice, or does not end where it stands',
             array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
      from lasts l
      left join invocation_state s on s.invocation_id = l.invocation_id
      left join invocation_outcome o on o.invocation_id = l.invocation_id
-     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     where l.steps <> l.rev + 1 or l.odd > 0 or l.rev is distinct from coalesce(o.rev, s.rev)
      limit p_limit)
     union all
     (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]
@@ -819,13 +820,13 @@ begin
     end if;
     -- Two may claim much of the same queues at once, the others wait in line, with nothing of a claim's
     -- locks. Many at once go through rows that the others have taken since they began to look, lock
-    -- each, and the ends of those wait for them. See docs/decisions/0012-claims-wait-in-line.md.
+    -- each, and the ends of those wait for them. See docs/decisions/0013-claims-wait-in-line.md.
     if p_limit >= 16 then
         v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
         if not pg_try_advisory_xact_lock(lock_space(), v_place)
            and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
         then
-            perform wait_in_line(v_place - (hashtext(p_runner) & 1));
+            perform wait_in_line(v_place - (random() < 0.5)::integer);
             v_now := clock_timestamp();
         end if;
     end if;
@@ -1017,8 +1018,8 @@ begin
         continue when v_from + case when v_parent = 'invocation_history' then interval '1 day' + v_ages
                                else interval '7 days' + v_kept end > v_now;
         -- ensure_partitions would make it again.
-        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now) - interval '1 day'
-                                else date_trunc('week', v_now) - interval '7 days' end;
+        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now, 'UTC') - interval '1 day'
+                                else date_trunc('week', v_now, 'UTC') - interval '7 days' end;
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days')
                            or ended_since(v_from, v_from + interval '7 days', v_now - v_kept));
@@ -1117,10 +1118,10 @@ begin
         delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
-        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
-               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, changed_by, retries,
+            recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, null, g.lease,
+               g.rev + 1, p_changed_by, g.retries, g.recoveries,
                greatest(clock_timestamp(), g.status_at)
         from gone g
     )
@@ -1392,15 +1393,14 @@ begin
     ), gone as (
         delete from invocation_state s using mine m
         where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+        returning s.invocation_id, s.app_id, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, retries, recoveries,
+            finished_at)
         select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
-               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
-               greatest(v_now, g.status_at)
+               g.runner_id, g.lease, g.rev + 1, g.retries, g.recoveries, greatest(v_now, g.status_at)
         from gone g
         returning invocation_outcome.invocation_id
     )
@@ -1749,6 +1749,24 @@ begin
     order by u.n, h.rev;
 end $$;
 
+-- Every status change of one invocation, oldest first, each with the exception that caused it:
+-- of an attempt that is tried again, and of the one that failed.
+create or replace function {schema}.history(p_app text, p_id uuid)
+returns table (rev integer, previous_status text, status text, reason text, runner_id text,
+               changed_by text, at timestamptz, error text)
+language plpgsql stable {definer} as $$
+begin
+    return query
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id,
+           coalesce(h.changed_by, h.runner_id), h.at, coalesce(e.error, o.value)::text
+    from invocation_history h
+    left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
+    left join invocation_outcome o
+           on o.invocation_id = p_id and o.rev = h.rev and o.status = 'failed'
+    where h.invocation_id = p_id and h.app_id = p_app
+    order by h.rev;
+end $$;
+
 -- Sees to it that payloads are there, and stay until this transaction ends; answers the names of those
 -- that are not (null: none), for which the caller sends the content then. Names are SHA-256 in
 -- hexadecimal digits; the contents belong to the first of them.
@@ -1779,6 +1797,35 @@ begin
     return v_missing;
 end $$;
 
+-- Of invocations, by id, those below which nothing is live: of what they have called, and of what that has.
+-- All at once, each looked at once: one by one the links of a chain would each go down to its end. It goes no
+-- further down where a child is live. Internal to unreferred.
+create or replace function {schema}.idle_below(p_ids uuid[]) returns uuid[] language plpgsql stable as $$
+begin
+    return array(
+        with recursive below (id, holds) as (
+            select b.id, l.found from unnest(p_ids) b (id) cross join lateral (
+                select exists (select from (select c.invocation_id from invocation c where c.parent_id = b.id offset 0) c
+                               cross join lateral (select from invocation_state s
+                                                   where s.invocation_id = c.invocation_id offset 0) s) as found) l
+            union
+            select b.id, l.found from below a cross join lateral (
+                select c.invocation_id as id from invocation c where c.parent_id = a.id offset 0) b
+            cross join lateral (
+                select exists (select from (select c.invocation_id from invocation c where c.parent_id = b.id offset 0) c
+                               cross join lateral (select from invocation_state s
+                                                   where s.invocation_id = c.invocation_id offset 0) s) as found) l
+            where not a.holds
+        ), above (id) as (
+            select b.id from below b where b.holds
+            union
+            select i.parent_id from above a cross join lateral (
+                select i.parent_id from invocation i where i.invocation_id = a.id offset 0) i
+            where i.parent_id is not null
+        )
+        select u.id from unnest(p_ids) u (id) except select a.id from above a);
+end $$;
+
 -- Whether a runner that is believed alive takes work of the queue and has a task that takes arguments of
 -- these names; those that have refused it do not count. Internal.
 create or replace function {schema}.is_able(
@@ -1795,19 +1842,6 @@ begin
           and r.lease_until >= clock_timestamp()
           and (r.queues = '{}' or r.queues && array[p_queue, '*'])
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
-end $$;
-
--- Whether anything is live of what an invocation has called, and of what that has. Internal to unreferred.
-create or replace function {schema}.is_live_below(p_id uuid) returns boolean language plpgsql stable as $$
-begin
-    return exists (
-        with recursive below (id) as (
-            select p_id
-            union
-            select c.invocation_id from below b cross join lateral (
-                select i.invocation_id from invocation i where i.parent_id = b.id offset 0) c)
-        select from below b cross join lateral (
-            select from invocation_state s where s.invocation_id = b.id offset 0) s);
 end $$;
 
 -- Whether a runner of the app that is believed alive serves a queue.
@@ -2051,6 +2085,9 @@ begin
     execute format('alter table %I drop constraint bounds', p_name);
     execute format('create trigger guard_truncate before truncate on %I '
                    'for each statement execute function refuse_change()', p_name);
+    if v_by_day then  -- without a key: it could not be pruned where somebody publishes all tables
+        execute format('alter table %I replica identity full', p_name);
+    end if;
     if p_parent = 'invocation_outcome' then
         execute format('create trigger guard_outcome after insert on %I '
                        'referencing new table as new_rows '
@@ -2632,29 +2669,41 @@ begin
 end $$;
 
 -- Removes what has ended and is kept for a shorter time than the rest: `keep` and `keep_failed` of its task,
--- as the runners told last. Looks at up to p_limit ends after one, by id; answers how many went, with their
--- history, and where to go on (null: that was the end). Beside purge the one verb that the guard lets delete.
+-- as the runners told last. Looks at up to p_limit ends that are old enough, after one, by id, passing over those of
+-- other apps and younger ones; answers how many went, with their history, and where to go on (null: that was
+-- the end). Beside purge the one verb that the guard lets delete.
 -- Locks: the calls it removes; passes over what somebody runs again or forks. Raises nothing of its own.
 create or replace function {schema}.prune(p_app text, p_after uuid, p_limit integer)
 returns table (removed integer, next_after uuid) language plpgsql {definer} as $$
 declare
     v_now   constant timestamptz := clock_timestamp();
-    v_seen  uuid[];
+    v_looks constant integer := 20 * p_limit;
+    v_kept  double precision;
+    v_old   uuid[];
     v_gone  uuid[];
     v_since timestamptz;
 begin
     perform check_isolation();
     removed := 0;
-    if not exists (select from task t where t.app_id = p_app
-                   and coalesce(t.options->>'keep', t.options->>'keep_failed') is not null) then
+    select min(least((t.options->>'keep')::double precision, (t.options->>'keep_failed')::double precision))
+    into v_kept from task t where t.app_id = p_app;
+    if v_kept is null then
         return next;
         return;
     end if;
-    v_seen := array(select o.invocation_id from invocation_outcome o
-                    where o.invocation_id > p_after order by o.invocation_id limit p_limit);
-    next_after := case when cardinality(v_seen) = p_limit then v_seen[p_limit] end;
+    v_old := array(
+        select s.id from (
+            select o.invocation_id as id, o.app_id = p_app as own, o.finished_at from invocation_outcome o
+            where o.invocation_id > p_after order by o.invocation_id limit v_looks) s
+        where s.own and s.finished_at < v_now - make_interval(secs => v_kept) order by s.id limit p_limit);
+    if cardinality(v_old) = p_limit then
+        next_after := v_old[p_limit];
+    else
+        select o.invocation_id into next_after from invocation_outcome o
+        where o.invocation_id > p_after order by o.invocation_id offset v_looks - 1 limit 1;
+    end if;
     v_gone := unreferred(array(
-        select s.id from unnest(v_seen) s (id)
+        select s.id from unnest(v_old) s (id)
         cross join lateral (select o.status, o.finished_at from invocation_outcome o
                             where o.invocation_id = s.id and o.app_id = p_app offset 0) o
         cross join lateral (select i.task_id from invocation i where i.invocation_id = s.id offset 0) i
@@ -4546,9 +4595,11 @@ end $$;
 -- them has ended, with all that they have called, and the runs that have them as a step are gone.
 -- Internal to prune. Locks: the calls (skip locked: whoever holds one is about to need it).
 create or replace function {schema}.unreferred(p_ids uuid[]) returns uuid[] language plpgsql as $$
+declare
+    v_ids constant uuid[] := idle_below(p_ids);
 begin
     return array(
-        select i.invocation_id from unnest(p_ids) u (id) cross join lateral (
+        select i.invocation_id from (select * from unnest(v_ids) u (id) order by u.id) u cross join lateral (
             select i.invocation_id from invocation i
             where i.invocation_id = u.id
               and not exists (select from wait_edge e where e.awaited_id = u.id offset 0)
@@ -4559,7 +4610,6 @@ begin
               and not exists (select from workflow_step s where s.child_id = u.id offset 0)
               and not exists (select from workflow w
                               where w.workflow_id = u.id and w.workflow_id <> w.invocation_id offset 0)
-              and not is_live_below(u.id)
             offset 0 for update skip locked) i);
 end $$;
 
@@ -4597,11 +4647,11 @@ begin
     return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end $$;
 
--- Waits for a place of those who claim much at once (see claim), for two seconds at most: who has one
--- may be held up, and without a place a claim is as right, only dearer. First come, first served.
+-- Waits for a place of those who claim much at once (see claim), first come, first served, and not for
+-- long: who has one may stand still, and without a place a claim is as right, only dearer.
 -- Internal. Locks: the place, to the end of the transaction.
 create or replace function {schema}.wait_in_line(p_place integer) returns void language plpgsql
-set lock_timeout = '2s' as $$
+set lock_timeout = '100ms' as $$
 begin
     perform pg_advisory_xact_lock(lock_space(), p_place);
 exception when lock_not_available then

@@ -128,9 +128,9 @@ create table pynenc.invocation_history (
     reason text,
     runner_id text,
     lease bigint,
-    changed_by text not null,
+    changed_by text,
     at timestamp with time zone not null,
-    constraint invocation_history_pkey PRIMARY KEY (invocation_id, rev, at)
+    constraint invocation_history_author CHECK (((changed_by IS NOT NULL) OR (runner_id IS NOT NULL)))
 ) partition by RANGE (at);
 
 create table pynenc.invocation_outcome (
@@ -139,14 +139,15 @@ create table pynenc.invocation_outcome (
     status pynenc.invocation_status not null,
     reason text,
     value json,
-    queue text not null,
+    queue text,
     runner_id text,
     lease bigint,
     rev integer not null,
-    changed_by text not null,
+    changed_by text,
     retries integer not null,
     recoveries integer not null,
     finished_at timestamp with time zone not null,
+    constraint invocation_outcome_author CHECK (((changed_by IS NOT NULL) OR (runner_id IS NOT NULL))),
     constraint invocation_outcome_pkey PRIMARY KEY (invocation_id),
     constraint invocation_outcome_status_check CHECK ((status = ANY (ARRAY['success'::pynenc.invocation_status, 'failed'::pynenc.invocation_status, 'concurrency_controlled_final'::pynenc.invocation_status])))
 ) partition by RANGE (invocation_id);
@@ -504,6 +505,7 @@ CREATE INDEX call_result_invocation_idx ON pynenc.call_result USING btree (invoc
 CREATE INDEX event_age_idx ON pynenc.event USING btree (app_id, emitted_at);
 CREATE INDEX event_code_idx ON pynenc.event USING btree (app_id, code, emitted_at);
 CREATE INDEX invocation_parent_idx ON ONLY pynenc.invocation USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX invocation_history_invocation_id_idx ON ONLY pynenc.invocation_history USING btree (invocation_id);
 CREATE INDEX state_asked_idx ON pynenc.invocation_state USING btree (runner_id) WHERE ((cancel_requested_at IS NOT NULL) AND (runner_id IS NOT NULL));
 CREATE INDEX state_awaited_idx ON pynenc.invocation_state USING btree (app_id, queue, awaited DESC, rank, invocation_id) WHERE ((awaited IS NOT NULL) AND available AND (due_at IS NULL));
 CREATE INDEX state_due_idx ON pynenc.invocation_state USING btree (app_id, due_at) WHERE (due_at IS NOT NULL);
@@ -921,15 +923,16 @@ begin
         window w as (partition by h.invocation_id order by h.rev)
     ), lasts as materialized (
         select t.invocation_id, max(t.rev) as rev, count(*) as steps,
-               count(*) filter (where f.final) as ends
+               count(*) filter (where f.final) as ends,
+               count(*) filter (where t.rev <> t.n - 1) as odd
         from steps t join status f on f.status = t.status group by t.invocation_id
     )
-    (select 'I6', 'history has a gap, or does not end where it stands',
+    (select 'I6', 'history has a gap or a revision twice, or does not end where it stands',
             array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
      from lasts l
      left join invocation_state s on s.invocation_id = l.invocation_id
      left join invocation_outcome o on o.invocation_id = l.invocation_id
-     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     where l.steps <> l.rev + 1 or l.odd > 0 or l.rev is distinct from coalesce(o.rev, s.rev)
      limit p_limit)
     union all
     (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]
@@ -1397,13 +1400,13 @@ begin
     end if;
     -- Two may claim much of the same queues at once, the others wait in line, with nothing of a claim's
     -- locks. Many at once go through rows that the others have taken since they began to look, lock
-    -- each, and the ends of those wait for them. See docs/decisions/0012-claims-wait-in-line.md.
+    -- each, and the ends of those wait for them. See docs/decisions/0013-claims-wait-in-line.md.
     if p_limit >= 16 then
         v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
         if not pg_try_advisory_xact_lock(lock_space(), v_place)
            and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
         then
-            perform wait_in_line(v_place - (hashtext(p_runner) & 1));
+            perform wait_in_line(v_place - (random() < 0.5)::integer);
             v_now := clock_timestamp();
         end if;
     end if;
@@ -1633,8 +1636,8 @@ begin
         continue when v_from + case when v_parent = 'invocation_history' then interval '1 day' + v_ages
                                else interval '7 days' + v_kept end > v_now;
         -- ensure_partitions would make it again.
-        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now) - interval '1 day'
-                                else date_trunc('week', v_now) - interval '7 days' end;
+        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now, 'UTC') - interval '1 day'
+                                else date_trunc('week', v_now, 'UTC') - interval '7 days' end;
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days')
                            or ended_since(v_from, v_from + interval '7 days', v_now - v_kept));
@@ -1743,10 +1746,10 @@ begin
         delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
-        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
-               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, changed_by, retries,
+            recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, null, g.lease,
+               g.rev + 1, p_changed_by, g.retries, g.recoveries,
                greatest(clock_timestamp(), g.status_at)
         from gone g
     )
@@ -2061,15 +2064,14 @@ begin
     ), gone as (
         delete from invocation_state s using mine m
         where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+        returning s.invocation_id, s.app_id, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, retries, recoveries,
+            finished_at)
         select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
-               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
-               greatest(v_now, g.status_at)
+               g.runner_id, g.lease, g.rev + 1, g.retries, g.recoveries, greatest(v_now, g.status_at)
         from gone g
         returning invocation_outcome.invocation_id
     )
@@ -2432,7 +2434,7 @@ begin
     end if;
     insert into "pynenc".invocation_history
     select o.invocation_id, o.app_id, c.rev, o.status, c.status, c.reason, o.runner_id,
-           o.lease, c.changed_by, c.finished_at
+           o.lease, nullif(coalesce(c.changed_by, c.runner_id), o.runner_id), c.finished_at
     from old_rows o cross join lateral (
         select * from "pynenc".invocation_outcome c where c.invocation_id = o.invocation_id offset 0) c
     where c.rev = o.rev + 1 and c.lease is not distinct from o.lease
@@ -2695,8 +2697,8 @@ CREATE OR REPLACE FUNCTION pynenc.history(p_app text, p_id uuid)
 AS $function$
 begin
     return query
-    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
-           h.at, coalesce(e.error, o.value)::text
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id,
+           coalesce(h.changed_by, h.runner_id), h.at, coalesce(e.error, o.value)::text
     from invocation_history h
     left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
     left join invocation_outcome o
@@ -2737,13 +2739,13 @@ AS $function$
 begin
     insert into "pynenc".invocation_history
     select n.invocation_id, n.app_id, n.rev, n.previous_status, n.status, n.reason, n.runner_id,
-           n.lease, n.changed_by, n.status_at
+           n.lease, nullif(n.changed_by, n.runner_id), n.status_at
     from new_rows n
     where n.previous_status <> n.status
       and (n.status <> 'running' or n.previous_status not in ('registered', 'rerouted', 'retry'))
     union all
     select n.invocation_id, n.app_id, n.rev + s.rev, coalesce(s.previous_status, n.previous_status), s.status,
-           n.reason, n.runner_id, n.lease, n.changed_by, n.status_at
+           n.reason, n.runner_id, n.lease, nullif(n.changed_by, n.runner_id), n.status_at
     from (values (-1, null::"pynenc".invocation_status, 'pending'::"pynenc".invocation_status),
                  (0, 'pending', 'running')) s (rev, previous_status, status)
     cross join new_rows n
@@ -2809,6 +2811,36 @@ CREATE OR REPLACE FUNCTION pynenc.id_time(p_id uuid)
  IMMUTABLE PARALLEL SAFE
 RETURN to_timestamp((((((('x'::text || "left"(replace((p_id)::text, '-'::text, ''::text), 12)))::bit(48))::bigint)::numeric / 1000.0))::double precision);
 
+CREATE OR REPLACE FUNCTION pynenc.idle_below(p_ids uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+    return array(
+        with recursive below (id, holds) as (
+            select b.id, l.found from unnest(p_ids) b (id) cross join lateral (
+                select exists (select from (select c.invocation_id from invocation c where c.parent_id = b.id offset 0) c
+                               cross join lateral (select from invocation_state s
+                                                   where s.invocation_id = c.invocation_id offset 0) s) as found) l
+            union
+            select b.id, l.found from below a cross join lateral (
+                select c.invocation_id as id from invocation c where c.parent_id = a.id offset 0) b
+            cross join lateral (
+                select exists (select from (select c.invocation_id from invocation c where c.parent_id = b.id offset 0) c
+                               cross join lateral (select from invocation_state s
+                                                   where s.invocation_id = c.invocation_id offset 0) s) as found) l
+            where not a.holds
+        ), above (id) as (
+            select b.id from below b where b.holds
+            union
+            select i.parent_id from above a cross join lateral (
+                select i.parent_id from invocation i where i.invocation_id = a.id offset 0) i
+            where i.parent_id is not null
+        )
+        select u.id from unnest(p_ids) u (id) except select a.id from above a);
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2825,22 +2857,6 @@ begin
           and r.lease_until >= clock_timestamp()
           and (r.queues = '{}' or r.queues && array[p_queue, '*'])
           and r.runner_id <> all (p_refused_by) and m.missing = '{}' and m.unknown = '{}');
-end $function$;
-
-CREATE OR REPLACE FUNCTION pynenc.is_live_below(p_id uuid)
- RETURNS boolean
- LANGUAGE plpgsql
- STABLE
-AS $function$
-begin
-    return exists (
-        with recursive below (id) as (
-            select p_id
-            union
-            select c.invocation_id from below b cross join lateral (
-                select i.invocation_id from invocation i where i.parent_id = b.id offset 0) c)
-        select from below b cross join lateral (
-            select from invocation_state s where s.invocation_id = b.id offset 0) s);
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.is_served(p_app text, p_queue text)
@@ -3118,6 +3134,9 @@ begin
     execute format('alter table %I drop constraint bounds', p_name);
     execute format('create trigger guard_truncate before truncate on %I '
                    'for each statement execute function refuse_change()', p_name);
+    if v_by_day then  -- without a key: it could not be pruned where somebody publishes all tables
+        execute format('alter table %I replica identity full', p_name);
+    end if;
     if p_parent = 'invocation_outcome' then
         execute format('create trigger guard_outcome after insert on %I '
                        'referencing new table as new_rows '
@@ -3836,22 +3855,33 @@ CREATE OR REPLACE FUNCTION pynenc.prune(p_app text, p_after uuid, p_limit intege
 AS $function$
 declare
     v_now   constant timestamptz := clock_timestamp();
-    v_seen  uuid[];
+    v_looks constant integer := 20 * p_limit;
+    v_kept  double precision;
+    v_old   uuid[];
     v_gone  uuid[];
     v_since timestamptz;
 begin
     perform check_isolation();
     removed := 0;
-    if not exists (select from task t where t.app_id = p_app
-                   and coalesce(t.options->>'keep', t.options->>'keep_failed') is not null) then
+    select min(least((t.options->>'keep')::double precision, (t.options->>'keep_failed')::double precision))
+    into v_kept from task t where t.app_id = p_app;
+    if v_kept is null then
         return next;
         return;
     end if;
-    v_seen := array(select o.invocation_id from invocation_outcome o
-                    where o.invocation_id > p_after order by o.invocation_id limit p_limit);
-    next_after := case when cardinality(v_seen) = p_limit then v_seen[p_limit] end;
+    v_old := array(
+        select s.id from (
+            select o.invocation_id as id, o.app_id = p_app as own, o.finished_at from invocation_outcome o
+            where o.invocation_id > p_after order by o.invocation_id limit v_looks) s
+        where s.own and s.finished_at < v_now - make_interval(secs => v_kept) order by s.id limit p_limit);
+    if cardinality(v_old) = p_limit then
+        next_after := v_old[p_limit];
+    else
+        select o.invocation_id into next_after from invocation_outcome o
+        where o.invocation_id > p_after order by o.invocation_id offset v_looks - 1 limit 1;
+    end if;
     v_gone := unreferred(array(
-        select s.id from unnest(v_seen) s (id)
+        select s.id from unnest(v_old) s (id)
         cross join lateral (select o.status, o.finished_at from invocation_outcome o
                             where o.invocation_id = s.id and o.app_id = p_app offset 0) o
         cross join lateral (select i.task_id from invocation i where i.invocation_id = s.id offset 0) i
@@ -5994,9 +6024,11 @@ CREATE OR REPLACE FUNCTION pynenc.unreferred(p_ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
 AS $function$
+declare
+    v_ids constant uuid[] := idle_below(p_ids);
 begin
     return array(
-        select i.invocation_id from unnest(p_ids) u (id) cross join lateral (
+        select i.invocation_id from (select * from unnest(v_ids) u (id) order by u.id) u cross join lateral (
             select i.invocation_id from invocation i
             where i.invocation_id = u.id
               and not exists (select from wait_edge e where e.awaited_id = u.id offset 0)
@@ -6007,7 +6039,6 @@ begin
               and not exists (select from workflow_step s where s.child_id = u.id offset 0)
               and not exists (select from workflow w
                               where w.workflow_id = u.id and w.workflow_id <> w.invocation_id offset 0)
-              and not is_live_below(u.id)
             offset 0 for update skip locked) i);
 end $function$;
 
@@ -6059,7 +6090,7 @@ end $function$;
 CREATE OR REPLACE FUNCTION pynenc.wait_in_line(p_place integer)
  RETURNS void
  LANGUAGE plpgsql
- SET lock_timeout TO '2s'
+ SET lock_timeout TO '100ms'
 AS $function$
 begin
     perform pg_advisory_xact_lock(lock_space(), p_place);

@@ -186,9 +186,9 @@ drop function {schema}.lock_tasks(p_app text);
 
 drop function {schema}.list_invocations(p_app text, p_filter json, p_before uuid, p_limit integer, p_patience interval);
 
-drop function {schema}.is_live_below(p_id uuid);
-
 drop function {schema}.is_able(p_app text, p_task text, p_queue text, p_names text[], p_refused_by text[]);
+
+drop function {schema}.idle_below(p_ids uuid[]);
 
 drop function {schema}.hold(p_app text, p_hashes text[], p_contents bytea[], p_codecs text[]);
 
@@ -591,6 +591,24 @@ begin
     ) then
         perform notify(p_app, 'work');
     end if;
+end $$;
+
+-- Every status change of one invocation, oldest first, each with the exception that caused it:
+-- of an attempt that is tried again, and of the one that failed.
+create or replace function {schema}.history(p_app text, p_id uuid)
+returns table (rev integer, previous_status text, status text, reason text, runner_id text,
+               changed_by text, at timestamptz, error text)
+language plpgsql stable {definer} as $$
+begin
+    return query
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
+           h.at, coalesce(e.error, o.value)::text
+    from invocation_history h
+    left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
+    left join invocation_outcome o
+           on o.invocation_id = p_id and o.rev = h.rev and o.status = 'failed'
+    where h.invocation_id = p_id and h.app_id = p_app
+    order by h.rev;
 end $$;
 
 -- Whether a runner of the app that is believed alive serves a queue.

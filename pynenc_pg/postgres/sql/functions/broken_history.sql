@@ -12,15 +12,16 @@ begin
         window w as (partition by h.invocation_id order by h.rev)
     ), lasts as materialized (
         select t.invocation_id, max(t.rev) as rev, count(*) as steps,
-               count(*) filter (where f.final) as ends
+               count(*) filter (where f.final) as ends,
+               count(*) filter (where t.rev <> t.n - 1) as odd
         from steps t join status f on f.status = t.status group by t.invocation_id
     )
-    (select 'I6', 'history has a gap, or does not end where it stands',
+    (select 'I6', 'history has a gap or a revision twice, or does not end where it stands',
             array[l.invocation_id::text, 'rev ' || l.rev, l.steps || ' rows']
      from lasts l
      left join invocation_state s on s.invocation_id = l.invocation_id
      left join invocation_outcome o on o.invocation_id = l.invocation_id
-     where l.steps <> l.rev + 1 or l.rev is distinct from coalesce(o.rev, s.rev)
+     where l.steps <> l.rev + 1 or l.odd > 0 or l.rev is distinct from coalesce(o.rev, s.rev)
      limit p_limit)
     union all
     (select 'I6', 'has no history', array[i.invocation_id::text, i.task_id]

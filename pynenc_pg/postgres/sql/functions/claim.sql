@@ -54,7 +54,7 @@ begin
         if not pg_try_advisory_xact_lock(lock_space(), v_place)
            and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
         then
-            perform wait_in_line(v_place - (hashtext(p_runner) & 1));
+            perform wait_in_line(v_place - (random() < 0.5)::integer);
             v_now := clock_timestamp();
         end if;
     end if;

@@ -32,8 +32,8 @@ begin
         continue when v_from + case when v_parent = 'invocation_history' then interval '1 day' + v_ages
                                else interval '7 days' + v_kept end > v_now;
         -- ensure_partitions would make it again.
-        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now) - interval '1 day'
-                                else date_trunc('week', v_now) - interval '7 days' end;
+        continue when v_from >= case when v_parent = 'invocation_history' then date_trunc('day', v_now, 'UTC') - interval '1 day'
+                                else date_trunc('week', v_now, 'UTC') - interval '7 days' end;
         continue when v_parent <> 'invocation_history'
                       and (pointed_into(v_from, v_from + interval '7 days')
                            or ended_since(v_from, v_from + interval '7 days', v_now - v_kept));

@@ -11,10 +11,10 @@ begin
         delete from invocation_state s where s.invocation_id = any (p_ids) returning s.*
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
-        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, g.queue, null,
-               g.lease, g.rev + 1, p_changed_by, g.retries, g.recoveries,
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, changed_by, retries,
+            recoveries, finished_at)
+        select g.invocation_id, g.app_id, p_status::invocation_status, p_reason, null, null, g.lease,
+               g.rev + 1, p_changed_by, g.retries, g.recoveries,
                greatest(clock_timestamp(), g.status_at)
         from gone g
     )

@@ -25,15 +25,14 @@ begin
     ), gone as (
         delete from invocation_state s using mine m
         where s.invocation_id = any (array[m.invocation_id])
-        returning s.invocation_id, s.app_id, s.queue, s.runner_id, s.lease, s.rev, s.retries,
+        returning s.invocation_id, s.app_id, s.runner_id, s.lease, s.rev, s.retries,
                   s.recoveries, s.status_at, m.status, m.value, m.reason
     ), kept as (
         insert into invocation_outcome (
-            invocation_id, app_id, status, reason, value, queue, runner_id, lease, rev, changed_by,
-            retries, recoveries, finished_at)
+            invocation_id, app_id, status, reason, value, runner_id, lease, rev, retries, recoveries,
+            finished_at)
         select g.invocation_id, g.app_id, g.status::invocation_status, g.reason, g.value::json,
-               g.queue, g.runner_id, g.lease, g.rev + 1, p_runner, g.retries, g.recoveries,
-               greatest(v_now, g.status_at)
+               g.runner_id, g.lease, g.rev + 1, g.retries, g.recoveries, greatest(v_now, g.status_at)
         from gone g
         returning invocation_outcome.invocation_id
     )

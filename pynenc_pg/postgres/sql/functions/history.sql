@@ -6,8 +6,8 @@ returns table (rev integer, previous_status text, status text, reason text, runn
 language plpgsql stable {definer} as $$
 begin
     return query
-    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id, h.changed_by,
-           h.at, coalesce(e.error, o.value)::text
+    select h.rev, h.previous_status::text, h.status::text, h.reason, h.runner_id,
+           coalesce(h.changed_by, h.runner_id), h.at, coalesce(e.error, o.value)::text
     from invocation_history h
     left join invocation_error e on e.invocation_id = p_id and e.rev = h.rev
     left join invocation_outcome o

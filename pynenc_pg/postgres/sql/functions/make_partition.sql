@@ -18,6 +18,9 @@ begin
     execute format('alter table %I drop constraint bounds', p_name);
     execute format('create trigger guard_truncate before truncate on %I '
                    'for each statement execute function refuse_change()', p_name);
+    if v_by_day then  -- without a key: it could not be pruned where somebody publishes all tables
+        execute format('alter table %I replica identity full', p_name);
+    end if;
     if p_parent = 'invocation_outcome' then
         execute format('create trigger guard_outcome after insert on %I '
                        'referencing new table as new_rows '

@@ -1,27 +1,39 @@
 -- Removes what has ended and is kept for a shorter time than the rest: `keep` and `keep_failed` of its task,
--- as the runners told last. Looks at up to p_limit ends after one, by id; answers how many went, with their
--- history, and where to go on (null: that was the end). Beside purge the one verb that the guard lets delete.
+-- as the runners told last. Looks at up to p_limit ends that are old enough, after one, by id, passing over those of
+-- other apps and younger ones; answers how many went, with their history, and where to go on (null: that was
+-- the end). Beside purge the one verb that the guard lets delete.
 -- Locks: the calls it removes; passes over what somebody runs again or forks. Raises nothing of its own.
 create or replace function {schema}.prune(p_app text, p_after uuid, p_limit integer)
 returns table (removed integer, next_after uuid) language plpgsql {definer} as $$
 declare
     v_now   constant timestamptz := clock_timestamp();
-    v_seen  uuid[];
+    v_looks constant integer := 20 * p_limit;
+    v_kept  double precision;
+    v_old   uuid[];
     v_gone  uuid[];
     v_since timestamptz;
 begin
     perform check_isolation();
     removed := 0;
-    if not exists (select from task t where t.app_id = p_app
-                   and coalesce(t.options->>'keep', t.options->>'keep_failed') is not null) then
+    select min(least((t.options->>'keep')::double precision, (t.options->>'keep_failed')::double precision))
+    into v_kept from task t where t.app_id = p_app;
+    if v_kept is null then
         return next;
         return;
     end if;
-    v_seen := array(select o.invocation_id from invocation_outcome o
-                    where o.invocation_id > p_after order by o.invocation_id limit p_limit);
-    next_after := case when cardinality(v_seen) = p_limit then v_seen[p_limit] end;
+    v_old := array(
+        select s.id from (
+            select o.invocation_id as id, o.app_id = p_app as own, o.finished_at from invocation_outcome o
+            where o.invocation_id > p_after order by o.invocation_id limit v_looks) s
+        where s.own and s.finished_at < v_now - make_interval(secs => v_kept) order by s.id limit p_limit);
+    if cardinality(v_old) = p_limit then
+        next_after := v_old[p_limit];
+    else
+        select o.invocation_id into next_after from invocation_outcome o
+        where o.invocation_id > p_after order by o.invocation_id offset v_looks - 1 limit 1;
+    end if;
     v_gone := unreferred(array(
-        select s.id from unnest(v_seen) s (id)
+        select s.id from unnest(v_old) s (id)
         cross join lateral (select o.status, o.finished_at from invocation_outcome o
                             where o.invocation_id = s.id and o.app_id = p_app offset 0) o
         cross join lateral (select i.task_id from invocation i where i.invocation_id = s.id offset 0) i

@@ -3,9 +3,11 @@
 -- them has ended, with all that they have called, and the runs that have them as a step are gone.
 -- Internal to prune. Locks: the calls (skip locked: whoever holds one is about to need it).
 create or replace function {schema}.unreferred(p_ids uuid[]) returns uuid[] language plpgsql as $$
+declare
+    v_ids constant uuid[] := idle_below(p_ids);
 begin
     return array(
-        select i.invocation_id from unnest(p_ids) u (id) cross join lateral (
+        select i.invocation_id from (select * from unnest(v_ids) u (id) order by u.id) u cross join lateral (
             select i.invocation_id from invocation i
             where i.invocation_id = u.id
               and not exists (select from wait_edge e where e.awaited_id = u.id offset 0)
@@ -16,6 +18,5 @@ begin
               and not exists (select from workflow_step s where s.child_id = u.id offset 0)
               and not exists (select from workflow w
                               where w.workflow_id = u.id and w.workflow_id <> w.invocation_id offset 0)
-              and not is_live_below(u.id)
             offset 0 for update skip locked) i);
 end $$;
