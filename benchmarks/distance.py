@@ -1,7 +1,7 @@
 """``python -m benchmarks.distance SOCKET SECONDS``: a way to a server that takes a while.
 
-Listens on a loopback port, which it tells, and passes on to the server's socket file what comes, each
-piece so many seconds later, in either direction. Ends with its input.
+Listens on a loopback port, which it tells, and passes on to the server's socket file what comes,
+each piece so many seconds later, in either direction. Ends with its input.
 """
 
 from __future__ import annotations

@@ -51,13 +51,16 @@ class Worker(Stored[_Client]):
     NAME = "worker"
 
     def about(self) -> str:
+        """Tell what it is."""
         return "this project at default settings"
 
     def store(self, bench: Bench) -> AbstractContextManager[Postgres]:
+        """Make a database with the schema."""
         return stores.postgres(bench, migrated=True)
 
     @contextmanager
     def client(self, store: Postgres) -> Iterator[_Client]:
+        """Call from this process."""
         tasks.app.conf.postgres.dsn = store.dsn
         try:
             yield _Client()
@@ -65,15 +68,18 @@ class Worker(Stored[_Client]):
             tasks.app.close()
 
     def environment(self, store: Postgres) -> Mapping[str, str]:
+        """Tell a worker where its database is."""
         return ours.environment(store.database)
 
     def command(self) -> Sequence[str]:
+        """Start a worker."""
         return "-m", "pynenc_pg", "--app", "benchmarks.tasks:app", "runner", "start"
 
     @contextmanager
     def filled(
         self, store: Postgres, client: _Client, count: int, processes: int
     ) -> Iterator[tuple[list[Child], Callable[[], object]]]:
+        """Queue calls while nothing is given out, and let it go at once."""
         ours.pause(store.database, paused=True)
         measure.fill(client.many, count)
         with self.workers(store, processes) as started:
@@ -82,6 +88,7 @@ class Worker(Stored[_Client]):
             yield started, lambda: ours.pause(store.database, paused=False)
 
     def ends(self, store: Postgres) -> Ends:
+        """Ask the outcomes."""
         return ours.ends(store.database)
 
     def check(self, store: Postgres, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,11 @@ def wide_site(bodies: str, nursery: Nursery, tmp_path: Path) -> Iterator[Site]:
         site.close()
 
 
+def are_left(site: Site, at_most: int) -> bool:
+    """Whether so few calls have not ended yet."""
+    return bool(site.query(_LIVE)[0][0] <= at_most)
+
+
 @pytest.mark.long
 def test_thirty_two_workers_of_which_many_die(wide_site: Site) -> None:
     """All is done, each effect once per attempt, without a deadlock, in spite of ``kill -9``."""
@@ -51,7 +57,7 @@ def test_thirty_two_workers_of_which_many_die(wide_site: Site) -> None:
     left, kills = CALLS, 0
     while left > CALLS // 10:
         part = left - CALLS // 40
-        wait_for(lambda part=part: site.query(_LIVE)[0][0] <= part, fleet.explain)
+        wait_for(partial(are_left, site, part), fleet.explain)
         chance.choice([worker for worker in fleet.workers if worker.alive]).kill()
         kills += 1
         fleet.launch(**SETTINGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +89,11 @@ def test_a_host_that_is_cut_off_and_comes_back(hosts: Hosts) -> None:
     site.check()
 
 
+def taken_over(site: Site, before: int) -> bool:
+    """Whether others have begun more of what somebody held than before."""
+    return bool(site.query(_TAKEN)[0][0] > before)
+
+
 @pytest.mark.long
 def test_hosts_that_are_cut_off_by_turns_under_load(hosts: Hosts) -> None:
     """Two workers on each; whichever host is away, all is done, and no end counts twice."""
@@ -99,7 +105,7 @@ def test_hosts_that_are_cut_off_by_turns_under_load(hosts: Hosts) -> None:
         done, taken = len(site.runs(ids)), site.query(_TAKEN)[0][0]
         hosts[turn % HOSTS].cut()
         # Until the others have found out, and taken what it held.
-        wait_for(lambda taken=taken: site.query(_TAKEN)[0][0] > taken, site.fleet.explain)
+        wait_for(partial(taken_over, site, taken), site.fleet.explain)
         hosts[turn % HOSTS].heal()
         site.wait_for_runs(ids, done + 1)
     site.wait_for_success(ids)

@@ -818,10 +818,12 @@ begin
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
-    -- Two may claim much of the same queues at once, the others wait in line, with nothing of a claim's
-    -- locks. Many at once go through rows that the others have taken since they began to look, lock
-    -- each, and the ends of those wait for them. See docs/decisions/0013-claims-wait-in-line.md.
-    if p_limit >= 16 then
+    -- Two may claim much of the same queues at once, the others wait in line for a moment, with nothing
+    -- of a claim's locks; but whoever slept until now begins at once. Many at once go through rows that
+    -- the others have taken since they began to look, lock each, and the ends of those wait for them.
+    -- Which line is chance: nobody stands always behind one that is held up.
+    -- See docs/decisions/0013-claims-wait-in-line.md.
+    if p_limit >= 16 and not v_idle then
         v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
         if not pg_try_advisory_xact_lock(lock_space(), v_place)
            and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
@@ -4647,15 +4649,32 @@ begin
     return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end $$;
 
--- Waits for a place of those who claim much at once (see claim), first come, first served, and not for
--- long: who has one may stand still, and without a place a claim is as right, only dearer.
+-- Waits for a place of those who claim much at once (see claim) as long as that line moves, for two
+-- seconds at most. Whoever has the place may stand still: if it is the same transaction at two looks,
+-- 0.1 s apart, the caller goes on without one, and its claim is as right, only dearer.
 -- Internal. Locks: the place, to the end of the transaction.
 create or replace function {schema}.wait_in_line(p_place integer) returns void language plpgsql
 set lock_timeout = '100ms' as $$
+declare
+    v_before text;
+    v_holder text;
 begin
-    perform pg_advisory_xact_lock(lock_space(), p_place);
-exception when lock_not_available then
-    null;
+    for v_look in 1..20 loop
+        begin
+            perform pg_advisory_xact_lock(lock_space(), p_place);
+            return;
+        exception when lock_not_available then
+            v_holder := (
+                select l.virtualtransaction from pg_locks l
+                where l.locktype = 'advisory' and l.classid = lock_space()::oid and l.granted
+                  and l.objid = (p_place::bigint & 4294967295)::oid and l.objsubid = 2
+                  and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+            if v_holder = v_before then
+                return;
+            end if;
+            v_before := v_holder;
+        end;
+    end loop;
 end $$;
 
 -- Of each condition of a trigger up to p_limit causes, the oldest, which have met it and wait for others.

@@ -1398,10 +1398,12 @@ begin
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
-    -- Two may claim much of the same queues at once, the others wait in line, with nothing of a claim's
-    -- locks. Many at once go through rows that the others have taken since they began to look, lock
-    -- each, and the ends of those wait for them. See docs/decisions/0013-claims-wait-in-line.md.
-    if p_limit >= 16 then
+    -- Two may claim much of the same queues at once, the others wait in line for a moment, with nothing
+    -- of a claim's locks; but whoever slept until now begins at once. Many at once go through rows that
+    -- the others have taken since they began to look, lock each, and the ends of those wait for them.
+    -- Which line is chance: nobody stands always behind one that is held up.
+    -- See docs/decisions/0013-claims-wait-in-line.md.
+    if p_limit >= 16 and not v_idle then
         v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
         if not pg_try_advisory_xact_lock(lock_space(), v_place)
            and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
@@ -6092,10 +6094,26 @@ CREATE OR REPLACE FUNCTION pynenc.wait_in_line(p_place integer)
  LANGUAGE plpgsql
  SET lock_timeout TO '100ms'
 AS $function$
+declare
+    v_before text;
+    v_holder text;
 begin
-    perform pg_advisory_xact_lock(lock_space(), p_place);
-exception when lock_not_available then
-    null;
+    for v_look in 1..20 loop
+        begin
+            perform pg_advisory_xact_lock(lock_space(), p_place);
+            return;
+        exception when lock_not_available then
+            v_holder := (
+                select l.virtualtransaction from pg_locks l
+                where l.locktype = 'advisory' and l.classid = lock_space()::oid and l.granted
+                  and l.objid = (p_place::bigint & 4294967295)::oid and l.objsubid = 2
+                  and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+            if v_holder = v_before then
+                return;
+            end if;
+            v_before := v_holder;
+        end;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_limit integer)

@@ -46,10 +46,12 @@ begin
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
     end if;
-    -- Two may claim much of the same queues at once, the others wait in line, with nothing of a claim's
-    -- locks. Many at once go through rows that the others have taken since they began to look, lock
-    -- each, and the ends of those wait for them. See docs/decisions/0013-claims-wait-in-line.md.
-    if p_limit >= 16 then
+    -- Two may claim much of the same queues at once, the others wait in line for a moment, with nothing
+    -- of a claim's locks; but whoever slept until now begins at once. Many at once go through rows that
+    -- the others have taken since they began to look, lock each, and the ends of those wait for them.
+    -- Which line is chance: nobody stands always behind one that is held up.
+    -- See docs/decisions/0013-claims-wait-in-line.md.
+    if p_limit >= 16 and not v_idle then
         v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
         if not pg_try_advisory_xact_lock(lock_space(), v_place)
            and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
