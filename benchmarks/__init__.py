@@ -8,7 +8,8 @@
 - ``library``, ``on_postgres``, ``on_redis``, ``storage``: what task queues have in common;
   ``peers``, ``apps``: the others, and their tasks;
 - ``from_loops``, ``loops``: what the ceilings have in common; ``unguarded``, ``bare``: their SQL;
-- ``ours``, ``tasks``, ``producer``, ``crowd``: what else is needed for this project;
+- ``ours``, ``tasks``, ``producer``, ``crowd``: what else is needed for this project; ``ways``,
+  ``distance``: it behind a pooler, and far from its database;
 - ``rounds``: who is measured when; ``report``, ``plots``: the tables, the JSON, the page in
   ``docs`` and its image.
 """

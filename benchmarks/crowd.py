@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from benchmarks.children import children, hear, last_done, let
-from benchmarks.measure import rate
+from benchmarks.measure import Ends, rate
 
 if TYPE_CHECKING:
     from benchmarks.contract import Figures, Scale
@@ -80,8 +80,28 @@ def processes(
     }
 
 
+def watched(ends: Ends, look: Callable[[], int], seen: list[int]) -> Ends:
+    """Take note of what ``look`` answers each time that ends are counted."""
+
+    def count() -> int:
+        seen.append(look())
+        return ends.count()
+
+    return Ends(count, ends.last, ends.poll)
+
+
+def shares(parts: Sequence[int], processes: int) -> Figures:
+    """Tell what the least and the most busy of them did, in percent of an equal share.
+
+    ``parts`` are those who did anything.
+    """
+    equal = sum(parts) / processes
+    least = min(parts) if len(parts) == processes else 0
+    return {"crowd_least": least / equal * 100, "crowd_most": max(parts) / equal * 100}
+
+
 def drains(scale: Scale, drain: Callable[[int], float]) -> Figures:
-    """Drain with two processes, with some more and with many."""
+    """Drain with two processes, with some more and, at last, with many."""
     some, many = scale.crowd
     two, rates = drain(2), {"drain_8": drain(some), "drain_32": drain(many)}
     return {**rates, "crowd_share": rates["drain_32"] / two * 100}

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from benchmarks.measure import Ends
 
 
-_STARTED: Final = "select count(*) from pynenc.invocation_history where status = 'running'"
+_STARTED: Final = """select array[count(*), count(distinct invocation_id)]
+    from pynenc.invocation_history where status = 'running'"""
+_SHARES: Final = "select count(*)::int from pynenc.invocation_outcome group by runner_id"
+_WAITING: Final = """select count(*) from pg_stat_activity
+    where datname = %s and wait_event in ('transactionid', 'tuple')"""
 _DEADLOCKS: Final = "select deadlocks from pg_stat_database where datname = %s"
 _PRODUCER: Final = ("-m", "benchmarks.producer")
 #: It is told of each call and works never: the database cannot tell it from an idle worker.
@@ -41,17 +45,22 @@ class _Client:
         return call.result
 
 
-class _Worker(Stored[_Client]):
+class Worker(Stored[_Client]):
+    """``pynenc-pg runner start`` processes, and this process as the client."""
+
     NAME = "worker"
 
     def about(self) -> str:
+        """Tell what it is."""
         return "this project at default settings"
 
     def store(self, bench: Bench) -> AbstractContextManager[Postgres]:
+        """Make a database with the schema."""
         return stores.postgres(bench, migrated=True)
 
     @contextmanager
     def client(self, store: Postgres) -> Iterator[_Client]:
+        """Call from this process."""
         tasks.app.conf.postgres.dsn = store.dsn
         try:
             yield _Client()
@@ -59,15 +68,18 @@ class _Worker(Stored[_Client]):
             tasks.app.close()
 
     def environment(self, store: Postgres) -> Mapping[str, str]:
+        """Tell a worker where its database is."""
         return ours.environment(store.database)
 
     def command(self) -> Sequence[str]:
+        """Start a worker."""
         return "-m", "pynenc_pg", "--app", "benchmarks.tasks:app", "runner", "start"
 
     @contextmanager
     def filled(
         self, store: Postgres, client: _Client, count: int, processes: int
     ) -> Iterator[tuple[list[Child], Callable[[], object]]]:
+        """Queue calls while nothing is given out, and let it go at once."""
         ours.pause(store.database, paused=True)
         measure.fill(client.many, count)
         with self.workers(store, processes) as started:
@@ -76,14 +88,15 @@ class _Worker(Stored[_Client]):
             yield started, lambda: ours.pause(store.database, paused=False)
 
     def ends(self, store: Postgres) -> Ends:
+        """Ask the outcomes."""
         return ours.ends(store.database)
 
     def check(self, store: Postgres, count: int) -> None:
         """A run in which a call was started twice, or anybody was in a deadlock, has no figures."""
         started = store.database.value(_STARTED)
         deadlocks = store.server.count(_DEADLOCKS, store.database.name)
-        if started != count or deadlocks:
-            message = f"{count} calls were started {started} times, with {deadlocks} deadlocks"
+        if started != [count, count] or deadlocks:
+            message = f"of {count} calls there were {started} starts, with {deadlocks} deadlocks"
             raise RuntimeError(message)
 
     def producers(self, bench: Bench) -> Figures:
@@ -100,8 +113,30 @@ class _Worker(Stored[_Client]):
 
     def many(self, bench: Bench) -> Figures:
         """Work off a full queue with more processes than there are cores."""
-        count = bench.scale.drain
-        return crowd.drains(bench.scale, lambda number: self._drain(bench, count, number).rate)
+        last: Figures = {}
+
+        def drain(processes: int) -> float:
+            rate, found = self._crowd(bench, processes)
+            last.update(found)
+            return rate
+
+        return crowd.drains(bench.scale, drain) | last
+
+    def _crowd(self, bench: Bench, processes: int) -> tuple[float, Figures]:
+        """Return the rate, and how they got on with each other."""
+        count, waiting = bench.scale.drain, list[int]()
+        with self.store(bench) as store, self.client(store) as client:
+            with self.filled(store, client, count, processes) as (workers, go):
+                ends = crowd.watched(
+                    self.ends(store),
+                    lambda: store.server.count(_WAITING, store.database.name),
+                    waiting,
+                )
+                drained = measure.timed_drain(count, workers, store.server_cpu, ends, go)
+            self.check(store, count)
+            shares = [found for (found,) in store.database.rows(_SHARES)]
+        waited = {"crowd_waiting": sum(waiting) / len(waiting)}
+        return drained.rate, crowd.shares(shares, processes) | waited
 
 
-CONTENDER: Final = _Worker()
+CONTENDER: Final = Worker()

@@ -61,5 +61,6 @@ class RunnerConf(Section):
     batch: int = Field(default=1000, ge=1)
     #: Whether it counts its attempts, for ``/metrics`` of ``runner start --health-port``.
     metrics: bool = False
-    #: How much work, in seconds, a runner may hold beyond what its threads execute.
+    #: How much work, in seconds, a runner may hold beyond what its threads execute. Where a claim
+    #: takes longer, it is as much as is worked off meanwhile, up to a tenth of a second.
     buffer: float = Field(default=0.005, ge=0)

@@ -295,21 +295,21 @@ class _Service:
     def _claim(self, room: int) -> int:
         """Take up to ``room``, begun but for suspects; return how many there were."""
         self._drained = True  # unless a hint comes meanwhile
+        began = time.monotonic()
         claimed = self._store.orchestrator.claim(
             self._spec.runner_id, self._turns.next(), room, begin_below=self._suspects.last_chance
         )
+        self._executor.pace.claimed(len(claimed), time.monotonic() - began)
         self._strays.hold(c.invocation_id for c in claimed)
         self._turns.served(c.queue for c in claimed)
         if self._stopping.is_set():  # meanwhile: nothing new is begun
             self._release(claimed)
             return 0
-        if len(claimed) >= room:
-            self._drained = False
+        self._drained = self._drained and len(claimed) < room
         self._executor.hand_out(self._suspects.pick_out(claimed))
-        if self._asked:
-            for one in claimed:
-                if one.invocation_id in self._asked:
-                    self._executor.cancel(one.invocation_id)
+        for one in claimed if self._asked else ():
+            if one.invocation_id in self._asked:
+                self._executor.cancel(one.invocation_id)
         return len(claimed)
 
     def _begin_suspect(self) -> None:

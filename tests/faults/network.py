@@ -1,4 +1,4 @@
-"""A network of a test's own, joined to ours by one cable, on which packets can be made to vanish.
+"""Networks of a test's own, each with one cable to ours, on which packets can be made to vanish.
 
 Needs root and ``ip``. What is made is removed at the end; nothing else is touched.
 """
@@ -16,14 +16,14 @@ import pytest
 class Island:
     """The other end of the cable; workers live there (``FAULTS_NETWORK``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, which: int = 0) -> None:
         number = os.getpid()
-        self._name = f"pynenc-pg-{number}"
-        self._cable = f"pyn{number}"
+        self._name = f"pynenc-pg-{number}-{which}"
+        self._cable = f"pyn{number}{chr(ord('a') + which)}"
         self._far = f"{self._cable}b"
-        third = f"10.{200 + number % 50}.{number // 50 % 250}"
-        self.network = f"{third}.0/30"
-        self.here, self._there = f"{third}.1", f"{third}.2"
+        third, last = f"10.{200 + number % 50}.{number // 50 % 250}", 4 * which
+        self.network = f"{third}.{last}/30"
+        self.here, self._there = f"{third}.{last + 1}", f"{third}.{last + 2}"
         self.entry = f"/var/run/netns/{self._name}"
 
     def rise(self) -> None:
@@ -63,9 +63,9 @@ def _run(*command: str) -> None:
 
 
 @contextmanager
-def island() -> Iterator[Island]:
-    """Yield one, where this machine lets us."""
-    made = Island()
+def island(which: int = 0) -> Iterator[Island]:
+    """Yield one, where this machine lets us; the ``which``-th of a test."""
+    made = Island(which)
     try:
         try:
             made.rise()

@@ -127,6 +127,7 @@ def register(
     once: str | None = None,
     calls: Sequence[str] | None = None,
     ttl: float | None = None,
+    arguments: str = "{}",
 ) -> list[str]:
     """Register n calls, or one ``once`` under that idempotency key; what each became.
 
@@ -153,7 +154,7 @@ def register(
             own_connection,
             list(ids),
             [f"call-{i}" for i in ids] if calls is None else list(calls),
-            ["{}"] * len(ids),
+            [arguments] * len(ids),
             keys and list(keys),
             lanes and list(lanes),
             refuse_different,

@@ -35,6 +35,8 @@ _MAY_BE_ZERO = {
     "idle_statements",
     "disk_queued",
     "disk_finished",
+    "crowd_least",
+    "crowd_waiting",
 }
 #: A difference of two rates, which in so short a time says nothing.
 _MAY_BE_LESS = {"notify_cost"}
@@ -42,7 +44,7 @@ _RATES = {
     "enqueue": {"enqueue_single", "enqueue_bulk"},
     "producers": {"enqueue_threads", "threads_gain", "producers_quiet", "producers_heard"},
     "drain": {"drain_1", "drain_2"},
-    "many": {"drain_8", "drain_32", "crowd_share"},
+    "many": {"drain_8", "drain_32", "crowd_share", "crowd_most"},
     "pick_up": {row for row in ROWS if row.startswith(("pick_up", "round_trip"))},
     "idle": set(),
     "storage": {"disk_queued"},

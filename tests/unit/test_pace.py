@@ -33,3 +33,22 @@ def test_one_long_task_empties_the_buffer_at_once() -> None:
     assert pace.capacity == 4
     pace.saw(0.00001, count=1000)
     assert pace.capacity == 500
+
+
+def test_slow_claims_have_more_held() -> None:
+    """As much as is worked off until the next one is answered, up to a tenth of a second."""
+    pace = Pace(slots=4, buffer=0.005, batch=500)
+    pace.saw(0.001, count=1000)
+    assert pace.capacity == 24
+    pace.claimed(24, 0.002)
+    assert pace.capacity == 24
+    for _ in range(50):
+        pace.claimed(24, 0.04)
+        pace.claimed(0, 10.0)  # what finds nothing says nothing
+    assert 150 < pace.capacity < 170
+    for _ in range(50):
+        pace.claimed(24, 1.0)
+    assert pace.capacity == 404
+    for _ in range(50):
+        pace.claimed(24, 0.002)
+    assert pace.capacity == 24

@@ -1,6 +1,7 @@
 -- The first half of this schema's advisory locks: two schemas in one database do not meet.
 -- The second half is a runner's serial (its session lock), or negative: -2 partitions,
--- -3 migrations, from -1000 down the recovery of an app, from -2000000 down what its runners know.
+-- -3 migrations, from -1000 down the recovery of an app, from -2000000 down what its runners know,
+-- from -4000000 down the places of those who claim much.
 create or replace function {schema}.lock_space() returns integer
 language sql immutable parallel safe
 return hashtext('{schema_name}') & 2147483647;
@@ -774,8 +775,9 @@ end $$;
 -- those that were recovered fewer than p_begin_below times go on at once: pending -> running, both in one
 -- version of the row.
 -- What others wait for comes first, the deepest before the others; then by rank.
--- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked:
--- never waits, so they may come in the order of their turn), then rows (skip locked). Raises: PN010 the runner is unknown or was declared dead.
+-- Locks: the runner's row against its removal (what it takes would be nobody's), a place among those who
+-- claim much, lanes (skip locked: never waits, so they may come in the order of their turn), then rows
+-- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
 -- p_queues in the order they are served; empty means all. p_idle: whether the caller sleeps if less
 -- than p_limit is found, so that producers know whether somebody must be woken.
 -- p_floors: by queue (in p_floor_queues) the rank below which the caller has lately seen nothing
@@ -806,6 +808,7 @@ declare
     v_looked  double precision;
     v_idle    boolean;
     v_idle_at timestamptz;
+    v_place   integer;
 begin
     perform check_isolation();
     select r.idle, r.idle_at into v_idle, v_idle_at from runner r
@@ -814,6 +817,20 @@ begin
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    -- Two may claim much of the same queues at once, the others wait in line for a moment, with nothing
+    -- of a claim's locks; but whoever slept until now begins at once. Many at once go through rows that
+    -- the others have taken since they began to look, lock each, and the ends of those wait for them.
+    -- Which line is chance: nobody stands always behind one that is held up.
+    -- See docs/decisions/0013-claims-wait-in-line.md.
+    if p_limit >= 16 and not v_idle then
+        v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
+        if not pg_try_advisory_xact_lock(lock_space(), v_place)
+           and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
+        then
+            perform wait_in_line(v_place - (random() < 0.5)::integer);
+            v_now := clock_timestamp();
+        end if;
     end if;
     v_queues := open_queues(p_app, p_queues);
     -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
@@ -4690,6 +4707,34 @@ create or replace function {schema}.utc_text(p_at timestamptz) returns text
 language plpgsql immutable as $$
 begin
     return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+end $$;
+
+-- Waits for a place of those who claim much at once (see claim) as long as that line moves, for two
+-- seconds at most. Whoever has the place may stand still: if it is the same transaction at two looks,
+-- 0.1 s apart, the caller goes on without one, and its claim is as right, only dearer.
+-- Internal. Locks: the place, to the end of the transaction.
+create or replace function {schema}.wait_in_line(p_place integer) returns void language plpgsql
+set lock_timeout = '100ms' as $$
+declare
+    v_before text;
+    v_holder text;
+begin
+    for v_look in 1..20 loop
+        begin
+            perform pg_advisory_xact_lock(lock_space(), p_place);
+            return;
+        exception when lock_not_available then
+            v_holder := (
+                select l.virtualtransaction from pg_locks l
+                where l.locktype = 'advisory' and l.classid = lock_space()::oid and l.granted
+                  and l.objid = (p_place::bigint & 4294967295)::oid and l.objsubid = 2
+                  and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+            if v_holder = v_before then
+                return;
+            end if;
+            v_before := v_holder;
+        end;
+    end loop;
 end $$;
 
 -- Of each condition of a trigger up to p_limit causes, the oldest, which have met it and wait for others.

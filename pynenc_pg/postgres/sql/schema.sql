@@ -1388,6 +1388,7 @@ declare
     v_looked  double precision;
     v_idle    boolean;
     v_idle_at timestamptz;
+    v_place   integer;
 begin
     perform check_isolation();
     select r.idle, r.idle_at into v_idle, v_idle_at from runner r
@@ -1396,6 +1397,20 @@ begin
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    -- Two may claim much of the same queues at once, the others wait in line for a moment, with nothing
+    -- of a claim's locks; but whoever slept until now begins at once. Many at once go through rows that
+    -- the others have taken since they began to look, lock each, and the ends of those wait for them.
+    -- Which line is chance: nobody stands always behind one that is held up.
+    -- See docs/decisions/0013-claims-wait-in-line.md.
+    if p_limit >= 16 and not v_idle then
+        v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
+        if not pg_try_advisory_xact_lock(lock_space(), v_place)
+           and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
+        then
+            perform wait_in_line(v_place - (random() < 0.5)::integer);
+            v_now := clock_timestamp();
+        end if;
     end if;
     v_queues := open_queues(p_app, p_queues);
     -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
@@ -6136,6 +6151,33 @@ CREATE OR REPLACE FUNCTION pynenc.utc_text(p_at timestamp with time zone)
 AS $function$
 begin
     return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+end $function$;
+
+CREATE OR REPLACE FUNCTION pynenc.wait_in_line(p_place integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET lock_timeout TO '100ms'
+AS $function$
+declare
+    v_before text;
+    v_holder text;
+begin
+    for v_look in 1..20 loop
+        begin
+            perform pg_advisory_xact_lock(lock_space(), p_place);
+            return;
+        exception when lock_not_available then
+            v_holder := (
+                select l.virtualtransaction from pg_locks l
+                where l.locktype = 'advisory' and l.classid = lock_space()::oid and l.granted
+                  and l.objid = (p_place::bigint & 4294967295)::oid and l.objsubid = 2
+                  and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+            if v_holder = v_before then
+                return;
+            end if;
+            v_before := v_holder;
+        end;
+    end loop;
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.waiting_causes(p_app text, p_trigger text, p_limit integer)

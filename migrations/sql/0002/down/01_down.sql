@@ -56,6 +56,8 @@ drop function {schema}.waits_of(p_app text, p_id uuid, p_limit integer);
 
 drop function {schema}.waiting_causes(p_app text, p_trigger text, p_limit integer);
 
+drop function {schema}.wait_in_line(p_place integer);
+
 drop function {schema}.utc_text(p_at timestamptz);
 
 drop function {schema}.unreferred(p_ids uuid[]);

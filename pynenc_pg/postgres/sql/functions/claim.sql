@@ -3,8 +3,9 @@
 -- those that were recovered fewer than p_begin_below times go on at once: pending -> running, both in one
 -- version of the row.
 -- What others wait for comes first, the deepest before the others; then by rank.
--- Locks: the runner's row against its removal (what it takes would be nobody's), lanes (skip locked:
--- never waits, so they may come in the order of their turn), then rows (skip locked). Raises: PN010 the runner is unknown or was declared dead.
+-- Locks: the runner's row against its removal (what it takes would be nobody's), a place among those who
+-- claim much, lanes (skip locked: never waits, so they may come in the order of their turn), then rows
+-- (skip locked). Raises: PN010 the runner is unknown or was declared dead.
 -- p_queues in the order they are served; empty means all. p_idle: whether the caller sleeps if less
 -- than p_limit is found, so that producers know whether somebody must be woken.
 -- p_floors: by queue (in p_floor_queues) the rank below which the caller has lately seen nothing
@@ -35,6 +36,7 @@ declare
     v_looked  double precision;
     v_idle    boolean;
     v_idle_at timestamptz;
+    v_place   integer;
 begin
     perform check_isolation();
     select r.idle, r.idle_at into v_idle, v_idle_at from runner r
@@ -43,6 +45,20 @@ begin
     if not found then
         raise exception 'runner % is not registered, or was declared dead', p_runner
             using errcode = 'PN010', hint = 'Its work was given to others; start a new runner.';
+    end if;
+    -- Two may claim much of the same queues at once, the others wait in line for a moment, with nothing
+    -- of a claim's locks; but whoever slept until now begins at once. Many at once go through rows that
+    -- the others have taken since they began to look, lock each, and the ends of those wait for them.
+    -- Which line is chance: nobody stands always behind one that is held up.
+    -- See docs/decisions/0013-claims-wait-in-line.md.
+    if p_limit >= 16 and not v_idle then
+        v_place := -4000000 - 2 * (hashtext(p_app || p_queues::text) & 1048575);
+        if not pg_try_advisory_xact_lock(lock_space(), v_place)
+           and not pg_try_advisory_xact_lock(lock_space(), v_place - 1)
+        then
+            perform wait_in_line(v_place - (random() < 0.5)::integer);
+            v_now := clock_timestamp();
+        end if;
     end if;
     v_queues := open_queues(p_app, p_queues);
     -- Most queues have no lanes, and preparing to go through them takes longer than to see that.
