@@ -253,13 +253,20 @@ class Pynenc(Components):
         return WorkflowRunHandle(invocation_id, lambda: self._sync_engine_now() or self.engine)
 
     def workflow_runs(
-        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+        self,
+        task_id: str | None = None,
+        *,
+        live: bool = False,
+        limit: int = 100,
+        after: str | None = None,
     ) -> list[RunInfo]:
         """Return runs of workflows that have taken a step or were paused, the latest first.
 
-        ``task_id`` is the one that they are of, if not of all; ``live`` leaves out what has ended.
+        ``task_id`` is the one that they are of, if not of all; ``live`` leaves out what has ended;
+        ``after`` is the last one of a page, for the next page.
         """
-        return self.engine.store.workflows.runs(task_id, live=live, limit=limit)
+        before = None if after is None else InvocationId(after)
+        return self.engine.store.workflows.runs(task_id, live=live, limit=limit, before=before)
 
     # --- queues -------------------------------------------------------------------------------
 

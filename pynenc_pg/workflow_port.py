@@ -68,7 +68,12 @@ class Workflows(Protocol):
         ...
 
     def runs(
-        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+        self,
+        task_id: str | None = None,
+        *,
+        live: bool = False,
+        limit: int = 100,
+        before: InvocationId | None = None,
     ) -> list[RunInfo]:
         """Return runs that have taken a step or were paused, the latest first."""
         ...

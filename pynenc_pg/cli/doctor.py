@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pynenc_pg import Pynenc
     from pynenc_pg.cli.reach import Context
 
+_THERE: Final = "select to_regclass('{schema}.invocation_state') is not null"
 #: What stands in the way of work was found.
 ILL = 3
 
@@ -64,7 +65,7 @@ def doctor(
 def examine(
     app: Pynenc, names: Collection[str] = (), since: datetime | None = None
 ) -> list[Finding]:
-    """Make these checks, or all.
+    """Make these checks, or all; of a schema that is not there, nothing but that is told.
 
     Raises:
         ConfigError: the app has no database.
@@ -72,6 +73,10 @@ def examine(
     """
     with database_of(app) as database:
         patient = Patient(app, database, since)
+        if database.call(_THERE) == [(False,)]:
+            schema = database.schema
+            message = f"there is no schema {schema} in the database: pynenc-pg db migrate"
+            return [Finding("schema", PROBLEM, message)]
         return [one for name in names or CHECKS for one in _made(name, patient)]
 
 

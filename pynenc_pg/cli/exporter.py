@@ -41,6 +41,7 @@ class Exporter:
         self._lock = threading.Lock()
         self._asked_at = -float("inf")
         self._samples: list[Sample] = []
+        self.answered = False  # the database, when it was asked last
 
     def describe(self) -> Iterator[Metric]:
         """Say nothing when it is registered: the database need not be there yet."""
@@ -52,9 +53,11 @@ class Exporter:
             if time.monotonic() >= self._asked_at + self._every:
                 try:
                     self._samples = self._measurer.ask()
+                    self.answered = True
                 except StoreError as error:
                     logger.warning("metrics.unreachable: %s", error)
                     self._samples = [Sample(UP.name, (), 0)]
+                    self.answered = False
                 self._asked_at = time.monotonic()
             samples = self._samples
         yield from _families(samples)

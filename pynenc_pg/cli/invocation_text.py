@@ -12,7 +12,9 @@ from pynenc_pg.cli.tables import Table, table
 from pynenc_pg.domain.arguments import ArgumentPrintMode, Arguments, short_repr
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import HistoryEntry
+from pynenc_pg.exceptions import PayloadError
 from pynenc_pg.postgres.listing import Branch
+from pynenc_pg.serializer.wire import REF, references
 
 #: Characters of the message of an exception in a list.
 _LONGEST: Final = 120
@@ -66,7 +68,10 @@ def details(app: Pynenc, invocation_id: str) -> dict[str, Any]:
     outcome = state.get_outcomes([which]).get(which)
     shows = ArgumentPrintMode(app.conf.argument_print_mode).shows_values
     failed = outcome is not None and outcome.status == "failed"
-    value = None if outcome is None or outcome.value is None else json.loads(outcome.value)
+    wire = None if outcome is None else outcome.value
+    if failed:
+        wire = _whole_error(app, wire)
+    value = None if wire is None else json.loads(wire)
     return {
         **asdict(record),
         "arguments": shown_arguments(app, record.arguments),
@@ -74,7 +79,7 @@ def details(app: Pynenc, invocation_id: str) -> dict[str, Any]:
         "priority": call.priority,
         "retried_from": call.retried_from,
         "result": value if shows and not failed else None,
-        "error": brief_error(app, outcome.value) if failed and outcome else None,
+        "error": brief_error(app, wire) if failed else None,
         "traceback": _traceback(value) if shows and failed else None,
         "finished_at": outcome and outcome.finished_at,
         "history": [asdict(entry) for entry in steps_of(app, which)],
@@ -121,10 +126,24 @@ def of_branches(found: Sequence[Branch]) -> Table:
     ]
 
 
+def _whole_error(app: Pynenc, wire: str | None) -> str | None:
+    """Return an exception with what of it is stored elsewhere; what is gone is left as it is."""
+    read = None if wire is None else json.loads(wire)
+    if not isinstance(read, dict) or not (large := references(read)):
+        return wire
+    try:
+        found = app.engine.payloads.texts(list(large.values()))
+    except PayloadError:
+        return wire
+    return json.dumps(read | dict(zip(large, map(json.loads, found), strict=True)))
+
+
 def _traceback(value: Any) -> str | None:
     return _plain(value.get("traceback")) if isinstance(value, dict) else None
 
 
 def _plain(wire: Any) -> str:
-    """Return a text of the wire; what is stored elsewhere, or has a codec, as it stands there."""
+    """Return a text of the wire; what has a codec as it stands there."""
+    if isinstance(wire, dict) and REF in wire:
+        return f"(large, {wire[REF]})"
     return wire if isinstance(wire, str) else "" if wire is None else json.dumps(wire)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,24 +19,18 @@ from pynenc_pg.cli.invocation_text import (
     shown_arguments,
     steps_of,
 )
-from pynenc_pg.cli.options import STATUSES, Moment, Pair, statuses
-from pynenc_pg.cli.reach import database_of, reached
-from pynenc_pg.cli.safe import say, say_json, show
+from pynenc_pg.cli.options import STATUSES, Id, Moment, Pair, after, limit, statuses
+from pynenc_pg.cli.reach import Place, reached
+from pynenc_pg.cli.safe import say, say_json, show, tell_more
 from pynenc_pg.cli.tables import Table
 from pynenc_pg.cli.tables import as_json as _as_json
 from pynenc_pg.exceptions import InvocationNotFoundError, PynencError
-from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.listing import Filter, Listed, find, tree
 
 if TYPE_CHECKING:
     from pynenc_pg.cli.reach import Context
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Place(NamedTuple):
-    app: Pynenc
-    database: PgDatabase
 
 
 @click.group(invoke_without_command=True)
@@ -63,8 +57,8 @@ _FILTERS = (
         help="NAME=VALUE: with this argument; text as it is, anything else as JSON. All of them.",
     ),
     click.option("--runner", help="Held by this runner, or ended by it."),
-    click.option("--parent", metavar="ID", help="Called by this invocation."),
-    click.option("--workflow", metavar="ID", help="Of this workflow."),
+    click.option("--parent", type=Id(), help="Called by this invocation."),
+    click.option("--workflow", type=Id(), help="Of this workflow."),
     click.option("--error", help="Failed with this in the text of its exception."),
 )
 
@@ -77,8 +71,8 @@ def _filters(command: F) -> F:
 
 @invocations.command(name="list")
 @_filters
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
-@click.option("--after", metavar="ID", help="The next page: those older than the last one.")
+@limit
+@after
 @_as_json
 @click.pass_obj
 def list_(
@@ -86,8 +80,8 @@ def list_(
     /,
     words: tuple[str, ...],
     arguments: tuple[tuple[str, str], ...],
-    limit: int,
-    after: str | None,
+    how_many: int,
+    older_than: str | None,
     *,
     as_json: bool,
     **wanted: Any,
@@ -95,13 +89,12 @@ def list_(
     """Show those that fit all filters, the latest first."""
     kept = Filter(statuses=statuses(words), arguments=dict(arguments), **wanted)
     with _shared(context) as (app, database):
-        found = find(database, kept, after, limit)
+        found = find(database, kept, older_than, how_many)
         if as_json:
             say_json([_plain(app, one) for one in found])
             return
         show(found, "no such invocations", lambda rows: _of_listed(app, rows), as_json=False)
-    if len(found) == limit:
-        say(f"more, perhaps: --after {found[-1].invocation_id}")
+    tell_more(found, how_many)
 
 
 @invocations.command(name="show")
@@ -210,9 +203,9 @@ def _tell(
 
 
 @contextmanager
-def _shared(context: Context) -> Iterator[_Place]:
-    with reached(context, "invocations", "app.get_invocation(id)") as app, database_of(app) as door:
-        yield _Place(app, door)
+def _shared(context: Context) -> Iterator[Place]:
+    with reached(context, "invocations", "app.get_invocation(id)") as place:
+        yield place
 
 
 def _plain(app: Pynenc, one: Listed) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def main() -> None:
     """Run a command; turn our errors into one line."""
     try:
         cli(standalone_mode=True)
-    except PynencError as error:
+    except (PynencError, OSError) as error:  # as of a full disk under what is printed
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
         say(f"pynenc-pg: {error}", err=True)

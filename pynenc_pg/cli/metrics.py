@@ -39,14 +39,16 @@ def metrics(context: click.Context, dsn: str | None, schema: str | None) -> None
 
 @metrics.command(name="print")
 @click.pass_obj
-def print_(target: Target) -> None:
-    """Print all of it once."""
+@click.pass_context
+def print_(context: click.Context, target: Target) -> None:
+    """Print all of it once; exit code 1 if the database has not answered."""
     with _exporter(target, 0.0) as exporter:
         from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
 
         registry = CollectorRegistry()
         registry.register(exporter)
         click.echo(generate_latest(registry).decode(), nl=False)
+    context.exit(0 if exporter.answered else 1)
 
 
 @metrics.command()

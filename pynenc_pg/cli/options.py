@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import click
 
@@ -49,6 +50,35 @@ class Pair(click.ParamType[tuple[str, str]]):
             self.fail(f"{value!r}: write NAME=VALUE", param, ctx)
         return name, said
 
+
+class Id(click.ParamType[str]):
+    """The id of an invocation."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Write it as the database does."""
+        try:
+            return str(UUID(value))
+        except ValueError:
+            self.fail(f"{value!r} is no id of an invocation", param, ctx)
+
+
+#: How many a list has; and where the next page of it begins.
+limit = click.option(
+    "--limit",
+    "how_many",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="The latest so many.",
+)
+after = click.option(
+    "--after",
+    "older_than",
+    type=Id(),
+    help="The next page: those older than this one, the last of the page before.",
+)
 
 #: The words of ``--status``; beside the statuses, two for many.
 STATUSES: Final = click.Choice([*map(str, InvocationStatus), "live", "ended"])

@@ -30,7 +30,7 @@ def purge(context: Context, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json and not (yes or dry_run):
         message = "with --json nobody is asked: say --yes, or --dry-run"
         raise click.UsageError(message)
-    with reached(context, "work", "app.purge()") as app:
+    with reached(context, "work", "app.purge()") as (app, _):
         found = {str(s): n for s, n in app.orchestrator.count_by_status().items()}
         total = sum(found.values())
         if not as_json:

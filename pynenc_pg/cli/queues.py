@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,7 @@ import click
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.reach import reached
 from pynenc_pg.cli.safe import say, show
-from pynenc_pg.cli.tables import Table
+from pynenc_pg.cli.tables import Table, ago
 from pynenc_pg.cli.tables import as_json as _as_json
 from pynenc_pg.domain.records import QueueInfo
 
@@ -77,16 +76,26 @@ def resume(context: Context, name: str) -> None:
 @contextmanager
 def _shared(context: Context) -> Iterator[Pynenc]:
     instead = "app.queues(), app.pause_queue(name) and app.resume_queue(name)"
-    with reached(context, "queues", instead) as app:
+    with reached(context, "queues", instead) as (app, _):
         yield app
 
 
 def _tell(app: Pynenc, name: str) -> None:
     [found] = [one for one in app.queues() if one.name == name]
     state = "paused" if found.paused else "open"
-    say(f"queue {name} is {state}: {found.ready} ready, {found.running} running")
+    ready, running = _count(found, "ready"), _count(found, "running")
+    say(f"queue {name} is {state}: {ready} ready, {running} running")
 
 
 def _table(queues: Sequence[QueueInfo]) -> Table:
-    header = [field.name for field in fields(QueueInfo)]
-    return header, [list(asdict(one).values()) for one in queues]
+    counts = ("ready", "scheduled", "parked", "pending", "running", "waiting")
+    return ["name", "paused", *counts, "oldest"], [
+        [one.name, one.paused, *(_count(one, name) for name in counts), ago(one.oldest_ready)]
+        for one in queues
+    ]
+
+
+def _count(queue: QueueInfo, name: str) -> object:
+    """Return a count; an estimate is marked as one."""
+    found: int = getattr(queue, name)
+    return found if queue.exact or not found else f"~{found}"

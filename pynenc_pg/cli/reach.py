@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pynenc_pg import Pynenc
 from pynenc_pg.cli.find import find_app
@@ -46,14 +47,22 @@ class Context:
         return self.log_level or ("debug" if self.verbose else default)
 
 
+class Place(NamedTuple):
+    """An app, and its database once more, to look at it."""
+
+    app: Pynenc
+    database: PgDatabase
+
+
 @contextmanager
-def reached(context: Context, what: str, instead: str) -> Iterator[Pynenc]:
+def reached(context: Context, what: str, instead: str) -> Iterator[Place]:
     """Find the app, if ``what`` of it can be reached from here; close it at the end.
 
     ``instead`` is what one calls in the process that runs the tasks.
 
     Raises:
         ConfigError: it is in the memory of each process.
+        StoreUnavailableError: the database is not there.
     """
     with context.app() as app:
         if not app.engine.store.processes:
@@ -63,7 +72,8 @@ def reached(context: Context, what: str, instead: str) -> Iterator[Pynenc]:
                 "(PYNENC__POSTGRES__DSN)"
             )
             raise ConfigError(message)
-        yield app
+        with database_of(app) as database:
+            yield Place(app, database)
 
 
 @contextmanager
@@ -72,6 +82,7 @@ def database_of(app: Pynenc) -> Iterator[PgDatabase]:
 
     Raises:
         ConfigError: it has none.
+        StoreUnavailableError: it is not there.
     """
     conf = app.conf
     if not app.engine.store.processes or not conf.postgres.dsn:
@@ -84,6 +95,8 @@ def database_of(app: Pynenc) -> Iterator[PgDatabase]:
         conf.postgres.dsn, app_id=conf.app_id, schema=conf.postgres.schema_name, pool_size=2
     )
     try:
+        # A pool would try for ten seconds, and leave the reason to its log.
+        database.connect("look", direct=False).close()
         yield database
     finally:
         database.close()

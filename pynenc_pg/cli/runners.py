@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pynenc_pg.cli.reach import database_of, reached
+from pynenc_pg.cli.reach import reached
 from pynenc_pg.cli.safe import say, say_json, show
 from pynenc_pg.cli.tables import Table, table
 from pynenc_pg.cli.tables import as_json as _as_json
@@ -78,7 +78,7 @@ def show_(context: Context, runner_id: str, *, as_json: bool) -> None:
 
 @contextmanager
 def _shared(context: Context) -> Iterator[PgDatabase]:
-    with reached(context, "runners", "app.runner") as app, database_of(app) as database:
+    with reached(context, "runners", "app.runner") as (_, database):
         yield database
 
 

@@ -30,6 +30,12 @@ def say_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=plain).replace("\x7f", "\\u007f"))
 
 
+def tell_more(found: Sequence[Any], limit: int) -> None:
+    """Say how to see the next page, below a full one. Not among what a program reads."""
+    if len(found) == limit:
+        say(f"more, perhaps: --after {found[-1].invocation_id}")
+
+
 def show(
     found: Sequence[Any], none: str, rows: Callable[[Sequence[Any]], Table], *, as_json: bool
 ) -> None:

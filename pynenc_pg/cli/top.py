@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import termios
 import tty
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pynenc_pg.cli.reach import database_of, reached
+from pynenc_pg.cli.reach import reached
 from pynenc_pg.exceptions import ConfigError, StoreUnavailableError
 from pynenc_pg.postgres.watching import Snapshot, snapshot
 
@@ -39,11 +40,11 @@ Wait = Callable[[float], str]
 def top(context: Context, interval: float, rows: int, *, once: bool) -> None:
     """Show rates, queues, runners, what runs longest and what failed lately, as it changes.
 
-    Keys: p stops the picture, and lets it go on; q ends. It needs the extra: pip install
+    Keys: p stops the picture, and lets it go on; q or Ctrl-C ends. It needs the extra: pip install
     "pynenc_pg[top]".
     """
     rich = _library()
-    with reached(context, "work", "app.queues()") as app, database_of(app) as database:
+    with reached(context, "work", "app.queues()") as (app, database):
 
         def look() -> Snapshot:
             return snapshot(database, rows)
@@ -51,7 +52,7 @@ def top(context: Context, interval: float, rows: int, *, once: bool) -> None:
         if once or not sys.stdin.isatty():
             rich.console.print(rich.picture(app.conf.app_id, look()))
             return
-        with rich.live() as live, _keys() as wait:
+        with _ends_quietly(), rich.live() as live, _keys() as wait:
             watch(look, partial(rich.picture, app.conf.app_id), live, wait, interval)
 
 
@@ -102,6 +103,18 @@ def _library() -> _Rich:
     except ImportError as error:
         message = 'top needs the package rich: pip install "pynenc_pg[top]"'
         raise ConfigError(message) from error
+
+
+@contextmanager
+def _ends_quietly() -> Iterator[None]:
+    """End by Ctrl-C as by ``q``, and by SIGTERM with the terminal given back."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

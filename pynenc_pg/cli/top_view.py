@@ -11,9 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pynenc_pg.cli.tables import ago
 from pynenc_pg.domain.arguments import one_line
 from pynenc_pg.postgres.watching import Snapshot, rates
 
+#: Characters of the id of an invocation.
+_ID = 36
 _HEALTH = {"alive": "green", "lock gone": "yellow"}
 
 
@@ -23,11 +26,14 @@ def picture(
     """Draw a moment, with the rates since another one."""
     return Group(
         _head(app_id, now, before, paused=paused),
-        _table("queues", ("queue", "ready", "scheduled", "parked", "running", "waiting"), (
+        _table("queues", (
+            "queue", "ready", "oldest", "scheduled", "parked", "running", "waiting"
+        ), (
             (
                 Text(one_line(q.name) + (" (paused)" if q.paused else ""),
                      style="yellow" if q.paused else ""),
-                q.ready, q.scheduled, q.parked, q.pending + q.running, q.waiting,
+                f"{'' if q.exact else '~'}{q.ready}", ago(q.oldest_ready),
+                q.scheduled, q.parked, q.pending + q.running, q.waiting,
             )
             for q in now.queues
         )),
@@ -65,7 +71,9 @@ def _head(app_id: str, now: Snapshot, before: Snapshot | None, *, paused: bool) 
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     table = Table(title=title, title_justify="left", expand=True, box=None, pad_edge=False)
     for number, name in enumerate(header):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=2 if not number else 1)
+        # An id is of use only as a whole, in a narrow terminal too: the others share the rest.
+        whole, share = (_ID, None) if name == "invocation" else (None, 1 if number else 2)
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=whole, ratio=share)
     for row in rows:
         table.add_row(*(one if isinstance(one, Text) else Text(one_line(str(one))) for one in row))
     return table
@@ -73,11 +81,7 @@ def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 def _seconds(now: datetime, then: datetime) -> str:
     """Say how long ago it was."""
-    seconds = max(0.0, (now - then).total_seconds())
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return ago((now - then).total_seconds())
 
 
 def _kind(error: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pynenc_pg import Pynenc
+from pynenc_pg.cli.options import limit
 from pynenc_pg.cli.reach import reached
 from pynenc_pg.cli.safe import say, show
 from pynenc_pg.cli.tables import as_json as _as_json
@@ -50,13 +51,13 @@ def list_(
 
 @triggers.command()
 @click.argument("trigger_id", required=False)
-@click.option("--limit", default=20, show_default=True, help="The latest so many.")
+@limit
 @_as_json
 @click.pass_obj
-def fired(context: Context, trigger_id: str | None, limit: int, *, as_json: bool) -> None:
+def fired(context: Context, trigger_id: str | None, how_many: int, *, as_json: bool) -> None:
     """Show what was fired, the latest first: by which causes, and what it has started."""
     with _shared(context) as app:
-        found = app.trigger.fired(trigger_id, limit)
+        found = app.trigger.fired(trigger_id, how_many)
     show(found, "nothing has fired within a week", _of_fired, as_json=as_json)
 
 
@@ -138,7 +139,7 @@ def emit(context: Context, code: str, payload: str) -> None:
 
 @contextmanager
 def _shared(context: Context) -> Iterator[Pynenc]:
-    with reached(context, "triggers", "the methods of app.trigger") as app:
+    with reached(context, "triggers", "the methods of app.trigger") as (app, _):
         yield app
 
 

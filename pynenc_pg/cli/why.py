@@ -27,7 +27,7 @@ def why(context: click.Context, invocation_id: str, *, as_json: bool) -> None:
     Exit code 0: it has ended, or is executed; 3: it waits, for what is said; 4: nobody knows it.
     """
     parent: Context = context.obj
-    with reached(parent, "invocations", "app.why(id)") as app:
+    with reached(parent, "invocations", "app.why(id)") as (app, _):
         found = app.why(invocation_id)
     if as_json:
         say_json([asdict(one) for one in found])

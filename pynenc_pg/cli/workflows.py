@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pynenc_pg import Pynenc
+from pynenc_pg.cli.options import after, limit
 from pynenc_pg.cli.reach import reached
-from pynenc_pg.cli.safe import say, say_json, show
+from pynenc_pg.cli.safe import say, say_json, show, tell_more
 from pynenc_pg.cli.tables import Table, table
 from pynenc_pg.cli.tables import as_json as _as_json
 from pynenc_pg.domain.arguments import short_repr
@@ -35,14 +36,25 @@ def workflows(context: click.Context) -> None:
 @workflows.command(name="list")
 @click.option("--task", "task_id", help="Of this task alone, by its id.")
 @click.option("--live", is_flag=True, help="Those that have not ended.")
-@click.option("--limit", default=20, show_default=True, help="The latest so many.")
+@limit
+@after
 @_as_json
 @click.pass_obj
-def list_(context: Context, *, task_id: str | None, live: bool, limit: int, as_json: bool) -> None:
+def list_(
+    context: Context,
+    task_id: str | None,
+    how_many: int,
+    older_than: str | None,
+    *,
+    live: bool,
+    as_json: bool,
+) -> None:
     """Show each run: where it stands, and what it waits for."""
     with _shared(context) as app:
-        found = app.workflow_runs(task_id, live=live, limit=limit)
+        found = app.workflow_runs(task_id, live=live, limit=how_many, after=older_than)
     show(found, "no runs of workflows", _of_runs, as_json=as_json)
+    if not as_json:
+        tell_more(found, how_many)
 
 
 @workflows.command(name="show")
@@ -125,19 +137,20 @@ def fork(context: Context, invocation_id: str, before: str) -> None:
 
 @contextmanager
 def _shared(context: Context) -> Iterator[Pynenc]:
-    with reached(context, "workflows", "app.get_workflow") as app:
+    with reached(context, "workflows", "app.get_workflow") as (app, _):
         yield app
 
 
 @contextmanager
 def _run(context: Context, invocation_id: str) -> Iterator[WorkflowRunHandle]:
     with _shared(context) as app:
-        yield app.get_workflow(invocation_id)
+        run = app.get_workflow(invocation_id)
+        _ = run.info  # whoever was never there is told of as such
+        yield run
 
 
 def _check_live(run: WorkflowRunHandle, *, done: bool) -> None:
     if not done:
-        _ = run.info  # whoever was never there is told of as such
         message = f"invocation {run.invocation_id} has ended"
         raise InvocationStatusError(message)
 

@@ -315,7 +315,7 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class QueueInfo:
-    """A queue and what stands in it now. The counts are those of the view ``queue_depth``."""
+    """A queue and what stands in it now. Of a great many the counts are estimates."""
 
     name: str
     paused: bool  # no runner takes anything from it
@@ -325,6 +325,8 @@ class QueueInfo:
     pending: int  # claimed, not begun
     running: int
     waiting: int  # for others, that is PAUSED
+    oldest_ready: float | None = None  # seconds since what has stood longest was ready
+    exact: bool = True  # false: the counts are estimates
 
 
 @dataclass(frozen=True, slots=True)

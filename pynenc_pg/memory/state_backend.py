@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import (
@@ -102,7 +103,8 @@ class MemStateBackend:
             rows: dict[str, list[Row]] = {name: [] for name in sorted(queues)}
             for row in self._database.live.values():
                 rows[row.queue].append(row)
-            return [_depth(name, queues[name], rows[name]) for name in rows]
+            now = self._database.clock()
+            return [_depth(name, queues[name], rows[name], now) for name in rows]
 
     def get_set_aside(self) -> list[SetAside]:
         """Return what waits for a runner that can take it, oldest first."""
@@ -137,8 +139,9 @@ class MemStateBackend:
         )
 
 
-def _depth(name: str, queue: Queue, rows: Sequence[Row]) -> QueueInfo:
+def _depth(name: str, queue: Queue, rows: Sequence[Row], now: datetime) -> QueueInfo:
     found = Counter(row.status for row in rows)
+    since = [max(row.status_at.timestamp(), row.rank) for row in rows if row.ready]
     return QueueInfo(
         name=name,
         paused=queue.paused,
@@ -148,4 +151,5 @@ def _depth(name: str, queue: Queue, rows: Sequence[Row]) -> QueueInfo:
         pending=found[S.PENDING],
         running=found[S.RUNNING] + found[S.RESUMED],
         waiting=found[S.PAUSED],
+        oldest_ready=max(0.0, now.timestamp() - min(since)) if since else None,
     )

@@ -161,7 +161,12 @@ class MemWorkflows:
             )
 
     def runs(
-        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+        self,
+        task_id: str | None = None,
+        *,
+        live: bool = False,
+        limit: int = 100,
+        before: InvocationId | None = None,
     ) -> list[RunInfo]:
         """Return runs that have taken a step or were paused, the latest first."""
         database = self._database
@@ -169,7 +174,8 @@ class MemWorkflows:
             found = [
                 which
                 for which in sorted(database.runs.by_id, reverse=True)
-                if (which in database.live or not live)
+                if (before is None or which < before)
+                and (which in database.live or not live)
                 and (task_id is None or database.calls[which].batch.task_id == task_id)
             ]
             return [self._run_info(which) for which in found[:limit]]

@@ -8,6 +8,7 @@ from typing import Final
 
 import psycopg
 
+from pynenc_pg.postgres.errors import translated
 from pynenc_pg.postgres.templates import render
 
 #: Rows that are asked for at a time.
@@ -50,6 +51,7 @@ def finished(
     All as of one moment: whoever exports one period after the other has each once.
     """
     with (
+        translated(),
         psycopg.connect(dsn, application_name="pynenc-pg db export") as connection,
         # The server finds them in the order of the index, and keeps nothing but its place.
         connection.transaction(),

@@ -57,7 +57,7 @@ QUEUES: Final = Question(
     """
     select app_id, queue, ready, scheduled, parked, pending, running, waiting, paused::integer,
            extract(epoch from oldest_ready)::float8
-    from {schema}.queue_depth order by app_id, queue
+    from {schema}.queue_figures(null)
     """,
     ("app", "queue"),
     (
@@ -68,7 +68,7 @@ QUEUES: Final = Question(
         _M("pynenc_queue_running", "Invocations that are executed."),
         _M("pynenc_queue_waiting", "Invocations that wait for others."),
         _M("pynenc_queue_paused", "1 while nothing of the queue is given out."),
-        _M("pynenc_queue_oldest_ready_seconds", "Since the last change of the oldest ready call."),
+        _M("pynenc_queue_oldest_ready_seconds", "Since what has stood longest was ready."),
     ),
 )
 RUNNERS: Final = Question(

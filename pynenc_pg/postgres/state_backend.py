@@ -28,9 +28,10 @@ _GET_INVOCATION: Final = "select * from {schema}.get_invocation(%s, %s::uuid)"
 _GET_CALL: Final = "select * from {schema}.get_call(%s, %s::uuid)"
 _HISTORY: Final = "select * from {schema}.history(%s, %s::uuid)"
 _COUNT_READY: Final = "select {schema}.count_ready(%s, %s::text)"
-_GET_QUEUES: Final = """
-select queue, paused, ready, scheduled, parked, pending, running, waiting
-from {schema}.queue_depth where app_id = %s order by queue collate "C"
+QUEUES: Final = """
+select queue, paused, ready, scheduled, parked, pending, running, waiting,
+       extract(epoch from oldest_ready)::float8, exact
+from {schema}.queue_figures(%s)
 """
 _GET_SET_ASIDE: Final = """
 select invocation_id::text, task_id, queue, cause, missing, unknown, refused_by
@@ -109,7 +110,7 @@ class PgStateBackend:
 
     def get_queues(self) -> list[QueueInfo]:
         """Every queue that a call or a pause has named so far, by name."""
-        return [QueueInfo(*row) for row in self._database.call(_GET_QUEUES, (self._app,))]
+        return [QueueInfo(*row) for row in self._database.call(QUEUES, (self._app,))]
 
     def get_set_aside(self) -> list[SetAside]:
         """Return what waits for a runner that can take it, oldest first."""

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from pynenc_pg.domain.records import QueueInfo
 from pynenc_pg.postgres.listing import Filter, Listed, RunnerInfo, find, runners
+from pynenc_pg.postgres.state_backend import QUEUES
 
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
 
-_QUEUES: Final = """
-select queue, paused, ready, scheduled, parked, pending, running, waiting
-from {schema}.queue_depth where app_id = %s order by queue collate "C"
-"""
 _AT_WORK: Final = """
 select invocation_id::text, task_id, status, runner_id, since from {schema}.at_work(%s, %s)
 """
@@ -64,7 +61,7 @@ def snapshot(database: PgDatabase, rows: int = 10) -> Snapshot:
         at=at,
         called=called,
         ended=ended,
-        queues=[QueueInfo(*row) for row in database.call(_QUEUES, (app,))],
+        queues=[QueueInfo(*row) for row in database.call(QUEUES, (app,))],
         runners=runners(database),
         longest=[AtWork(*row) for row in database.call(_AT_WORK, (app, rows))],
         failed=find(database, Filter(statuses=["failed"]), limit=rows, within=_BRIEFLY),

@@ -18,7 +18,7 @@ from pynenc_pg.domain.workflows import (
     WaitSpec,
     WorkflowInfo,
 )
-from pynenc_pg.exceptions import InvocationNotFoundError
+from pynenc_pg.exceptions import DataRejectedError, InvocationNotFoundError
 from pynenc_pg.invocation.status import InvocationStatus
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _AWAIT_EVENT: Final = """select event_id::text, payload, emitted_at, left_second
 from {schema}.await_event(%s, %s, %s::uuid, %s, %s, %s, %s::jsonb, %s, %s::uuid[])"""
 _RUNS: Final = """select invocation_id::text, task_id, status, reason, workflow_id::text,
 parent_workflow_id::text, began_at, paused_at, pause_reason, wakes_at, awaits_event,
-forked_from::text, steps from {schema}.workflow_runs(%s, %s, %s, %s)"""
+forked_from::text, steps from {schema}.workflow_runs(%s, %s, %s, %s, %s::uuid)"""
 _INFO: Final = """select invocation_id::text, task_id, workflow_id::text, parent_workflow_id::text,
 began_at, paused_at, pause_reason, forked_from::text, steps
 from {schema}.workflow_info(%s, %s::uuid)"""
@@ -96,17 +96,25 @@ class PgWorkflows:
 
     def info(self, invocation_id: InvocationId) -> WorkflowInfo:
         """Return where a run stands."""
-        rows = self._database.call(_INFO, (self._app, invocation_id))
+        try:
+            rows = self._database.call(_INFO, (self._app, invocation_id))
+        except DataRejectedError:  # not an id at all
+            rows = []
         if not rows:
             message = f"no invocation {invocation_id}: never registered, purged, or past retention"
             raise InvocationNotFoundError(message)
         return WorkflowInfo(*rows[0])
 
     def runs(
-        self, task_id: str | None = None, *, live: bool = False, limit: int = 100
+        self,
+        task_id: str | None = None,
+        *,
+        live: bool = False,
+        limit: int = 100,
+        before: InvocationId | None = None,
     ) -> list[RunInfo]:
         """Return runs that have taken a step or were paused, the latest first."""
-        rows = self._database.call(_RUNS, (self._app, task_id, live, limit))
+        rows = self._database.call(_RUNS, (self._app, task_id, live, limit, before))
         return [
             RunInfo(which, task, InvocationStatus(status), *rest)
             for which, task, status, *rest in rows

@@ -92,7 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = 5  # seconds for a client that says nothing
     error_content_type = "application/json"
-    error_message_format = '{"error": "%(code)d %(message)s: there are GET /live and /ready"}\n'
+    error_message_format = (
+        '{"error": "%(code)d %(message)s: there are GET /live and /ready, '
+        'and /metrics with runner.metrics"}\n'
+    )
 
     def do_GET(self) -> None:
         """Answer a probe."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Page = tuple[str, bytes]
 
+#: Seconds that a page waits for the database.
+PATIENCE: Final = 1.0
+
 _NOT_INSTALLED: Final = (
     "metrics need the package prometheus_client: pip install 'pynenc_pg[metrics]', or leave out "
     "--metrics"
@@ -43,6 +46,8 @@ class Exposition:
         self._tally = runner.tally or Tally()
         self._counts = Counts()
         self._pickup: dict[str, Spread] = {}
+        self._looks: threading.Thread | None = None
+        self._pickup_lock = threading.Lock()
         self._lock = threading.Lock()
         self._registry = prometheus_client.REGISTRY if registry is None else registry
         self._content_type = prometheus_client.CONTENT_TYPE_LATEST
@@ -72,6 +77,19 @@ class Exposition:
         yield from found
 
     def _look_up(self, begun: list[Begun]) -> None:
+        """Have it found out how long these waited; a database that is away holds up no page.
+
+        While the last look has not ended, no other one is begun.
+        """
+        if self._looks is not None and self._looks.is_alive():
+            return
+        self._looks = threading.Thread(
+            target=self._ask, args=(begun,), name="pynenc-pickup", daemon=True
+        )
+        self._looks.start()
+        self._looks.join(PATIENCE)
+
+    def _ask(self, begun: list[Begun]) -> None:
         """Ask how long these waited; what cannot be answered is left out."""
         backend = self._runner.engine.store.state_backend
         for one in begun:
@@ -80,7 +98,8 @@ class Exposition:
             except StoreError:
                 return
             if waited is not None:
-                self._pickup.setdefault(one.queue, Spread(PICKUP)).add(waited)
+                with self._pickup_lock:
+                    self._pickup.setdefault(one.queue, Spread(PICKUP)).add(waited)
 
     def _attempts(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
@@ -100,10 +119,11 @@ class Exposition:
         yield execution
         waited = HistogramMetricFamily(
             "pynenc_runner_pickup_seconds",
-            "From ready to begun, of a sample of first attempts.",
+            "From ready to claimed, of a sample of first attempts.",
             labels=["queue"],
         )
-        _fill(waited, self._pickup)
+        with self._pickup_lock:
+            _fill(waited, self._pickup)
         yield waited
 
     def _health(self) -> Iterator[Metric]:

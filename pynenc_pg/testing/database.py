@@ -53,11 +53,21 @@ class DatabaseWorld:
         """For the length of a block, have a runner as in production: in threads, or in processes.
 
         It has stopped, and given back what it did not finish, when the block ends.
+
+        Raises:
+            BaseException: what ended the runner before the block ended, if anything did.
         """
         before, self.app.conf.runner_cls = self.app.conf.runner_cls, runner_cls
         with self.engine.undriven():
-            runner = self.app.runner
-            thread = threading.Thread(target=runner.run, name="pynenc-test-runner")
+            runner, died = self.app.runner, []
+
+            def run() -> None:
+                try:
+                    runner.run()
+                except BaseException as error:  # noqa: BLE001 - the test raises it
+                    died.append(error)
+
+            thread = threading.Thread(target=run, name="pynenc-test-runner")
             thread.start()
             try:
                 yield
@@ -65,6 +75,8 @@ class DatabaseWorld:
                 runner.stop_runner_loop()
                 thread.join()
                 self.app.conf.runner_cls = before
+        if died:
+            raise died[0]
 
 
 @contextmanager

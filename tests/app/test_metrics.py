@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -10,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pynenc_pg import Pynenc
 from pynenc_pg.exceptions import ConfigError
+from pynenc_pg.runner import exposition as exposition_module
 from pynenc_pg.runner.exposition import Exposition
 from tests.app import tasks
 from tests.app.conftest import Runner
@@ -69,3 +72,31 @@ def test_without_the_package_it_is_told(app: Pynenc, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match=r"pip install 'pynenc_pg\[metrics\]'"):
         Exposition(app.runner)
+
+
+def test_a_database_that_is_away_holds_up_no_page(
+    exposition: Exposition, any_runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was counted here is told; how long calls had waited is on a later page."""
+    comes_back = threading.Event()
+    backend = tasks.app.engine.store.state_backend
+    history = type(backend).get_history
+
+    def get_history(*asked: Any) -> Any:
+        assert comes_back.wait(60)
+        return history(*asked)
+
+    monkeypatch.setattr(exposition_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(type(backend), "get_history", get_history)
+    with any_runner():
+        assert tasks.add(1, 1).result == 2
+    try:
+        found = samples(exposition)
+        assert found["pynenc_runner_attempts_total", f"success,{tasks.add.task_id}"] == 1
+        assert ("pynenc_runner_pickup_seconds_count", "default") not in found
+        assert samples(exposition) == found  # and no second look is begun
+    finally:
+        comes_back.set()
+    assert exposition._looks is not None
+    exposition._looks.join(60)
+    assert samples(exposition)["pynenc_runner_pickup_seconds_count", "default"] == 1

@@ -9,7 +9,8 @@ import pytest
 
 from pynenc_pg import InvocationStatus
 from pynenc_pg.exceptions import InvocationNotFoundError, ResultTimeoutError
-from pynenc_pg.testing import World, in_memory
+from pynenc_pg.runner.thread import ThreadRunner
+from pynenc_pg.testing import World, in_memory, on_postgres
 from tests.app import tasks
 
 S = InvocationStatus
@@ -82,3 +83,20 @@ def test_a_clock_needs_a_zone_and_goes_forward(world: World) -> None:
         pass
     with pytest.raises(ValueError, match="time goes forward"):
         world.advance(-1)
+
+
+def test_what_ended_a_runner_is_told(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the block, at its end: a test without a runner may well pass, or wait in vain."""
+
+    def run(_: object) -> None:
+        message = "no more"
+        raise OSError(message)
+
+    monkeypatch.setattr(ThreadRunner, "run", run)
+    went_on = False
+    with on_postgres(tasks.app, database_dsn) as world:
+        before = tasks.app.conf.runner_cls
+        with pytest.raises(OSError, match="no more"), world.runner():
+            went_on = True
+        assert tasks.app.conf.runner_cls == before
+    assert went_on

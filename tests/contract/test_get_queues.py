@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pynenc_pg.domain.records import QueueInfo
 from tests.contract.driver import Driver
 
@@ -40,7 +42,7 @@ def test_each_stands_where_it_is(store: Driver) -> None:
     for held in (parent, resumed):
         store.pause(held, store.child(held, queue="b"))
     store.resume([resumed])
-    assert _queue(store, "a") == QueueInfo(
+    assert replace(_queue(store, "a"), oldest_ready=None) == QueueInfo(
         "a", paused=False, ready=1, scheduled=3, parked=1, pending=1, running=1, waiting=1
     )
     assert _queue(store, "b").ready == 2
@@ -55,3 +57,19 @@ def test_paused_is_seen_until_it_goes_on(store: Driver) -> None:
     assert (_queue(store, "a").paused, _queue(store, "a").ready) == (True, 0)
     store.orchestrator.pause_queue("a", paused=False)
     assert not _queue(store, "a").paused
+
+
+def test_how_long_the_oldest_is_ready(store: Driver) -> None:
+    """Nothing while nothing is; how long that is, each store has a test of its own for."""
+    assert store.register(queue="a", delay=600)
+    store.register(queue="b", priority=-100)
+    assert _queue(store, "a").oldest_ready is None
+    for_now = _queue(store, "b").oldest_ready
+    assert for_now is not None
+    assert 0 <= for_now < 300
+    store.let_pass(610)
+    store.orchestrator.promote()
+    assert _queue(store, "a").oldest_ready is not None
+    [held] = store.begin(1, "a")
+    assert _queue(store, "a").oldest_ready is None
+    store.finish([held])

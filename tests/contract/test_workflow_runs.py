@@ -168,6 +168,9 @@ def test_runs_are_listed(store: Driver) -> None:
     assert store.workflows.runs(live=True) == runs[:2]
     assert store.workflows.runs("tests.two", limit=1) == runs[:1]
     assert store.workflows.runs("tests.one") == runs[2:]
+    assert store.workflows.runs(before=first.invocation_id) == runs[1:]
+    assert store.workflows.runs(before=first.invocation_id, limit=1) == runs[1:2]
+    assert store.workflows.runs(before=third.invocation_id) == []
     assert store.other_app().workflows.runs() == []
     assert untouched not in {run.invocation_id for run in runs}
 

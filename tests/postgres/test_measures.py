@@ -21,6 +21,7 @@ from pynenc_pg.postgres.measures import OTHER, TASKS, Measurer, Sample, _largest
 from pynenc_pg.testing import on_postgres
 from tests.acceptance.workers import wait_for
 from tests.app import tasks
+from tests.support.sql import connect, one, register
 
 Values = dict[tuple[str, ...], float]
 
@@ -36,6 +37,54 @@ def measurer(database_dsn: str) -> Iterator[Measurer]:
 def values(samples: list[Sample]) -> Values:
     """By name and labels."""
     return {(one.name, *one.labels): one.value for one in samples}
+
+
+@pytest.mark.parametrize("ageing", ["1e300", "-1e300", "infinity", "nan"])
+def test_a_rank_that_is_no_time(database_dsn: str, measurer: Measurer, ageing: str) -> None:
+    """Who may call the verbs may give any: the figures of the others are told all the same."""
+    with connect(database_dsn) as connection:
+        register(connection)
+        connection.execute("set session_replication_role = replica")  # past the guard
+        connection.execute(
+            "update invocation_state set rank = 1e9 - 50 * %s::double precision", (ageing,)
+        )
+        counted = one(
+            connection, "select extract(epoch from oldest_ready)::float8 from queue_depth"
+        )
+    found = values(measurer.ask())
+    [oldest] = [v for k, v in found.items() if k[0] == "pynenc_queue_oldest_ready_seconds"]
+    assert 0 <= oldest < 300
+    assert 0 <= counted < 300
+
+
+def test_how_long_the_oldest_is_ready(database_dsn: str, measurer: Measurer) -> None:
+    """Not from the call: of one with a delay from its time on, whatever is taken first."""
+
+    def oldest() -> float:
+        [found] = [v for k, v in values(measurer.ask()).items() if "oldest_ready" in k[0]]
+        counted = one(
+            connection, "select extract(epoch from oldest_ready)::float8 from queue_depth"
+        )
+        assert counted == pytest.approx(found, abs=60)
+        return found
+
+    def stands(which: str, called: float, due: float) -> None:
+        connection.execute(
+            """update invocation_state
+               set status_at = clock_timestamp() - make_interval(secs => %s),
+                   rank = extract(epoch from clock_timestamp()) - %s
+               where invocation_id = %s""",
+            (called, due, which),
+        )
+
+    with connect(database_dsn) as connection:
+        first, second = register(connection, 2)
+        connection.execute("set session_replication_role = replica")  # past the guard
+        stands(first, 1_000, 400)  # called with a delay of 600 seconds
+        stands(second, 200, 5_000)  # called after it, with a priority that brings it up
+        assert 400 <= oldest() < 700
+        stands(first, 1_000, -6_000)  # with a priority that defers it
+        assert 200 <= oldest() < 500
 
 
 def test_what_stands_there_is_told(database_dsn: str, measurer: Measurer) -> None:

@@ -38,6 +38,7 @@ from tests.support.sql import (
     watch,
 )
 from tests.support.trigger_sql import Cause, emit, fire, pair, settle, take, tell, watched
+from tests.support.why_plans import WHY
 from tests.support.workflow_plans import WORKFLOWS
 
 
@@ -393,6 +394,7 @@ CASES: Final[dict[str, Case]] = {
     **WORKFLOWS,
     **RETENTION,
     **MONITOR,
+    **WHY,
     "retry_causes": _case(
         _call("select retry_causes(%s, %s)", "nobody"), retry_causes="trigger_cause_parked_idx"
     ),

@@ -40,6 +40,16 @@ class Ward:
             for statement in statements:
                 self.c.execute(statement.encode())
 
+    def keep_day(self, days: int) -> None:
+        """Have the partition of history of a day so long ago."""
+        table = "'invocation_history'"
+        self.c.execute(
+            f"""set search_path = pynenc;
+                select make_partition({table}, partition_name({table}, d), d)
+                from date_trunc('day', clock_timestamp() - interval '{days} days', 'UTC') d;
+                reset search_path""".encode()
+        )
+
     def findings(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
         """Ask the doctor: the exit code, and what was found."""
         done = CliRunner().invoke(cli, ["doctor", "--json", *arguments])
@@ -178,11 +188,14 @@ def _long(ward: Ward) -> Iterator[None]:
 
 @plant("replication", "warning")
 def _unread(ward: Ward) -> Iterator[None]:
-    ward.c.execute("select pg_create_physical_replication_slot('doctor_test', true)")
+    # It is of the whole server: what it keeps is too little for other tests to notice.
+    ward.patch.setattr(server, "KEPT_WAL", 0)
+    name = f"doctor_test_{ward.c.info.backend_pid}"
+    ward.c.execute("select pg_create_physical_replication_slot(%s, true)", (name,))
     try:
         yield
     finally:
-        ward.c.execute("select pg_drop_replication_slot('doctor_test')")
+        ward.c.execute("select pg_drop_replication_slot(%s)", (name,))
 
 
 @plant("dead_rows", "warning")
@@ -202,9 +215,7 @@ def _bloated(ward: Ward) -> Iterator[None]:
 
 @plant("retention", "warning")
 def _old(ward: Ward) -> Iterator[None]:
-    ward.patch.setattr(storage, "LATE", -60.0)
-    ward.patch.setattr(storage, "_FINISHED", 600.0)
-    ward.patch.setattr(storage, "_HISTORY", 59.0)
+    ward.keep_day(40)  # history is kept for 30
     yield
 
 
@@ -284,3 +295,36 @@ def test_a_newer_schema_is_a_warning(ward: Ward) -> None:
     ward.c.execute("update pynenc.alembic_version set version_num = 'pynenc_9999'")
     code, [found] = ward.findings()
     assert (code, found["check"], found["level"]) == (0, "schema", "warning")
+
+
+def test_what_is_not_late_is_not_told_of(ward: Ward) -> None:
+    """Partitions go as a whole, once an hour: the last of them may stand a while longer."""
+    for days, found in ((31, 0), (33, 0), (35, 1)):
+        ward.keep_day(days)
+        code, told = ward.findings("--check", "retention")
+        assert (code, len(told)) == (0, found), days
+    assert told[0]["rows"] == [["invocation_history"]]
+    ward.app.conf.retention.history = 40 * 86_400
+    assert ward.findings("--check", "retention") == (0, [])
+    # Who maintains drops it.
+    ward.app.conf.retention.history = 30 * 86_400
+    ward.app.orchestrator.maintain()
+    assert ward.findings("--check", "retention") == (0, [])
+
+
+def test_a_slot_that_keeps_little_is_no_finding(ward: Ward) -> None:
+    """Its reader may come back in a moment."""
+    name = f"doctor_little_{ward.c.info.backend_pid}"
+    ward.c.execute("select pg_create_physical_replication_slot(%s, true)", (name,))
+    try:
+        assert ward.findings("--check", "replication") == (0, [])
+    finally:
+        ward.c.execute("select pg_drop_replication_slot(%s)", (name,))
+
+
+def test_there_is_no_schema(ward: Ward) -> None:
+    """That is told, once, and nothing else."""
+    ward.c.execute("drop schema pynenc cascade")
+    code, [found] = ward.findings()
+    assert (code, found["check"], found["level"]) == (3, "schema", "problem")
+    assert "pynenc-pg db migrate" in found["message"]

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from pynenc_pg.cli import queues
 from pynenc_pg.cli.main import cli, main
+from pynenc_pg.cli.tables import table
+from pynenc_pg.domain.records import QueueInfo
 from pynenc_pg.exceptions import ConfigError, DataRejectedError
+from tests.unit.cli_place import work
 
 Run = Callable[..., Result]
 
@@ -52,8 +56,9 @@ def test_pause_look_and_resume(run: Run, dsn: str) -> None:
     done = run("list")
     assert done.exit_code == 0
     assert done.output == (
-        "name  paused  ready  scheduled  parked  pending  running  waiting\n"
-        "mail     yes     10          0       0        0        0        0\n"
+        "name  paused  ready  scheduled  parked  pending  running  waiting  oldest\n"
+        "mail  yes        10          0       0        0        0        0  "
+        f"{done.output.splitlines()[1].split(maxsplit=8)[-1]}\n"
     )
     done = run("resume", "mail")
     assert (done.exit_code, done.output) == (0, "queue mail is open: 10 ready, 0 running\n")
@@ -65,7 +70,34 @@ def test_json_for_machines(run: Run, dsn: str) -> None:
     run("pause", "mail")
     [found] = json.loads(run("list", "--json").output)
     assert (found["name"], found["paused"], found["ready"]) == ("mail", True, 0)
-    assert len(found) == 8
+    assert (found["oldest_ready"], found["exact"], len(found)) == (None, True, 10)
+
+
+def test_filters(run: Run, dsn: str) -> None:
+    """By name, by whether it rests, by whether somebody serves it; all of those that are given."""
+    run("pause", "mail")
+    tasks = importlib.import_module("queue_tasks")
+    with tasks.app:
+        tasks.send.options(queue="other")(1)
+        work(tasks.app, "mail")
+        for arguments, found in (
+            ((), ["mail", "other"]),
+            (("mail",), ["mail"]),
+            (("--paused",), ["mail"]),
+            (("--unserved",), ["other"]),
+            (("--paused", "--unserved"), []),
+            (("nope",), []),
+        ):
+            listed = json.loads(run("list", "--json", *arguments).output)
+            assert [one["name"] for one in listed] == found, arguments
+        assert run("list", "nope").output == "no such queues\n"
+
+
+def test_what_is_estimated_is_marked() -> None:
+    """Of a great many; nothing is nothing."""
+    queue = QueueInfo("mail", False, 123_000, 0, 0, 0, 0, 0, 5400.0, exact=False)  # noqa: FBT003
+    line = table(*queues._table([queue])).splitlines()[1]
+    assert line.split() == ["mail", "no", "~123000", "0", "0", "0", "0", "0", "1.5", "h"]
 
 
 def test_a_wrong_name_is_refused(run: Run, dsn: str) -> None:

@@ -6,8 +6,10 @@ import io
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -162,22 +164,43 @@ def read_until(terminal: int, words: str) -> None:
     assert words in said
 
 
-def test_in_a_terminal(tasks: Any, tmp_path: Path) -> None:
+def test_ids_are_whole_in_a_narrow_terminal() -> None:
+    """They are what one copies."""
+    which = "01a21dec-7d07-76fc-893f-8c34f16dbf75"
+    console = Console(file=io.StringIO(), width=80)
+    long = [AtWork(which, "a.module.of.tasks", "running", "a runner of a long name", AT)]
+    console.print(picture("shop", replace(SOME, longest=long)))
+    assert isinstance(console.file, io.StringIO)
+    assert which in console.file.getvalue()
+    assert max(map(len, console.file.getvalue().splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(None, 0), (signal.SIGINT, 0), (signal.SIGTERM, 143)],
+    ids=["q", "INT", "TERM"],
+)
+def test_in_a_terminal(tasks: Any, tmp_path: Path, end: int | None, code: int) -> None:
     """It takes the screen, hears its keys, and gives the terminal back as it was."""
     tasks.send(1)
     ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
     command = [sys.executable, "-m", "pynenc_pg", "--app", "top_tasks", "top", "--interval", "0.2"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
+        command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
     try:
         read_until(ours, "held longest")
         os.write(ours, b"p")
         read_until(ours, "stopped: p goes on")
-        os.write(ours, b"q")
+        if end is None:
+            os.write(ours, b"q")
+        else:
+            process.send_signal(end)
         read_until(ours, "\x1b[?1049l")  # the screen is given back
-        assert process.wait(30) == 0
+        assert process.wait(30) == code
+        assert termios.tcgetattr(theirs) == before
     finally:
         process.kill()
         process.wait(30)

@@ -87,6 +87,15 @@ def test_look_emit_and_rest(run: Run, dsn: str) -> None:
         run("emit", "paid", '{"order": 8}')
         [shown] = [t for t in json.loads(run("list", "--json").stdout) if t["paused"]]
         assert (shown["trigger_id"], shown["due"], shown["fired"]) == (which, 1, 1)
+        for arguments, found in (
+            (("--paused",), [which]),
+            (("--task", shown["task_id"], "--paused"), [which]),
+            (("--task", "nobody.knows"), []),
+            (("--parked",), []),
+        ):
+            listed = json.loads(run("list", "--json", *arguments).stdout)
+            assert [one["trigger_id"] for one in listed] == found, arguments
+        assert run("fired", "--limit", "-1").exit_code == 2
         header, *lines = run("list").stdout.splitlines()
         assert header.split()[:4] == ["trigger", "paused", "due", "waiting"]
         assert [line.split()[1] for line in lines] == ["yes", "no"]

@@ -120,14 +120,35 @@ def test_a_fork_and_a_cancellation(run: Run, module: Any) -> None:
 def test_what_cannot_be(run: Run, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No such run, no JSON, memory: in one line."""
     nobody = new_invocation_id()
-    for command in (("show", nobody), ("pause", nobody), ("signal", nobody, "paid")):
+    for command in (
+        ("show", nobody),
+        ("pause", nobody),
+        ("signal", nobody, "paid"),
+        ("show", "x"),
+        ("cancel", "x"),
+        ("resume", "x"),
+    ):
         assert isinstance(run(*command).exception, InvocationNotFoundError)
     done = run("signal", nobody, "paid", "{order: 7}")
     assert done.exit_code == 2
     assert "PAYLOAD is no JSON" in done.output
+    for wrong in (("--limit", "0"), ("--limit", "-3"), ("--after", "x")):
+        assert run("list", *wrong).exit_code == 2
     monkeypatch.delenv("PYNENC__POSTGRES__DSN")
     sys.modules.pop("flow_tasks", None)
     for arguments in ((), ("show", nobody), ("fork", nobody, "--before", "1")):
         error = run(*arguments).exception
         assert isinstance(error, ConfigError)
         assert "keeps its workflows in memory" in str(error)
+
+
+def test_pages_follow_on_each_other(run: Run, module: Any) -> None:
+    """The last line says how to go on."""
+    made = [module.order(n) for n in range(3)]
+    for one in made:
+        wait_for(lambda one=one: one.status is InvocationStatus.RETRY)  # type: ignore[misc]
+    *_, line, more = run("list", "--limit", "2").stdout.splitlines()
+    assert line.startswith(made[1].invocation_id)
+    assert more == f"more, perhaps: --after {made[1].invocation_id}"
+    [rest] = json.loads(run("list", "--after", made[1].invocation_id, "--json").stdout)
+    assert rest["invocation_id"] == made[0].invocation_id

@@ -18,6 +18,22 @@ join {schema}.trigger_definition d on d.app_id = c.app_id and d.trigger_id = c.t
 left join {schema}.event e on e.app_id = c.app_id and e.event_id = c.source_id and c.status is null
 where c.state = 'parked';
 
+-- What stands in each queue now. oldest_ready: since what has stood longest was ready; see queue_figures.
+create or replace view {schema}.queue_depth as
+select q.app_id, q.queue, q.paused,
+       count(s.invocation_id) filter (where s.available and s.due_at is null) as ready,
+       count(s.invocation_id) filter (where s.due_at is not null) as scheduled,
+       count(s.invocation_id) filter (where s.parked) as parked,
+       count(s.invocation_id) filter (where s.status = 'pending') as pending,
+       count(s.invocation_id) filter (where s.status in ('running', 'resumed')) as running,
+       count(s.invocation_id) filter (where s.status = 'paused') as waiting,
+       clock_timestamp()
+           - min(least(clock_timestamp(), greatest(s.status_at, to_timestamp(least(greatest(s.rank, 0), 1e11)))))
+           filter (where s.available and s.due_at is null) as oldest_ready
+from {schema}.queue q
+left join {schema}.invocation_state s on s.app_id = q.app_id and s.queue = q.queue
+group by q.app_id, q.queue, q.paused;
+
 -- What no runner could take, and why: due in a hundred years, or sooner, when one comes that can.
 create or replace view {schema}.set_aside as
 select a.app_id, a.invocation_id, a.task_id, a.queue, a.cause,

@@ -12,6 +12,8 @@ LONG: Final = 60.0
 TOO_LONG: Final = 900.0
 #: Seconds that this machine's clock may be off.
 SKEW: Final = 2.0
+#: Bytes of WAL that a slot nobody reads may keep.
+KEPT_WAL: Final = 64 * 2**20
 #: Beside the pool of each runner: its home, and the session where it hears of results.
 _OWN_SESSIONS: Final = 2
 
@@ -50,8 +52,15 @@ from pg_prepared_xacts p
 where p.database = current_database() and p.prepared < clock_timestamp() - make_interval(secs => %s)
 order by 4 desc
 """
+#: Of slots: the bytes of WAL that the server keeps for one, and whether it keeps dead rows. A
+#: standby reports where it is with a position of its own.
 _SLOTS: Final = """
-select s.slot_name, s.slot_type from pg_replication_slots s
+select s.slot_name, s.slot_type, num_nonnulls(s.xmin, s.catalog_xmin) > 0,
+       coalesce(pg_wal_lsn_diff(
+           case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+                else pg_current_wal_lsn() end,
+           s.restart_lsn), 0)::bigint
+from pg_replication_slots s
 where not s.active and num_nonnulls(s.restart_lsn, s.xmin, s.catalog_xmin) > 0 order by s.slot_name
 """
 
@@ -110,9 +119,13 @@ def sessions(patient: Patient) -> Iterator[Finding]:
 
 def replication(patient: Patient) -> Iterator[Finding]:
     """Look for replication slots that nobody reads: they keep WAL, and dead rows, for ever."""
-    for name, kind in patient.database.call(_SLOTS):
+    for name, kind, rows, wal in patient.database.call(_SLOTS):
+        if wal < KEPT_WAL and not rows:  # a reader that comes back in a moment
+            continue
         message = (
-            f"nobody reads the {kind} replication slot {name}: the server keeps WAL for it, until "
-            "its disk is full"
+            f"nobody reads the {kind} replication slot {name}: the server keeps WAL for it "
+            f"({wal / 2**20:,.0f} MB by now), until its disk is full"
+            f"{', and dead rows' if rows else ''}; to drop it: "
+            f"select pg_drop_replication_slot('{name}')"
         )
         yield Finding("replication", WARNING, message, rows=((name,),))

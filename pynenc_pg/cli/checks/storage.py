@@ -16,8 +16,6 @@ LATE: Final = 3.0
 #: Dead rows of a table, if they are more than those that live.
 DEAD: Final = 100_000
 _DAY: Final = 86_400.0
-#: Days, where the configuration does not say it.
-_FINISHED, _HISTORY = 7.0, 30.0
 
 _PARTITIONS: Final = """
 select p.relname,
@@ -119,14 +117,10 @@ def partitions(patient: Patient) -> Iterator[Finding]:
 
 def retention(patient: Patient) -> Iterator[Finding]:
     """Look for partitions that should have been dropped."""
-    kept = getattr(patient.app.conf, "retention", None)
-    days = {
-        "finished": getattr(kept, "finished", _FINISHED * _DAY) / _DAY,
-        "history": getattr(kept, "history", _HISTORY * _DAY) / _DAY,
-    }
+    kept = patient.app.conf.retention
     for table, _, since in patient.database.call(_PARTITIONS):
-        limit = days["history" if table == "invocation_history" else "finished"] + LATE
-        if since > limit:
+        seconds = kept.history if table == "invocation_history" else kept.finished
+        if since > seconds / _DAY + LATE:
             message = (
                 f"{table} has what ended {since:.0f} days ago: no runner was there to drop it, or "
                 "something that lives points at it"

@@ -84,7 +84,8 @@ def paused_queues(patient: Patient) -> Iterator[Finding]:
     """Look for queues that somebody has paused, and that work waits in."""
     for queue in patient.app.queues():
         if queue.paused and queue.ready:
-            message = f"queue {queue.name} is paused, and {_calls(queue.ready)} wait in it"
+            about = "" if queue.exact else "about "
+            message = f"queue {queue.name} is paused, and {about}{_calls(queue.ready)} wait in it"
             yield Finding("paused_queues", NOTE, message, queue=queue.name, calls=queue.ready)
 
 

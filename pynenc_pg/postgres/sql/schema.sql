@@ -4067,7 +4067,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.queue_figures(p_app text, p_pages integer DEFAULT 2000)
- RETURNS TABLE(queue text, paused boolean, ready bigint, scheduled bigint, parked bigint, pending bigint, running bigint, waiting bigint, oldest_ready interval, exact boolean)
+ RETURNS TABLE(queue text, paused boolean, ready bigint, scheduled bigint, parked bigint, pending bigint, running bigint, waiting bigint, oldest_ready interval, exact boolean, app_id text)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
@@ -4086,27 +4086,31 @@ declare
 begin
     return query
     with seen as materialized (
-        select s.queue,
+        select s.app_id, s.queue,
                count(*) filter (where s.available and s.due_at is null) as ready,
                count(*) filter (where s.due_at is not null) as scheduled,
                count(*) filter (where s.parked) as parked,
                count(*) filter (where s.status = 'pending') as pending,
                count(*) filter (where s.status in ('running', 'resumed')) as running,
-               count(*) filter (where s.status = 'paused') as waiting
+               count(*) filter (where s.status = 'paused') as waiting,
+               min(least(clock_timestamp(), greatest(s.status_at, to_timestamp(least(greatest(s.rank, 0), 1e11)))))
+                   filter (where s.available and s.due_at is null) as since
         from invocation_state s tablesample system (100 * v_share)
-        where s.app_id = p_app group by s.queue
+        where p_app is null or s.app_id = p_app group by s.app_id, s.queue
     )
     select q.queue, q.paused, round(coalesce(n.ready, 0) / v_share)::bigint,
            round(coalesce(n.scheduled, 0) / v_share)::bigint, round(coalesce(n.parked, 0) / v_share)::bigint,
            round(coalesce(n.pending, 0) / v_share)::bigint, round(coalesce(n.running, 0) / v_share)::bigint,
-           round(coalesce(n.waiting, 0) / v_share)::bigint, clock_timestamp() - f.status_at, v_share = 1
+           round(coalesce(n.waiting, 0) / v_share)::bigint, clock_timestamp() - least(n.since, f.since),
+           v_share = 1, q.app_id
     from queue q
-    left join seen n on n.queue = q.queue
+    left join seen n on n.app_id = q.app_id and n.queue = q.queue
     left join lateral (
-        select s.status_at from invocation_state s
-        where s.app_id = p_app and s.queue = q.queue and s.available and s.due_at is null and s.lane is null
+        select least(clock_timestamp(), greatest(s.status_at, to_timestamp(least(greatest(s.rank, 0), 1e11)))) as since
+        from invocation_state s
+        where s.app_id = q.app_id and s.queue = q.queue and s.available and s.due_at is null and s.lane is null
         order by s.rank, s.invocation_id limit 1) f on true
-    where q.app_id = p_app order by q.queue collate "C";
+    where p_app is null or q.app_id = p_app order by q.app_id, q.queue collate "C";
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.queued_misfits(p_app text)
@@ -6972,7 +6976,7 @@ create view pynenc.queue_depth as
      count(s.invocation_id) FILTER (WHERE (s.status = 'pending'::pynenc.invocation_status)) AS pending,
      count(s.invocation_id) FILTER (WHERE (s.status = ANY (ARRAY['running'::pynenc.invocation_status, 'resumed'::pynenc.invocation_status]))) AS running,
      count(s.invocation_id) FILTER (WHERE (s.status = 'paused'::pynenc.invocation_status)) AS waiting,
-     (clock_timestamp() - min(s.status_at) FILTER (WHERE (s.available AND (s.due_at IS NULL)))) AS oldest_ready
+     (clock_timestamp() - min(LEAST(clock_timestamp(), GREATEST(s.status_at, to_timestamp(LEAST(GREATEST(s.rank, (0)::double precision), ('100000000000'::numeric)::double precision))))) FILTER (WHERE (s.available AND (s.due_at IS NULL)))) AS oldest_ready
     FROM (pynenc.queue q
       LEFT JOIN pynenc.invocation_state s ON (((s.app_id = q.app_id) AND (s.queue = q.queue))))
    GROUP BY q.app_id, q.queue, q.paused;
