@@ -44,6 +44,7 @@ def are_left(site: Site, at_most: int) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_thirty_two_workers_of_which_many_die(wide_site: Site) -> None:
     """All is done, each effect once per attempt, without a deadlock, in spite of ``kill -9``."""
     site, fleet = wide_site, wide_site.fleet
@@ -56,7 +57,7 @@ def test_thirty_two_workers_of_which_many_die(wide_site: Site) -> None:
     ids = site.work(CALLS // 2, 0.002) + site.work(CALLS // 2, 0.002, lane="some", slots=8)
     left, kills = CALLS, 0
     while left > CALLS // 10:
-        part = left - CALLS // 40
+        part = left - CALLS // 30
         wait_for(partial(are_left, site, part), fleet.explain)
         chance.choice([worker for worker in fleet.workers if worker.alive]).kill()
         kills += 1
