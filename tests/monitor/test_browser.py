@@ -194,7 +194,9 @@ def test_every_page(visitor: Visitor, place: Place) -> None:
     left, seen = first.copy(), {"/login"}
     while left:
         address = left.pop(0)
-        if kind(address) in seen and address not in first:
+        if address in first:
+            first.remove(address)
+        elif kind(address) in seen:
             continue
         seen.add(kind(address))
         visitor.go(address)
