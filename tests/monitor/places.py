@@ -178,7 +178,7 @@ def _call_all(dsn: str) -> dict[str, str]:
 
 def call_by_sql(dsn: str, task: str, *arguments: str) -> list[str]:
     """Call a task of any name with any arguments, in a queue that nobody may take from."""
-    made = [new_invocation_id() for _ in arguments]
+    made = [str(new_invocation_id()) for _ in arguments]
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             """select pynenc.register_2(

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -27,7 +28,7 @@ from pynenc_pg.postgres.embedded import EmbeddedPostgres
 from tests.tools.monitor_fill import fill
 
 if TYPE_CHECKING:
-    from httpx import Response
+    from httpx2 import Response
     from starlette.testclient import TestClient
 
 _LOOKS: Final = 5
@@ -70,12 +71,12 @@ def looks(browser: TestClient, dsn: str) -> Iterator[tuple[str, Callable[[], Res
         assert ids is not None
     one, live, run, then = row
     for path in pages(one, live, run, quote(then)):
-        yield re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", path), lambda at=path: browser.get(at)
+        yield re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", path), partial(browser.get, path)
     page = browser.get("/logs").text
     [token] = re.findall(r'name="token" value="([0-9a-f]+)"', page)[:1]
     form = {"token": token, "lines": ids[0]}
     origin = {"origin": str(browser.base_url)}
-    yield "POST `/logs` of 200", lambda: browser.post("/logs", data=form, headers=origin)
+    yield "POST `/logs` of 200", partial(browser.post, "/logs", data=form, headers=origin)
 
 
 def measure(dsn: str) -> Iterator[tuple[str, float, float]]:
