@@ -6043,9 +6043,12 @@ begin
             select from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id
             and c.state = 'parked' limit p_most) c) p
     cross join lateral (
-        select count(*) as fired, max(x.fired_at) as last_fired from (
-            select t.fired_at from trigger_run t where t.app_id = d.app_id and t.trigger_id = d.trigger_id
-            and t.reason is null order by t.fired_at desc, t.run_id desc limit p_most) x) r
+        select count(*) filter (where x.reason is null) as fired,
+               max(x.fired_at) filter (where x.reason is null) as last_fired
+        from (
+            select t.fired_at, t.reason from trigger_run t
+            where t.app_id = d.app_id and t.trigger_id between d.trigger_id and d.trigger_id
+            order by t.trigger_id desc, t.fired_at desc, t.run_id desc limit p_most) x) r
     where d.app_id = p_app and d.removed_at is null and (p_trigger is null or d.trigger_id = p_trigger)
     order by d.trigger_id;
 end $function$;
