@@ -19,6 +19,7 @@ FULL_SPEED = 10.0
 SHARE = 0.8
 
 
+@pytest.mark.long
 def test_full_speed_soon_after_a_restart(own_site: Site, server: OwnServer) -> None:
     """Ten seconds after an immediate restart as many tasks end in a second as before it."""
     site = own_site

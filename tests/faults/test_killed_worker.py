@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import pytest
+
 from pynenc_pg.domain.ids import RunnerId
 from pynenc_pg.domain.known import KnownTask
 from pynenc_pg.domain.records import Ending, RunnerSpec
@@ -20,7 +22,7 @@ from tests.support.sql import connect
 
 #: Seconds from the death to the second beginning, by DESIGN section 5, for 19 of 20.
 BOUND = 2.0
-KILLS = 20
+KILLS = (6, 20)
 
 
 def test_the_work_of_a_killed_worker_is_begun_again(site: Site) -> None:
@@ -38,12 +40,13 @@ def test_the_work_of_a_killed_worker_is_begun_again(site: Site) -> None:
     site.check()
 
 
-def test_nineteen_of_twenty_deaths_cost_less_than_two_seconds(site: Site) -> None:
-    """From kill -9 to RUNNING again takes less than 2 s at the 95th percentile of 20 kills."""
+@pytest.mark.parametrize("kills", [KILLS[0], pytest.param(KILLS[1], marks=pytest.mark.long)])
+def test_nineteen_of_twenty_deaths_cost_less_than_two_seconds(site: Site, kills: int) -> None:
+    """From kill -9 to RUNNING again takes less than 2 s at the 95th percentile of the kills."""
     site.fleet.start()
     site.fleet.start()
     took: list[float] = []
-    for number in range(KILLS):
+    for number in range(kills):
         gate = f"gate-{number}"
         held = site.hold(2, gate)
         site.wait_for_runs(held, 2)
@@ -56,7 +59,7 @@ def test_nineteen_of_twenty_deaths_cost_less_than_two_seconds(site: Site) -> Non
     site.wait_for_success(site.ledger.acknowledged)
     took.sort()
     print("seconds from kill to RUNNING:", " ".join(f"{t:.2f}" for t in took))  # noqa: T201 - with -s
-    assert took[KILLS * 95 // 100 - 1] < BOUND, took
+    assert took[kills * 95 // 100 - 1] < BOUND, took
     site.check()
 
 

@@ -40,7 +40,8 @@ _BOTH: Final = """
            (select array_agg(o.value #>> '{}' order by o.value #>> '{}')
             from pynenc.invocation_outcome o where o.status = 'success')"""
 _HARMS: Final = {
-    *((when, harm, THREADS) for when in ("before", "after") for harm in ("crash", "drop")),
+    ("before", "crash", THREADS),
+    ("after", "drop", THREADS),
     ("after", "crash", LOOP),
     ("before", "drop", PROCESSES),
 }

@@ -39,9 +39,9 @@ def _edges(site: Site) -> list[tuple[str, str]]:
     ("task", "verb", "times"),
     [
         ("parent", "pause", 1),
-        ("parent", "resume", 1),
-        ("async_parent", "pause", 1),
-        ("async_parent", "resume", 1),
+        pytest.param("parent", "resume", 1, marks=pytest.mark.long),
+        pytest.param("async_parent", "pause", 1, marks=pytest.mark.long),
+        pytest.param("async_parent", "resume", 1, marks=pytest.mark.long),
         # More often than the store itself repeats a call.
         ("parent", "pause", 5),
         ("async_parent", "resume", 5),

@@ -130,6 +130,7 @@ def test_unknown_peer_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'resque' is none of procrastinate" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["ours", "dbos"])
 def test_steps_of_workflows_are_measured(bench: Bench, name: str) -> None:
     """Each contender tells all of its figures, having called as many steps as it should."""

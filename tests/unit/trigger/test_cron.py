@@ -87,7 +87,7 @@ def test_a_week_has_every_tick_once(
     assert all(one < other for one, other in pairwise(found))
 
 
-@pytest.mark.parametrize("near", NEAR_A_CHANGE[:8], ids=lambda near: f"{near[0]}-{near[1][1]}")
+@pytest.mark.parametrize("near", NEAR_A_CHANGE[:3], ids=lambda near: f"{near[0]}-{near[1][1]}")
 @pytest.mark.parametrize("expression", ["*/20 2 * * * */30", "0 * * * * 15", "5 1,2 * * * 59,0"])
 def test_seconds_are_the_last_field(
     expression: str, near: tuple[str, tuple[int, int, int]]
