@@ -58,7 +58,7 @@ class RunnerConf(Section):
     #: How long running tasks may go on when the runner is asked to stop.
     shutdown_timeout: float = Field(default=30.0, ge=0)
     #: At most this many invocations move in one claim or one completion.
-    batch: int = Field(default=500, ge=1)
+    batch: int = Field(default=1000, ge=1)
     #: Whether it counts its attempts, for ``/metrics`` of ``runner start --health-port``.
     metrics: bool = False
     #: How much work, in seconds, a runner may hold beyond what its threads execute.
