@@ -6010,7 +6010,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.trigger_figures(p_app text, p_trigger text, p_most integer)
- RETURNS TABLE(trigger_id text, task_id text, definition text, paused boolean, next_at timestamp with time zone, due bigint, waiting bigint, parked bigint, fired bigint, last_fired timestamp with time zone)
+ RETURNS TABLE(trigger_id text, task_id text, definition text, paused boolean, next_at timestamp with time zone, due bigint, waiting bigint, parked bigint, fired bigint, more boolean, last_fired timestamp with time zone)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
@@ -6025,7 +6025,7 @@ AS $function$
 begin
     return query
     select d.trigger_id, d.task_id, d.definition::text, d.paused_at is not null, s.next_at,
-           n.due, w.waiting, p.parked, r.fired, r.last_fired
+           n.due, w.waiting, p.parked, r.fired, r.looked >= p_most, r.last_fired
     from trigger_definition d
     cross join lateral (
         select min(x.next_at) as next_at from schedule x
@@ -6043,9 +6043,9 @@ begin
             select from trigger_cause c where c.app_id = d.app_id and c.trigger_id = d.trigger_id
             and c.state = 'parked' limit p_most) c) p
     cross join lateral (
-        select count(*) filter (where x.reason is null) as fired,
-               max(x.fired_at) filter (where x.reason is null) as last_fired
-        from (
+        -- A range and not =, so that only the index of the trigger gives the order: that of times has all triggers.
+        select count(*) filter (where x.reason is null) as fired, count(*) as looked,
+               max(x.fired_at) filter (where x.reason is null) as last_fired from (
             select t.fired_at, t.reason from trigger_run t
             where t.app_id = d.app_id and t.trigger_id between d.trigger_id and d.trigger_id
             order by t.trigger_id desc, t.fired_at desc, t.run_id desc limit p_most) x) r
