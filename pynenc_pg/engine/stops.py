@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
@@ -87,7 +88,7 @@ class Stop:
             self._cancel = self.task = None
 
 
-class InterruptingStop(Stop):
+class InterruptingStop(Stop, ABC):
     """Raises the error in the task's own code, wherever that is.
 
     Never in the library's, which has a shield around what must not be torn: a connection on its way
@@ -110,9 +111,9 @@ class InterruptingStop(Stop):
         if self.error is not None and not self._shields:
             self._raise(self.error)
 
+    @abstractmethod
     def _raise(self, error: BaseException | None) -> None:
         """Raise it in the task's thread; ``None`` takes back what is under way."""
-        raise NotImplementedError
 
     def __enter__(self) -> None:
         """What was on its way comes before this, or not at all."""

@@ -63,7 +63,7 @@ _HEARTBEAT = "select * from {schema}.heartbeat(%s, %s, %s)"
 _UNREGISTER_RUNNER = "select {schema}.unregister_runner(%s, %s)"
 _PAUSE_QUEUE = "select {schema}.pause_queue(%s, %s, %s)"
 # Not worth waiting for the disk: what a crash of the server loses of it, looks make up for.
-_WATCH = """select unnest({schema}.watch(%s, %b::text[]::uuid[], %s))
+WATCH = """select unnest({schema}.watch(%s, %b::text[]::uuid[], %s))
     from (select set_config('synchronous_commit', 'off', true) offset 0) hint"""
 _MAINTAIN = "select unnest({schema}.maintain_2(%s, %s, %s))"
 _PRUNE = "select * from {schema}.prune(%s, %s::uuid, %s)"
@@ -279,7 +279,7 @@ class PgOrchestrator(Registering):
         self, invocation_ids: Sequence[InvocationId], listener: str
     ) -> Mapping[InvocationId, Outcome]:
         """Ask for a wake-up of ``listener`` when each ends; those ended come back now."""
-        rows = self._call(_WATCH, list(invocation_ids), listener)
+        rows = self._call(WATCH, list(invocation_ids), listener)
         if not rows:
             return {}
         ended = self._call(OUTCOMES, [row[0] for row in rows])

@@ -21,6 +21,7 @@ from pynenc_pg.runner.executor import Executor
 from pynenc_pg.runner.health import Health, Pulse, Registration, conclude
 from pynenc_pg.runner.home import Home
 from pynenc_pg.runner.noise import Noise
+from pynenc_pg.runner.pace import GIVE_BACK_AFTER
 from pynenc_pg.runner.strays import Strays
 from pynenc_pg.runner.suspects import Suspects
 from pynenc_pg.runner.turns import Turns
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 LOOK_AGAIN = (0.01, 0.05, 0.25)
 #: So many cancellations of others' are remembered.
 _ASKED_LATELY = 256
-#: Work that was begun for threads that all turned out to be busy goes back after this time.
-GIVE_BACK_AFTER = 0.1
 #: A runner that has refused a call in so many seconds, and idles, lets others look first: one of
 #: them may take what this one cannot, and all are woken at once.
 REFUSED_LATELY, GIVE_WAY = 60.0, 0.05
@@ -305,7 +304,8 @@ class _Service:
         if self._stopping.is_set():  # meanwhile: nothing new is begun
             self._release(claimed)
             return 0
-        self._drained = self._drained and len(claimed) < room
+        if len(claimed) >= room:
+            self._drained = False
         self._executor.hand_out(self._suspects.pick_out(claimed))
         for one in claimed if self._asked else ():
             if one.invocation_id in self._asked:

@@ -5,10 +5,11 @@ from __future__ import annotations
 #: Weight of the newest measurement, and how long durations stay unknown at the start.
 _WEIGHT = 0.05
 _KNOWN_AFTER = 8
-#: Weight of the newest claim, and how much work, in seconds, is held at most because claims take
-#: long: what no thread has taken after that time goes back to the others anyway.
+#: Weight of the newest claim.
 _CLAIM_WEIGHT = 0.3
-_MOST = 0.1
+#: Work that was begun for threads that all turned out to be busy goes back after so many seconds:
+#: no more of it is held because claims take long.
+GIVE_BACK_AFTER = 0.1
 
 
 class Pace:
@@ -48,6 +49,6 @@ class Pace:
         """How many invocations may be held at once."""
         if self._seen < _KNOWN_AFTER:
             return self._slots
-        buffer = max(self._buffer, min(self._claim, _MOST))
+        buffer = max(self._buffer, min(self._claim, GIVE_BACK_AFTER))
         beyond = int(self._slots * buffer / max(self._average, 1e-6))
         return self._slots + min(beyond, max(0, self._batch - self._slots))

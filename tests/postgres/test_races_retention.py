@@ -14,6 +14,7 @@ from tests.support.kept import ended, keep, prune
 from tests.support.plain_sql import gaps, history, status_of
 from tests.support.races import together, while_held
 from tests.support.sql import (
+    APP,
     Connection,
     claim,
     connect,
@@ -26,28 +27,31 @@ from tests.support.sql import (
 )
 
 RETRY = "select retry(%s)"
+AGAIN = [RETRY, f"select retry_with('{APP}', %s, '{{}}', '{{}}')"]
 
 
-def test_what_is_run_again_is_passed_over(c: Connection, other: Connection) -> None:
+@pytest.mark.parametrize("verb", AGAIN)
+def test_what_is_run_again_is_passed_over(c: Connection, other: Connection, verb: str) -> None:
     """While a transaction has called it again, it stays; when that has ended, it may go."""
     keep(c)
     [old] = ended(c)
     with other.transaction():
-        new = one(other, RETRY, (old,))
+        new = one(other, verb, (old,))
         assert prune(c) == 0
     assert one(c, "select retried_from from invocation where invocation_id = %s", (new,)) == old
     assert prune(c) == 1
     assert status_of(c, new) == "registered"
 
 
+@pytest.mark.parametrize("verb", AGAIN)
 def test_who_comes_too_late_hears_that_it_is_gone(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
+    c: Connection, other: Connection, pool: ThreadPoolExecutor, verb: str
 ) -> None:
     """A call by id that waits for the end of prune is told that nobody knows the id."""
     keep(c)
     [old] = ended(c)
     with pytest.raises(psycopg.Error) as refused:
-        while_held(other, c, pool, lambda: prune(other), lambda: one(c, RETRY, (old,)))
+        while_held(other, c, pool, lambda: prune(other), lambda: one(c, verb, (old,)))
     assert refused.value.sqlstate == "PN014"
     assert one(c, "select count(*) from invocation") == 0
 

@@ -10,9 +10,12 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
+from pynenc_pg.postgres.orchestrator import WATCH
+from pynenc_pg.postgres.templates import render
 from tests.support.plain_sql import state, status_of
 from tests.support.races import PATIENCE, blocked, together, while_held
 from tests.support.sql import (
+    APP,
     Connection,
     claim,
     connect,
@@ -265,3 +268,14 @@ def _reaches(stand: set[Edge], here: str, goal: str) -> bool:
             return False
         seen.add(here)
     return True
+
+
+def test_whoever_asks_for_an_end_does_not_wait_for_the_disk(c: Connection) -> None:
+    """What a crash of the server loses of it looks make up for; what comes after is durable."""
+    c.execute("set synchronous_commit = on")
+    [which] = register(c)
+    with c.transaction():
+        c.execute(render(WATCH, "pynenc").encode(), (APP, [which], "somebody"))
+        assert one(c, "show synchronous_commit") == "off"
+    assert one(c, "show synchronous_commit") == "on"
+    assert one(c, "select listener from wait_edge where awaited_id = %s", (which,)) == "somebody"

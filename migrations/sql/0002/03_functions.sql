@@ -4022,7 +4022,7 @@ end $$;
 
 -- As retry, with other arguments: those of p_changed, which are plain JSON and nothing else, whichever
 -- serializer the task has, and those of p_kept as they were. What is in neither is left out.
--- Moves: (new) -> registered. Locks: those of register_2.
+-- Moves: (new) -> registered. Locks: the old one against its removal, then those of register_2.
 -- Raises: PN014 nobody knows it, PN024 it has not ended; PN020, PN021, PN023 as enqueue.
 create or replace function {schema}.retry_with(p_app text, p_id uuid, p_changed text, p_kept text[])
 returns uuid language plpgsql {definer} as $$
@@ -4034,7 +4034,8 @@ declare
     v_new       uuid;
 begin
     perform check_isolation();
-    select i.* into v_old from invocation i where i.invocation_id = p_id and i.app_id = p_app;
+    select i.* into v_old from invocation i where i.invocation_id = p_id and i.app_id = p_app
+    for key share;
     if not found then
         raise exception 'no invocation %', p_id
             using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';

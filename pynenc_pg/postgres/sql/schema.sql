@@ -5428,7 +5428,8 @@ declare
     v_new       uuid;
 begin
     perform check_isolation();
-    select i.* into v_old from invocation i where i.invocation_id = p_id and i.app_id = p_app;
+    select i.* into v_old from invocation i where i.invocation_id = p_id and i.app_id = p_app
+    for key share;
     if not found then
         raise exception 'no invocation %', p_id
             using errcode = 'PN014', hint = 'It was never registered, was purged, or is past its retention.';
