@@ -22,9 +22,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import crowd, measure, tasks
+from benchmarks import measure, tasks
 from benchmarks.children import children, hear
-from benchmarks.contenders.worker import Worker
+from benchmarks.contenders.worker import Client, Worker
 from benchmarks.contract import Bench, Figures, Scale
 from benchmarks.server import embedded
 from pynenc_pg.postgres.embedded.account import server_account
@@ -78,7 +78,7 @@ class Way(Worker):
             yield store
 
     @contextmanager
-    def client(self, store: Postgres) -> Iterator[object]:  # type: ignore[override]
+    def client(self, store: Postgres) -> Iterator[Client]:
         """Call over it."""
         with super().client(store) as client:
             conf = tasks.app.conf.postgres
@@ -97,17 +97,8 @@ class Way(Worker):
 
     def drained(self, bench: Bench, processes: int) -> Figures:
         """Work off a full queue; tell the rate, and how many sessions the server had at most."""
-        count, sessions = bench.scale.drain, list[int]()
-        with self.store(bench) as store, self.client(store) as client:
-            with self.filled(store, client, count, processes) as (workers, go):  # type: ignore[arg-type]
-                ends = crowd.watched(
-                    self.ends(store),
-                    lambda: store.server.count(_SESSIONS, store.database.name),
-                    sessions,
-                )
-                drained = measure.timed_drain(count, workers, store.server_cpu, ends, go)
-            self.check(store, count)
-        return {f"drain_{processes}": drained.rate, f"sessions_{processes}": max(sessions)}
+        rate, sessions, _ = self.watched_drain(bench, processes, _SESSIONS)
+        return {f"drain_{processes}": rate, f"sessions_{processes}": max(sessions)}
 
 
 @contextmanager

@@ -29,23 +29,27 @@ _PRODUCER: Final = ("-m", "benchmarks.producer")
 _SLEEPER: Final = ("-m", "benchmarks.bare", "sleep")
 
 
-class _Client:
+class Client:
     """The app of this process."""
 
     def nothing(self) -> object:
+        """Call the task that does nothing."""
         return tasks.nothing()
 
     def many(self, count: int) -> object:
+        """Call it so often, in one round trip."""
         return tasks.app.engine.submit(tasks.nothing.definition, [{}] * count)
 
     def clock(self) -> Invocation[float]:
+        """Call the task that tells when it began."""
         return tasks.clock()
 
     def began(self, call: Invocation[float]) -> float:
+        """Wait for what it tells."""
         return call.result
 
 
-class Worker(Stored[_Client]):
+class Worker(Stored[Client]):
     """``pynenc-pg runner start`` processes, and this process as the client."""
 
     NAME = "worker"
@@ -59,11 +63,11 @@ class Worker(Stored[_Client]):
         return stores.postgres(bench, migrated=True)
 
     @contextmanager
-    def client(self, store: Postgres) -> Iterator[_Client]:
+    def client(self, store: Postgres) -> Iterator[Client]:
         """Call from this process."""
         tasks.app.conf.postgres.dsn = store.dsn
         try:
-            yield _Client()
+            yield Client()
         finally:
             tasks.app.close()
 
@@ -77,7 +81,7 @@ class Worker(Stored[_Client]):
 
     @contextmanager
     def filled(
-        self, store: Postgres, client: _Client, count: int, processes: int
+        self, store: Postgres, client: Client, count: int, processes: int
     ) -> Iterator[tuple[list[Child], Callable[[], object]]]:
         """Queue calls while nothing is given out, and let it go at once."""
         ours.pause(store.database, paused=True)
@@ -116,27 +120,31 @@ class Worker(Stored[_Client]):
         last: Figures = {}
 
         def drain(processes: int) -> float:
-            rate, found = self._crowd(bench, processes)
-            last.update(found)
+            rate, waiting, shares = self.watched_drain(bench, processes, _WAITING)
+            last.update(crowd.shares(shares, processes))
+            last["crowd_waiting"] = sum(waiting) / len(waiting)
             return rate
 
         return crowd.drains(bench.scale, drain) | last
 
-    def _crowd(self, bench: Bench, processes: int) -> tuple[float, Figures]:
-        """Return the rate, and how they got on with each other."""
-        count, waiting = bench.scale.drain, list[int]()
+    def watched_drain(
+        self, bench: Bench, processes: int, query: str
+    ) -> tuple[float, list[int], list[int]]:
+        """Work off a full queue.
+
+        Return the rate, what ``query`` answered of the database's name meanwhile, and how many
+        calls each process has ended.
+        """
+        count, seen = bench.scale.drain, list[int]()
         with self.store(bench) as store, self.client(store) as client:
             with self.filled(store, client, count, processes) as (workers, go):
                 ends = crowd.watched(
-                    self.ends(store),
-                    lambda: store.server.count(_WAITING, store.database.name),
-                    waiting,
+                    self.ends(store), lambda: store.server.count(query, store.database.name), seen
                 )
                 drained = measure.timed_drain(count, workers, store.server_cpu, ends, go)
             self.check(store, count)
             shares = [found for (found,) in store.database.rows(_SHARES)]
-        waited = {"crowd_waiting": sum(waiting) / len(waiting)}
-        return drained.rate, crowd.shares(shares, processes) | waited
+        return drained.rate, seen, shares
 
 
 CONTENDER: Final = Worker()
