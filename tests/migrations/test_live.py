@@ -149,10 +149,18 @@ def test_another_migration_that_never_ends(
     assert deploy.migrate(database_dsn).up_to_date
 
 
+_SLOW = """
+create function pg_catalog.slow() returns event_trigger language plpgsql as
+$$ begin perform pg_sleep(0.6); end $$;
+create event trigger slow on ddl_command_start when tag in ('CREATE SCHEMA')
+execute function pg_catalog.slow()
+"""
+
+
 def test_settings_of_the_role_do_not_matter(empty_database_dsn: str) -> None:
     """A database whose defaults are hasty, strict and silent is migrated like any other."""
     for setting in (
-        "statement_timeout = '5ms'",
+        "statement_timeout = '500ms'",
         "default_transaction_isolation = 'serializable'",
         "client_min_messages = 'error'",
         "idle_in_transaction_session_timeout = '1ms'",
@@ -161,4 +169,6 @@ def test_settings_of_the_role_do_not_matter(empty_database_dsn: str) -> None:
     ):
         name = psycopg.conninfo.conninfo_to_dict(empty_database_dsn)["dbname"]
         ask(empty_database_dsn, f"alter database {name} set {setting}")
+    # A statement that certainly takes longer; none of the others need hurry.
+    ask(empty_database_dsn, _SLOW)
     assert deploy.migrate(empty_database_dsn).up_to_date
