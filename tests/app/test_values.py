@@ -44,7 +44,7 @@ def test_random_values(
     """Whatever a serializer takes arrives, and its result comes back."""
 
     @settings(
-        max_examples=60,
+        max_examples=30,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -390,7 +390,7 @@ def run(
 @pytest.mark.timeout(600)  # a failure is made small first, which takes minutes
 def test_the_stores_agree(shared_store: PostgresStore) -> None:
     """Whatever happens, PostgreSQL and memory answer and look the same after each step."""
-    run(shared_store, 40, 35)
+    run(shared_store, 25, 35)
 
 
 @pytest.mark.long

@@ -69,7 +69,7 @@ class Place:
 
 
 # For the session, so that pytest runs all tests of one server before those of the other.
-@pytest.fixture(scope="session", params=["usual", "15"])
+@pytest.fixture(scope="session", params=["usual", pytest.param("15", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest, server_dsn: str) -> Iterator[str]:
     """The server of all tests, and one of the oldest version."""
     with ExitStack() as stack:
