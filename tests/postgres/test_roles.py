@@ -30,9 +30,9 @@ from tests.support.sql import (
     retry,
     start,
     temporary_database,
-    watch,
 )
 from tests.support.trigger_sql import STARTED, emit, fire, pair, settle, take, tell, watched
+from tests.support.wait_sql import watch
 
 _READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch", "why"}
 _PRODUCE = _READ | {

@@ -10,17 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.support.sql import (
-    APP,
-    FINAL,
-    OWNED,
-    PATHS,
-    RUNNER,
-    Connection,
-    Place,
-    one,
-    register,
-)
+from tests.support.sql import APP, RUNNER, Connection, one, register
+from tests.support.states import FINAL, OWNED, PATHS, Place
 
 
 def state(connection: Connection, invocation_id: str) -> dict[str, Any]:

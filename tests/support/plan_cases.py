@@ -26,18 +26,16 @@ from tests.support.sql import (
     finish,
     heartbeat,
     one,
-    pause,
     recover,
     register,
     register_tasks,
     release,
-    resume,
     retry,
     set_aside,
     start,
-    watch,
 )
 from tests.support.trigger_sql import Cause, emit, fire, pair, settle, take, tell, watched
+from tests.support.wait_sql import pause, resume, watch
 from tests.support.why_plans import WHY
 from tests.support.workflow_plans import WORKFLOWS
 
