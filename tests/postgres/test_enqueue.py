@@ -17,8 +17,8 @@ from pynenc_pg.domain.ids import InvocationId, RunnerId, id_time
 from pynenc_pg.domain.records import CancelAnswer, RunnerSpec
 from tests.app import concurrency_tasks, rate_tasks, tasks
 from tests.app.conftest import working
-from tests.postgres.test_roles import acting_as, logged_in
 from tests.support.plain_sql import gaps, history
+from tests.support.roles import acting_as, logged_in
 from tests.support.sql import Connection, connect, one, temporary_database
 
 Enqueue = Callable[..., str]

@@ -180,5 +180,5 @@ def code(error: psycopg.Error | None) -> str | None:
 
 
 def run(connection: Connection, statement: str) -> str | None:
-    """Return the SQLSTATE a statement is refused with; it is undone."""
+    """Return the SQLSTATE a statement is refused with; None if it passes. It is undone."""
     return code(refusal(connection, lambda: connection.execute(statement.encode())))

@@ -31,7 +31,7 @@ from pynenc_pg.postgres import own_transaction, task_sessions
 from pynenc_pg.task import Task
 from pynenc_pg.testing import in_memory
 from tests.app.conftest import working
-from tests.postgres.test_roles import logged_in
+from tests.support.roles import logged_in
 from tests.transactions import own_tasks as tasks
 
 PATIENCE = 20
