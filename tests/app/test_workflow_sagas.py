@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from pynenc_pg import InvocationStatus, RetryError
-from pynenc_pg.exceptions import (
-    NonDeterminismError,
-)
+from pynenc_pg.exceptions import NonDeterminismError
 from pynenc_pg.testing import World
 from tests.app import workflow_tasks as tasks
 from tests.app.workflow_looks import lists, reasons
@@ -65,7 +63,7 @@ def test_saga(world: World) -> None:
         _ = invocation.result
     assert undone() == ["cannot", "undone", ("refund", 1)]
     [note] = [note for note in caught.value.__notes__ if note.startswith("tests.")]
-    assert "workflow_tasks.cannot_undo, which was to undo, has failed: LookupError" in note
+    assert "workflow_tasks.sagas.cannot_undo, which was to undo, has failed: LookupError" in note
     paths = [s.path for s in app.get_workflow(invocation.invocation_id).steps()]
     assert paths == ["1", "2.1", "2.2", "2.3"]
 

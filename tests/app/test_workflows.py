@@ -113,14 +113,14 @@ def test_non_determinism(world: World) -> None:
     with pytest.raises(NonDeterminismError) as caught:
         _ = tasks.changes().result
     said = str(caught.value)
-    assert "step 1 of tests.app.workflow_tasks.changes" in said
+    assert "step 1 of tests.app.workflow_tasks.replays.changes" in said
     assert "recorded is random" in said
-    assert "attempted was task tests.app.workflow_tasks.noted" in said
+    assert "attempted was task tests.app.workflow_tasks.shared.noted" in said
     with pytest.raises(NonDeterminismError) as caught:
         _ = tasks.changes_arguments().result
     said = str(caught.value)
-    assert "recorded is task tests.app.workflow_tasks.noted with (number=0)" in said
-    assert "attempted was task tests.app.workflow_tasks.noted with (number=1)" in said
+    assert "recorded is task tests.app.workflow_tasks.shared.noted with (number=0)" in said
+    assert "attempted was task tests.app.workflow_tasks.shared.noted with (number=1)" in said
 
 
 def test_patched(world: World) -> None:
@@ -258,7 +258,7 @@ def test_other_threads(world: World) -> None:
     assert "use in_a_thread.wf" in awaited
     assert "cannot have operations of its own" in inside
     assert "execute_task" in task
-    assert "tests.app.workflow_tasks.sleeps does not run here" in other
+    assert "tests.app.workflow_tasks.later.sleeps does not run here" in other
 
 
 def test_other_asyncio_tasks(world: World) -> None:

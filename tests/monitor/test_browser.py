@@ -10,10 +10,7 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
@@ -26,21 +23,11 @@ from pynenc_pg.monitor.pages import ROUTES
 from pynenc_pg.monitor.passwords import hash_password
 from tests.acceptance.workers import wait_for
 from tests.monitor import shop_tasks as shop
-from tests.monitor.places import Place, configured, opened_shop, serving
+from tests.monitor.places import Place, configured, serving
+from tests.monitor.visitor import CHROMIUM, Visitor, open_window
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
-
-    from tests.support.databases import Databases
-
-_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM: Final = next((found for name in _NAMES if (found := shutil.which(name))), None)
-AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
-#: What the documentation shows.
-SHOWN: Final = frozenset(
-    {"overview", "invocation", "critical-path", "timeline-dark", "why", "phone"}
-)
-PICTURES: Final = Path(__file__).parents[2] / "docs" / "images"
+    from playwright.sync_api import Browser
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt install chromium)"),
@@ -49,17 +36,7 @@ pytestmark = [
     ),
 ]
 
-_VIOLATIONS: Final = """async () => {
-    const found = await axe.run(document, {
-        resultTypes: ["violations"],
-        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    });
-    return found.violations.map(
-        (v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ").slice(0, 600)}`);
-}"""
 _TOO_WIDE: Final = "() => document.documentElement.scrollWidth - window.innerWidth"
-
-
 _COUNT_SWAPS: Final = """() => {
     window.swaps = 0;
     document.body.addEventListener("htmx:after:swap", () => { window.swaps += 1; });
@@ -68,62 +45,6 @@ _HIDE: Final = """() => {
     Object.defineProperty(document, "hidden", { value: %s, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
-
-
-@dataclass  # no slots: playwright keeps something on what it calls
-class Visitor:
-    """One window, and what went wrong in it."""
-
-    page: Page
-    base: str
-    wrong: list[str] = field(default_factory=list)
-
-    def watch(self) -> None:
-        """Note what stands on the console, and what is asked of whom."""
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        self.page.on("request", self._asked)
-
-    def go(self, path: str) -> None:
-        """Go to a page by its address."""
-        found = self.page.goto(self.base + path)
-        assert found is not None
-        assert found.ok, f"{path}: {found.status}"
-
-    def click(self, text: str, within: str = "main") -> None:
-        """Click a link or a button, and come to the page that it leads to."""
-        with self.page.expect_navigation():
-            self.page.locator(within).get_by_text(text, exact=True).first.click()
-
-    def check(self, name: str = "") -> None:
-        """Refuse anything that was wrong, and what axe finds; take the picture."""
-        where = self.page.url
-        assert not self.wrong, f"{where}: {self.wrong}"
-        self.page.evaluate(AXE)
-        assert self.page.evaluate(_VIOLATIONS) == [], where
-        if name in SHOWN and os.environ.get("PYNENC_SCREENSHOTS"):
-            PICTURES.mkdir(exist_ok=True)
-            self.page.screenshot(path=PICTURES / f"monitor-{name}.png")
-
-    @property
-    def text(self) -> str:
-        """What can be read."""
-        return self.page.inner_text("main")
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.wrong.append(f"{message.type}: {message.text}")
-
-    def _asked(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.base).netloc:
-            self.wrong.append(f"asked {request.url}")
-
-
-@pytest.fixture(scope="module")
-def place(databases: Databases) -> Iterator[Place]:
-    """A shop that this module has for itself."""
-    with databases.lend() as dsn, opened_shop(dsn) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -154,20 +75,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def visitor(chromium: Browser, base: str) -> Iterator[Visitor]:
     """A window of a usual size, in the light."""
-    yield from _open(chromium, base, width=1280)
-
-
-def _open(chromium: Browser, base: str, *, width: int, dark: bool = False) -> Iterator[Visitor]:
-    context = chromium.new_context(
-        viewport={"width": width, "height": 860},
-        color_scheme="dark" if dark else "light",
-        timezone_id="Europe/Berlin",
-    )
-    context.set_default_timeout(20_000)
-    opened = Visitor(context.new_page(), base)
-    opened.watch()
-    yield opened
-    context.close()
+    yield from open_window(chromium, base, width=1280)
 
 
 MENU: Final = (
@@ -243,7 +151,7 @@ def test_logging_in_and_out(chromium: Browser, place: Place) -> None:
     """With the wrong password, with the right one, and away."""
     conf = configured(place.dsn, operator_password=hash_password("let me"))
     with serving(make_site(conf)) as base:
-        for visitor in _open(chromium, base, width=1280):
+        for visitor in open_window(chromium, base, width=1280):
             visitor.go("/queues")
             visitor.check()
             visitor.page.fill('input[name="password"]', "let")
@@ -436,7 +344,7 @@ def test_in_the_dark(chromium: Browser, base: str, place: Place) -> None:
     if os.environ.get("PYNENC_SCREENSHOTS"):  # something to be seen on them
         calls = [shop.fulfil(number) for number in range(8)] + [shop.refuse(1)]
         wait_for(lambda: all(c.status.is_final() for c in calls), lambda: str(calls))
-    for visitor in _open(chromium, base, width=1280, dark=True):
+    for visitor in open_window(chromium, base, width=1280, dark=True):
         for path, name in (
             ("/timeline?span=3", "timeline-dark"),
             ("/", ""),
@@ -450,7 +358,7 @@ def test_in_the_dark(chromium: Browser, base: str, place: Place) -> None:
 
 def test_on_a_phone(chromium: Browser, base: str, place: Place) -> None:
     """No page is wider than the screen; the menu opens."""
-    for visitor in _open(chromium, base, width=390):
+    for visitor in open_window(chromium, base, width=390):
         for path in (
             "/",
             "/invocations",

@@ -18,7 +18,6 @@ from tests.support.sql import (
     connect,
     finish,
     one,
-    pause,
     register,
     register_runner,
     retry,
@@ -26,6 +25,7 @@ from tests.support.sql import (
     temporary_database,
 )
 from tests.support.trigger_sql import emit, fire, take, tell, watched
+from tests.support.wait_sql import pause
 from tests.support.workflow_sql import call
 
 #: Roles of the invocations of the fixture. In what is planted :name stands for the id of each.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,32 +12,14 @@ import pytest
 from psycopg import sql
 
 from pynenc_pg import Pynenc
-from pynenc_pg.domain.ids import InvocationId, RunnerId, id_time
-from pynenc_pg.domain.records import CancelAnswer, RunnerSpec
+from pynenc_pg.domain.ids import InvocationId, id_time
+from pynenc_pg.domain.records import CancelAnswer
 from tests.app import concurrency_tasks, rate_tasks, tasks
 from tests.app.conftest import working
-from tests.postgres.test_roles import acting_as, logged_in
+from tests.postgres.calls_from_sql import code, code_of, enqueue, on, tell
 from tests.support.plain_sql import gaps, history
+from tests.support.roles import acting_as, logged_in
 from tests.support.sql import Connection, connect, one, temporary_database
-
-Enqueue = Callable[..., str]
-
-
-def tell(app: Pynenc, name: str = "teller") -> RunnerId:
-    """Register a runner that tells what the app knows."""
-    runner_id = RunnerId(f"{app.conf.app_id}/{name}/{secrets.token_hex(2)}")
-    app.orchestrator.register_runner(RunnerSpec(runner_id, "Test", lease=3600))
-    app.orchestrator.register_tasks(runner_id, app.engine.known.tasks())
-    return runner_id
-
-
-def on(dsn: str, app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
-    """Put an app on the database, and tell of its tasks."""
-    monkeypatch.setattr(app.conf.postgres, "dsn", dsn)
-    monkeypatch.setattr(app.conf, "runner_cls", "ThreadRunner")
-    tell(app)
-    yield app
-    app.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,26 +58,6 @@ def s(dsn: str) -> Iterator[Connection]:
     with connect(dsn) as connection:
         connection.execute("set search_path = public")
         yield connection
-
-
-def enqueue(connection: Connection, task: str, arguments: object = None, **options: Any) -> str:
-    """Call ``pynenc.enqueue`` with what is given."""
-    said = {"task": task, "arguments": json.dumps({} if arguments is None else arguments)}
-    said |= options
-    named = sql.SQL(", ").join(
-        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in said
-    )
-    row = connection.execute(sql.SQL("select pynenc.enqueue({})").format(named), said).fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-def code(connection: Connection, *arguments: Any, **options: Any) -> str | None:
-    """Return the SQLSTATE a call is refused with; there must be a way out."""
-    with pytest.raises(psycopg.Error) as caught:
-        enqueue(connection, *arguments, **options)
-    assert caught.value.diag.message_hint
-    return caught.value.sqlstate
 
 
 def test_a_call_from_sql_is_run_like_any_other(app: Pynenc, s: Connection) -> None:
@@ -382,13 +343,6 @@ def test_who_may(app: Pynenc, dsn: str, s: Connection, role: str) -> None:
     with connect(dsn) as c, acting_as(c, "observer"):
         assert one(c, "select signature from pynenc.tasks where task_id = 'tests.app.tasks.add'")
         assert code_of(c, "select pynenc.enqueue('tests.app.tasks.add')") == "42501"
-
-
-def code_of(connection: Connection, statement: str) -> str | None:
-    """Return the SQLSTATE of a statement."""
-    with pytest.raises(psycopg.Error) as caught:
-        connection.execute(statement.encode())
-    return caught.value.sqlstate
 
 
 def test_the_newest_word_counts(app: Pynenc, dsn: str, s: Connection) -> None:

@@ -13,8 +13,8 @@ from pynenc_pg import Pynenc
 from pynenc_pg.domain.records import CancelAnswer
 from tests.app import concurrency_tasks, tasks
 from tests.app.conftest import working
-from tests.postgres.test_enqueue import code, enqueue, on
-from tests.postgres.test_roles import acting_as
+from tests.postgres.calls_from_sql import code, enqueue, on
+from tests.support.roles import acting_as
 from tests.support.sql import Connection, connect, one, temporary_database
 
 ADD = "tests.app.tasks.add"

@@ -8,7 +8,8 @@ import pytest
 from psycopg import sql
 
 from tests.support.plain_sql import code, history, put_into, refusal, state, step, write
-from tests.support.sql import LIVE, Connection
+from tests.support.sql import Connection
+from tests.support.states import LIVE
 
 READY = ("registered", "rerouted", "retry")
 NEW_LEASE = sql.SQL("nextval('pynenc.lease_seq')")

@@ -16,14 +16,8 @@ from tests.support.plain_sql import (
     take_slot,
     write,
 )
-from tests.support.sql import (
-    AVAILABLE,
-    FINAL,
-    LIVE,
-    OWNED,
-    Connection,
-    register,
-)
+from tests.support.sql import Connection, register
+from tests.support.states import AVAILABLE, FINAL, LIVE, OWNED
 
 
 @pytest.mark.parametrize(("before", "after"), [(b, a) for b, a in LEGAL if a not in FINAL])

@@ -19,15 +19,8 @@ from tests.support.plain_sql import (
     step,
     write,
 )
-from tests.support.sql import (
-    APP,
-    FINAL,
-    LIVE,
-    OWNED,
-    STATUSES,
-    Connection,
-    register,
-)
+from tests.support.sql import APP, Connection, register
+from tests.support.states import FINAL, LIVE, OWNED, STATUSES
 
 
 @pytest.mark.parametrize("before", LIVE)

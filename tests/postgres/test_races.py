@@ -30,8 +30,8 @@ from tests.support.sql import (
     release,
     retry,
     start,
-    watch,
 )
+from tests.support.wait_sql import watch
 
 
 def test_strays_wait_for_a_claim_that_is_under_way(

@@ -13,18 +13,8 @@ import pytest
 from tests.support.kept import ended, keep, prune
 from tests.support.plain_sql import gaps, history, status_of
 from tests.support.races import together, while_held
-from tests.support.sql import (
-    APP,
-    Connection,
-    claim,
-    connect,
-    finish,
-    one,
-    pause,
-    recover,
-    register,
-    start,
-)
+from tests.support.sql import APP, Connection, claim, connect, finish, one, recover, register, start
+from tests.support.wait_sql import pause
 
 RETRY = "select retry(%s)"
 AGAIN = [RETRY, f"select retry_with('{APP}', %s, '{{}}', '{{}}')"]

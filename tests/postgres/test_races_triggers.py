@@ -1,51 +1,35 @@
-"""Triggers against others at the same time: causes, deployments, and what happens meanwhile."""
+"""Triggers against others at the same time: causes, and what happens meanwhile."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 
 import psycopg
 import pytest
 
 from pynenc_pg.domain.ids import new_invocation_id
-from tests.support.plain_sql import gaps, refusal, status_of
-from tests.support.races import PATIENCE, blocked, together, while_held
+from tests.support.plain_sql import gaps, refusal
+from tests.support.races import PATIENCE, blocked, impatient, running, together, while_held
 from tests.support.sql import APP, Connection, claim, connect, finish, one, register, start
-from tests.support.trigger_sql import Cause, emit, fire, pair, settle, take, tell, watched
+from tests.support.trigger_sql import (
+    CAUSES,
+    ENDS,
+    RUNS,
+    Cause,
+    emit,
+    fire,
+    pair,
+    settle,
+    take,
+    tell,
+    watched,
+)
 
-CAUSES = "select count(*) from trigger_cause"
-RUNS = "select count(*) from trigger_run"
-REMOVED = "select count(*) from trigger_run where reason = 'removed' and invocation_id is null"
-ENDS = watched(what="success", about="tests.task")
 SESSIONS = 8
-
-
-def running(c: Connection, n: int = 1) -> list[tuple[str, int]]:
-    """Let our runner begin n."""
-    register(c, n)
-    held = claim(c, limit=n)
-    start(c, held)
-    return held
-
-
-def impatient(c: Connection) -> None:
-    """Let a session that would have to wait for another one fail."""
-    c.execute("set lock_timeout = '200ms'")
-
-
-def sqlstate(action: Callable[[], object]) -> str | None:
-    """Do it; return the code it is refused with, if it is."""
-    try:
-        action()
-    except psycopg.Error as error:
-        return error.sqlstate
-    return None
 
 
 # --- each cause fires once ------------------------------------------------------------------------
@@ -232,111 +216,6 @@ def test_a_tick_is_noted_by_one(database_dsn: str, c: Connection, pool: ThreadPo
             session.close()
     assert sorted(answers) == [False] * (SESSIONS - 1) + [True]
     assert one(c, CAUSES) == 1
-
-
-# --- deployments ----------------------------------------------------------------------------------
-
-
-def test_two_deployments_at_once(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """What stands then is what one of them has told, as a whole."""
-    mine = [watched(f"mine-{n}", about="mine") for n in range(20)]
-    yours = [watched(f"your-{n}", about="your") for n in range(20)]
-    for _ in range(5):
-        together(pool, lambda: tell(c, *mine), lambda: tell(other, *yours))
-        known = "select array_agg(trigger_id order by trigger_id) from "
-        found = one(c, known + "trigger_definition where removed_at is null")
-        assert found in (sorted(t["trigger_id"] for t in side) for side in (mine, yours))
-        assert one(c, known + "trigger_watch") == found
-
-
-def test_an_end_does_not_wait_for_a_deployment(c: Connection, other: Connection) -> None:
-    """The trigger goes, in a transaction that is open: what ends meanwhile ends, and is told."""
-    tell(c, ENDS)
-    held = running(c)
-    impatient(c)
-    with other.transaction():
-        tell(other)
-        assert finish(c, held) == {}
-    assert status_of(c, held[0][0]) == "success"
-    assert (one(c, CAUSES), take(c), one(c, REMOVED)) == (1, [], 0)
-    assert "dropped 1 causes" in str(one(c, "select maintain(%s)", (APP,)))
-    assert (one(c, CAUSES), one(c, REMOVED)) == (0, 1)
-    assert gaps(c) == []
-
-
-def test_a_deployment_does_not_wait_for_an_end(c: Connection, other: Connection) -> None:
-    """Nor for an event of a long transaction: what it caused is dropped when it has committed."""
-    tell(c, ENDS, watched("u"))
-    held = running(c)
-    impatient(c)
-    with other.transaction():
-        assert finish(other, held) == {}
-        emit(other)
-        tell(c)
-    assert one(c, CAUSES) == 2
-    one(c, "select maintain(%s)", (APP,))
-    assert (one(c, CAUSES), one(c, REMOVED)) == (0, 2)
-
-
-def test_a_trigger_that_comes_back_finds_what_was_on_its_way(
-    c: Connection, other: Connection
-) -> None:
-    """A deployment that is taken back has lost nothing of that."""
-    tell(c, watched())
-    with other.transaction():
-        emit(other)
-        tell(c)
-    tell(c, watched())
-    assert len(take(c)) == 1
-
-
-def test_a_trigger_goes_while_it_fires(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """It has fired: that is what is told."""
-    tell(c, watched())
-    emit(c)
-    causes = take(c)
-    while_held(other, c, pool, lambda: fire(other, causes), lambda: tell(c))
-    assert (one(c, RUNS), one(c, REMOVED), one(c, CAUSES)) == (1, 0, 0)
-
-
-def test_it_fires_while_its_trigger_goes(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """It was dropped: nothing is started."""
-    tell(c, watched())
-    emit(c)
-    causes = take(c)
-    error = while_held(
-        other, c, pool, lambda: tell(other), lambda: refusal(c, lambda: fire(c, causes))
-    )
-    assert error is not None
-    assert error.sqlstate == "PN026"
-    assert (one(c, "select count(*) from invocation"), one(c, REMOVED)) == (0, 1)
-
-
-def test_removal_and_firing_lock_in_one_order(
-    c: Connection, other: Connection, pool: ThreadPoolExecutor
-) -> None:
-    """Many causes, both at once, time and again: no deadlock, and each is told once."""
-    for _ in range(10):
-        tell(c, watched())
-        for _ in range(40):
-            emit(c)
-        causes = take(c)
-        random.shuffle(causes)
-        answers = together(
-            pool,
-            partial(sqlstate, partial(fire, other, causes)),
-            partial(sqlstate, partial(tell, c)),
-        )
-        assert set(answers) <= {None, "PN026"}
-    told = one(c, RUNS)
-    assert (told, one(c, "select count(distinct cause_id) from trigger_run")) == (400, 400)
-    assert one(c, CAUSES) == 0
 
 
 # --- what causes ----------------------------------------------------------------------------------

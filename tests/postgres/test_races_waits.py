@@ -21,12 +21,11 @@ from tests.support.sql import (
     connect,
     finish,
     one,
-    pause,
     register,
     register_runner,
-    resume,
     start,
 )
+from tests.support.wait_sql import pause, resume
 
 Held = tuple[str, int]
 Edge = tuple[str, str]

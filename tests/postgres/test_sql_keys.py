@@ -20,7 +20,7 @@ from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.serializer.canonical import canonical_text, plain_text
 from tests.app import concurrency_tasks
 from tests.app.conftest import working
-from tests.postgres.test_enqueue import code, code_of, enqueue, on, tell
+from tests.postgres.calls_from_sql import code, code_of, enqueue, on, tell
 from tests.support.sql import Connection, connect, one, temporary_database
 
 TASKS = "tests.app.concurrency_tasks"

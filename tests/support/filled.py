@@ -27,9 +27,9 @@ from tests.support.sql import (
     register,
     register_runner,
     start,
-    watch,
 )
 from tests.support.trigger_sql import tell, watched
+from tests.support.wait_sql import watch
 
 Held = list[tuple[str, int]]
 

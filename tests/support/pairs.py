@@ -5,10 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from pynenc_pg.invocation.status import TRANSITIONS, InvocationStatus, Reason, is_legal
-from tests.support.sql import (
-    LIVE,
-    STATUSES,
-)
+from tests.support.states import LIVE, STATUSES
 
 REASONS = (None, "nonsense", *(str(reason) for reason in Reason))
 

@@ -10,17 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.support.sql import (
-    APP,
-    FINAL,
-    OWNED,
-    PATHS,
-    RUNNER,
-    Connection,
-    Place,
-    one,
-    register,
-)
+from tests.support.sql import APP, RUNNER, Connection, one, register
+from tests.support.states import FINAL, OWNED, PATHS, Place
 
 
 def state(connection: Connection, invocation_id: str) -> dict[str, Any]:
@@ -189,5 +180,5 @@ def code(error: psycopg.Error | None) -> str | None:
 
 
 def run(connection: Connection, statement: str) -> str | None:
-    """Return the SQLSTATE a statement is refused with; it is undone."""
+    """Return the SQLSTATE a statement is refused with; None if it passes. It is undone."""
     return code(refusal(connection, lambda: connection.execute(statement.encode())))

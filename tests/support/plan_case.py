@@ -12,6 +12,11 @@ from tests.support.sql import APP, Connection, claim
 
 STATE: Final = "invocation_state_pkey"
 REGISTER: Final = {"history_of_insert": "invocation_outcome_pkey"}
+GUARDS: Final = {
+    "guard_delete": "invocation_outcome_pkey",
+    "guard_outcome": STATE,
+    "wake_waiters": "wait_edge_once",
+}
 Act = Callable[[Connection, Sample], object]
 Prepare = Callable[[Connection, Sample], Held]
 

@@ -8,6 +8,7 @@ from typing import Final
 from tests.support.filled import BUSY, FEW, Held, Sample
 from tests.support.monitor_plans import MONITOR
 from tests.support.plain_sql import status_of
+from tests.support.plan_case import GUARDS as _GUARDS
 from tests.support.plan_case import REGISTER as _REGISTER
 from tests.support.plan_case import STATE as _STATE
 from tests.support.plan_case import Case
@@ -18,7 +19,6 @@ from tests.support.plan_case import lost as _lost
 from tests.support.retention_plans import RETENTION
 from tests.support.sql import (
     APP,
-    RUNNER,
     Connection,
     cancel,
     claim,
@@ -26,18 +26,16 @@ from tests.support.sql import (
     finish,
     heartbeat,
     one,
-    pause,
     recover,
     register,
     register_tasks,
     release,
-    resume,
     retry,
     set_aside,
     start,
-    watch,
 )
-from tests.support.trigger_sql import Cause, emit, fire, pair, settle, take, tell, watched
+from tests.support.trigger_plans import TRIGGERS
+from tests.support.wait_sql import pause, resume, watch
 from tests.support.why_plans import WHY
 from tests.support.workflow_plans import WORKFLOWS
 
@@ -75,38 +73,6 @@ def _told(connection: Connection, _sample: Sample) -> Held:
     return []
 
 
-def _taken(connection: Connection, _sample: Sample) -> Held:
-    return [(str(cause), attempt) for cause, attempt in take(connection, "fires", limit=FEW)]
-
-
-def _taken_by_a_verb(connection: Connection, sample: Sample) -> Held:
-    # What is called directly here has its settings from the verbs that call it.
-    for what in (
-        "enable_seqscan",
-        "enable_bitmapscan",
-        "enable_hashjoin",
-        "enable_mergejoin",
-        "jit",
-    ):
-        connection.execute(f"set local {what} = off".encode())
-    return _taken(connection, sample)
-
-
-def _waiting(connection: Connection, _sample: Sample) -> Held:
-    query = "select cause_id from waiting_causes(%s, 'waits', 1)"
-    return [(str(one(connection, query, (APP,))), 0)]
-
-
-def _watched(connection: Connection, _sample: Sample) -> Held:
-    wanted = {"arguments": {}, "result": 1}
-    tell(connection, watched(what="success", about="tests.task", wanted=wanted))
-    return []
-
-
-def _causes(held: Held) -> list[Cause]:
-    return [(int(cause), attempt) for cause, attempt in held]
-
-
 #: Of the first payloads that a filled database has.
 NAMES: Final = [hashlib.sha256(str(n).encode()).hexdigest() for n in (1, 2)]
 _LANES: Final = "lane_queue_idx slot_pkey state_must_not_wait_idx state_lane_idx"
@@ -124,11 +90,6 @@ _CLAIM_SLOTS: Final = {
     " state_lane_idx",
     "require_slot": "slot_invocation",
     "claim": f"{_STATE} state_awaited_idx invocation_pkey lane_queue_idx",
-}
-_GUARDS: Final = {
-    "guard_delete": "invocation_outcome_pkey",
-    "guard_outcome": _STATE,
-    "wake_waiters": "wait_edge_once",
 }
 _END_UNOWNED: Final = {**_GUARDS, "end_unowned": _STATE}
 _CANCEL: Final = {
@@ -341,63 +302,11 @@ CASES: Final[dict[str, Case]] = {
         _call("select * from collect(%s, %s, 86400, %s)", "", FEW),
         collect="payload_pkey payload_ref_pkey",
     ),
-    "emit": _case(lambda c, _: emit(c, "code-7")),
-    "take_causes": _case(
-        lambda c, _: take(c, "fires", limit=FEW),
-        triggers_with_causes="trigger_cause_due_idx",
-        take_causes="trigger_cause_due_idx trigger_cause_pkey event_pkey invocation_pkey"
-        " invocation_outcome_pkey",
-    ),
-    "return_causes": Case(
-        lambda c, _s, _h: c.execute("select return_causes(%s, %s)", (APP, [RUNNER])),
-        {"return_causes": "trigger_cause_taken_idx trigger_cause_pkey"},
-        prepare=_taken_by_a_verb,
-    ),
-    "next_cause": _case(
-        _call("select next_cause(%s)"),
-        triggers_with_causes="trigger_cause_due_idx",
-        next_cause="trigger_cause_due_idx",
-    ),
-    "settle_causes": Case(
-        lambda c, _, held: [settle(c, _causes(held[:2])), settle(c, _causes(held[2:]), "later")],
-        {"settle_causes": "trigger_cause_pkey"},
-        prepare=_taken,
-    ),
-    "waiting_causes": _case(
-        _call("select * from waiting_causes(%s, %s, %s)", "waits", FEW),
-        waiting_causes="trigger_cause_waiting_idx",
-    ),
-    "pair_causes": Case(
-        lambda c, _, held: pair(c, [[int(held[0][0])]], "waits"),
-        {"pair_causes": "trigger_cause_pkey"},
-        prepare=_waiting,
-    ),
-    "fire": Case(
-        lambda c, _, held: fire(c, _causes(held)),
-        {
-            **_REGISTER,
-            "fire": "trigger_cause_pkey",
-            "cause_as_json": "trigger_cause_pkey",
-        },
-        prepare=_taken,
-    ),
-    "finish_watched": Case(
-        lambda c, s, _: finish(c, s.owned, BUSY),
-        {
-            **_GUARDS,
-            "lock_lanes": _STATE,
-            "finish": _STATE,
-            "record_causes": "invocation_pkey invocation_outcome_pkey",
-        },
-        prepare=_watched,
-    ),
     **WORKFLOWS,
+    **TRIGGERS,
     **RETENTION,
     **MONITOR,
     **WHY,
-    "retry_causes": _case(
-        _call("select retry_causes(%s, %s)", "nobody"), retry_causes="trigger_cause_parked_idx"
-    ),
     "heartbeat": _case(lambda c, _: heartbeat(c)),
     "asked_to_stop": _case(
         lambda c, _: c.execute("select asked_to_stop(%s, %s)", (APP, BUSY)),

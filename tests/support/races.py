@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from tests.support.sql import Connection, one
+from tests.support.sql import Connection, claim, one, register, start
 
 T = TypeVar("T")
 PATIENCE: Final = 30.0
@@ -22,6 +22,19 @@ def blocked(watcher: Connection, waiting: Connection) -> None:
     deadline = time.monotonic() + PATIENCE
     while not one(watcher, "select pg_blocking_pids(%s) <> '{}'", (waiting.info.backend_pid,)):
         assert time.monotonic() < deadline, "it does not wait"
+
+
+def running(c: Connection, n: int = 1) -> list[tuple[str, int]]:
+    """Let our runner begin n."""
+    register(c, n)
+    held = claim(c, limit=n)
+    start(c, held)
+    return held
+
+
+def impatient(c: Connection) -> None:
+    """Let a session that would have to wait for another one fail."""
+    c.execute("set lock_timeout = '200ms'")
 
 
 def while_held(

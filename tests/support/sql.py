@@ -1,4 +1,4 @@
-"""The verbs and the tables over a bare psycopg connection, for the tests of the SQL itself."""
+"""A bare psycopg connection and the verbs over it, for the tests of the SQL itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
@@ -19,54 +18,6 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 APP: Final = "test"
 RUNNER: Final = "runner-1"
-LIVE: Final = (
-    "registered",
-    "concurrency_controlled",
-    "rerouted",
-    "pending",
-    "pending_recovery",
-    "running",
-    "running_recovery",
-    "paused",
-    "resumed",
-    "killed",
-    "retry",
-)
-FINAL: Final = ("concurrency_controlled_final", "success", "failed")
-STATUSES: Final = LIVE + FINAL
-AVAILABLE: Final = ("registered", "rerouted", "retry")
-OWNED: Final = ("pending", "running", "paused", "resumed")
-
-#: How a new invocation comes to stand in each status: (status, reason) steps from registered.
-PATHS: Final[dict[str, tuple[tuple[str, str | None], ...]]] = {
-    "registered": (),
-    "concurrency_controlled": (("concurrency_controlled", None),),
-    "rerouted": (("pending", None), ("rerouted", None)),
-    "pending": (("pending", None),),
-    "pending_recovery": (("pending", None), ("pending_recovery", None)),
-    "running": (("pending", None), ("running", None)),
-    "running_recovery": (("pending", None), ("running", None), ("running_recovery", None)),
-    "paused": (("pending", None), ("running", None), ("paused", None)),
-    "resumed": (("pending", None), ("running", None), ("paused", None), ("resumed", None)),
-    "killed": (("pending", None), ("running", None), ("killed", None)),
-    "retry": (("pending", None), ("running", None), ("retry", "error")),
-    "success": (("pending", None), ("running", None), ("success", None)),
-    "failed": (("pending", None), ("running", None), ("failed", None)),
-    "concurrency_controlled_final": (("concurrency_controlled_final", None),),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an invocation stands; unpacks to what its owner has to show."""
-
-    id: str
-    lease: int | None
-    rev: int
-
-    def __iter__(self) -> Iterator[Any]:
-        """Allow ``id, lease, rev = place``."""
-        return iter((self.id, self.lease, self.rev))
 
 
 def connect(dsn: str, *, autocommit: bool = True, **arguments: Any) -> Connection:
@@ -333,50 +284,6 @@ def heartbeat(
 def cancel(connection: Connection, invocation_id: str, *, app: str = APP) -> str:
     """Cancel; answers cancelled | requested | final | unknown."""
     return str(one(connection, "select pynenc.cancel(%s, %s::uuid, 'test')", (app, invocation_id)))
-
-
-def watch(
-    connection: Connection, ids: Sequence[str], listener: str = "ends", *, app: str = APP
-) -> list[str]:
-    """Ask to be told; answers those that are not live."""
-    return list(
-        one(connection, "select pynenc.watch(%s, %s::uuid[], %s)", (app, list(ids), listener))
-    )
-
-
-def pause(
-    connection: Connection,
-    held: tuple[str, int],
-    awaited: Sequence[str],
-    runner: str = RUNNER,
-    *,
-    app: str = APP,
-    any_of: bool = False,
-    listener: str = "ear",
-) -> list[str]:
-    """Let one wait for others; answers those that have ended."""
-    rows = connection.execute(
-        "select invocation_id from pynenc.pause(%s, %s, %s::uuid, %s, %s::uuid[], %s, %s)",
-        (app, runner, *held, list(awaited), any_of, listener),
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
-def resume(
-    connection: Connection,
-    held: Sequence[tuple[str, int]],
-    runner: str = RUNNER,
-    *,
-    app: str = APP,
-    forget: Sequence[str] = (),
-) -> dict[str, str]:
-    """Let these go on; answers only what was not done."""
-    return dict(
-        connection.execute(
-            "select * from pynenc.resume(%s, %s, %s::uuid[], %s::bigint[], %s::uuid[])",
-            (app, runner, [i for i, _ in held], [lease for _, lease in held], list(forget)),
-        ).fetchall()
-    )
 
 
 def set_aside(

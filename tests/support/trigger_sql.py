@@ -10,6 +10,9 @@ from pynenc_pg.domain.ids import new_invocation_id
 from tests.support.sql import APP, RUNNER, Connection, one
 
 STARTED: Final = "tests.started"
+CAUSES: Final = "select count(*) from trigger_cause"
+RUNS: Final = "select count(*) from trigger_run"
+REMOVED: Final = f"{RUNS} where reason = 'removed' and invocation_id is null"
 Cause = tuple[int, int]  # its number, and that of the look
 
 
@@ -36,6 +39,9 @@ def watched(
         "watches": [watch],
         "schedules": schedule if cron else [],
     }
+
+
+ENDS: Final = watched(what="success", about="tests.task")
 
 
 def tell(c: Connection, *triggers: Mapping[str, Any], app: str = APP) -> None:

@@ -1,0 +1,92 @@
+"""Workflows for the tests of the app, which workers find here with all of their tasks."""
+
+from tests.app.workflow_tasks.branches import gather_fails, gathered_sleeps, gathers
+from tests.app.workflow_tasks.foreigners import in_a_coroutine, in_a_thread
+from tests.app.workflow_tasks.identity import (
+    independent_audit_workflow,
+    inner,
+    outer,
+    process_order_workflow,
+)
+from tests.app.workflow_tasks.later import (
+    calls_and_waits,
+    hears,
+    hears_odd,
+    rests,
+    returns_in_finally,
+    sleeps,
+    sleeps_after_failure,
+    sleeps_until,
+    swallows,
+    two_steps,
+    waits_in_vain,
+)
+from tests.app.workflow_tasks.long_ways import long_way, wide_way
+from tests.app.workflow_tasks.replays import (
+    all_kinds,
+    async_kinds,
+    calls_in_a_step,
+    changes,
+    changes_arguments,
+    dies_once,
+    is_patched,
+    one_of_many,
+    retried_child,
+    survives,
+    too_large,
+)
+from tests.app.workflow_tasks.sagas import (
+    cannot_undo,
+    changes_its_mind,
+    nested_sagas,
+    ships,
+    ships_async,
+)
+from tests.app.workflow_tasks.shared import app, gate, noted, seen, switches, twin
+
+__all__ = [
+    "all_kinds",
+    "app",
+    "async_kinds",
+    "calls_and_waits",
+    "calls_in_a_step",
+    "cannot_undo",
+    "changes",
+    "changes_arguments",
+    "changes_its_mind",
+    "dies_once",
+    "gate",
+    "gather_fails",
+    "gathered_sleeps",
+    "gathers",
+    "hears",
+    "hears_odd",
+    "in_a_coroutine",
+    "in_a_thread",
+    "independent_audit_workflow",
+    "inner",
+    "is_patched",
+    "long_way",
+    "nested_sagas",
+    "noted",
+    "one_of_many",
+    "outer",
+    "process_order_workflow",
+    "rests",
+    "retried_child",
+    "returns_in_finally",
+    "seen",
+    "ships",
+    "ships_async",
+    "sleeps",
+    "sleeps_after_failure",
+    "sleeps_until",
+    "survives",
+    "swallows",
+    "switches",
+    "too_large",
+    "twin",
+    "two_steps",
+    "waits_in_vain",
+    "wide_way",
+]
