@@ -28,8 +28,8 @@ class Scale:
     drain: int = 40_000
     gentle: int = 100  # calls one every 50 ms
     chained: int = 300  # calls each made when the result before is there
-    idle: float = 60.0  # seconds an idle worker is watched; ours beats every 10
-    settle: float = 12.0  # seconds before: sessions report what they did up to 10 s later
+    idle: float = 120.0  # seconds an idle worker is watched; ours beats every 10
+    settle: float = 25.0  # seconds before: sessions report what they did up to 10 s later
     producers: int = 16  # threads, coroutines or processes that call at once
     crowded: int = 8_000  # calls of all of these together
     crowd: tuple[int, int] = (8, 32)  # worker processes at once; fewer only in tests

@@ -352,3 +352,4 @@ class Wakeup:
     kind: str
     ids: tuple[InvocationId, ...] = ()  # of kind result: what ended; none named means "look at all"
     due_in: float | None = field(default=None)  # of kind due: seconds until it is
+    roused: tuple[str, ...] = ()  # of kind work: the runners meant; none named means all

@@ -239,6 +239,7 @@ class PgSubscription:
                     kind,
                     ids=(InvocationId(str(more)),) if kind == "cancel" else (),
                     due_in=float(more) if kind == "due" else None,
+                    roused=tuple(map(str, more)) if kind == "work" and more else (),
                 )
             ]
         except (ValueError, KeyError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pynenc_pg.ports import Subscription
 
 logger = logging.getLogger(__name__)
+
+#: Seconds until a runner looks for work that others were roused for.
+_LATER = 0.5, 1.0
 
 
 class Home:
@@ -58,6 +62,7 @@ class Home:
         self._abandon = abandon
         self._stopping = threading.Event()
         self._renewed = self._next_beat = 0.0
+        self._look_at = math.inf  # for work that others were roused for
         self.others = False  # other runners are registered
         self._noise = Noise(logger)
         self._duties = Duties(
@@ -171,7 +176,10 @@ class Home:
         try:
             if now >= self._next_beat:
                 self._report(now)
-            timeout = max(0.0, self._next_beat - time.monotonic())
+            if now >= self._look_at:
+                self._look_at = math.inf
+                self._wake()
+            timeout = max(0.0, min(self._next_beat, self._look_at) - time.monotonic())
         except PynencError as error:
             self._noise.warn("heartbeat.failed", error)
             timeout = 0.2
@@ -182,7 +190,10 @@ class Home:
     def _heed(self, hint: Wakeup) -> None:
         now = time.monotonic()
         if hint.kind == "work":
-            self._wake()
+            if not hint.roused or self._spec.runner_id in hint.roused:
+                self._wake()
+            else:  # those that are may be busy by now, or dead
+                self._look_at = min(self._look_at, now + chance.uniform(*_LATER))
         elif hint.kind == "due" and hint.due_in is not None:
             self._duties.due(hint.due_in)
         elif hint.kind == "cancel":

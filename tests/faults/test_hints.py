@@ -40,6 +40,24 @@ def test_work_is_found_without_a_notification(site: Site) -> None:
         site.check()
 
 
+def test_work_that_others_were_roused_for(site: Site) -> None:
+    """Where those that a hint names do not come, another idle worker looks within a second."""
+    with psycopg.connect(site.dsn, autocommit=True) as admin:
+        admin.execute(
+            """create or replace function pynenc.rouse(p_app text, p_queue text, p_count integer)
+            returns void language plpgsql as $$
+            begin perform pynenc.notify(p_app, 'work', '["gone"]'); end $$"""
+        )
+    site.fleet.start(**KEEN | {"PYNENC__RUNNER__POLL": "60"})
+    site.wait_for_success(site.work(1, 0))
+    wait_for(lambda: bool(site.query("select from pynenc.runner where idle")))
+    time.sleep(1.0)  # until then it looks by itself, now and then
+    began = time.monotonic()
+    site.wait_for_success(site.work(1, 0))
+    assert time.monotonic() - began < 1.0 + site.slack
+    site.check()
+
+
 @pytest.mark.parametrize("task", ["parent", "async_parent"])
 def test_a_parent_wakes_without_a_notification(site: Site, task: str) -> None:
     """A task that waits for a child gets its result, though nobody says that it has ended."""

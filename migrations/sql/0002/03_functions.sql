@@ -1642,7 +1642,7 @@ begin
                                 and (l.next_at is null or l.next_at <= clock_timestamp())))
         and s.lane is not null and s.available and not s.parked
     ) then
-        perform notify(p_app, 'work');
+        perform rouse(p_app, null, cardinality(p_lanes));
     end if;
     perform forget_lanes(p_lanes);
 end $$;
@@ -1724,7 +1724,7 @@ begin
     if v_ids is not null then
         update invocation_state s set awaited = m.depth, previous_status = s.status
         from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = any (array[m.id]);
-        perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
+        perform rouse(p_app, null, cardinality(v_ids));  -- a claim that met them locked has passed them by
     end if;
 end $$;
 
@@ -2684,7 +2684,7 @@ begin
     get diagnostics promoted = row_count;
     promoted := promoted + wake_workflows(p_app, p_limit);
     if promoted > 0 or v_lanes <> '{}' then
-        perform notify(p_app, 'work');
+        perform rouse(p_app, null, promoted + cardinality(v_lanes));
     end if;
     v_next := least(
         (select s.due_at from invocation_state s where s.app_id = p_app and s.due_at is not null
@@ -3471,8 +3471,10 @@ begin
     end if;
     if v_due is not null then
         perform notify(p_app, 'due', to_json(extract(epoch from v_due - v_now)));
-    elsif not p_own_connection or somebody_idle(p_app, v_now) then
-        perform notify(p_app, 'work');
+    elsif not p_own_connection then
+        perform notify(p_app, 'work');  -- until it is committed, others may fall asleep
+    elsif somebody_idle(p_app, v_now) then
+        perform rouse(p_app, p_queue, cardinality(p_ids));
     end if;
     return v_become;
 end $$;
@@ -3953,7 +3955,7 @@ begin
         perform free_slots(p_app, v_lanes, v_done, p_runner);
     end if;
     if v_ready then
-        perform notify(p_app, 'work');
+        perform rouse(p_app, null, cardinality(v_done));
     end if;
     if v_waits then  -- it may have been woken before it came to rest: promote knows
         v_next := 0;
@@ -4080,6 +4082,24 @@ begin
         update trigger_cause c set due_at = clock_timestamp(), taken_by = null where c.cause_id = any (v_ids);
         perform notify(p_app, 'cause');
     end if;
+end $$;
+
+-- Tells runners of the app that there is work for p_count of them (of one queue, or null). Where more of
+-- them sleep than that, so many of those are named and one more, by chance; the others look within a
+-- second. Each that looks costs a claim, and there may be hundreds. Internal.
+create or replace function {schema}.rouse(p_app text, p_queue text, p_count integer) returns void
+language plpgsql as $$
+declare
+    v_most   constant integer := greatest(p_count, 1) + 1;
+    v_asleep integer;
+    v_named  text[];
+begin
+    select count(*), (array_agg(r.runner_id order by not r.idle, random()))[1:v_most]
+    into v_asleep, v_named
+    from runner r
+    where r.app_id = p_app and (r.idle or r.idle_at > clock_timestamp() - interval '1 second')
+      and (p_queue is null or r.queues = '{}' or p_queue = any (r.queues));
+    perform notify(p_app, 'work', case when v_asleep > v_most then to_json(v_named) end);
 end $$;
 
 -- Where the schedules of an app stand that are not paused, with the database's time.

@@ -104,6 +104,8 @@ drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leas
 
 drop function {schema}.schedules(p_app text);
 
+drop function {schema}.rouse(p_app text, p_queue text, p_count integer);
+
 drop function {schema}.return_causes(p_app text, p_runners text[]);
 
 drop function {schema}.retry_with(p_app text, p_id uuid, p_changed text, p_kept text[]);

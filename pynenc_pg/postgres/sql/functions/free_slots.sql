@@ -11,7 +11,7 @@ begin
                                 and (l.next_at is null or l.next_at <= clock_timestamp())))
         and s.lane is not null and s.available and not s.parked
     ) then
-        perform notify(p_app, 'work');
+        perform rouse(p_app, null, cardinality(p_lanes));
     end if;
     perform forget_lanes(p_lanes);
 end $$;

@@ -17,6 +17,6 @@ begin
     if v_ids is not null then
         update invocation_state s set awaited = m.depth, previous_status = s.status
         from unnest(v_ids, v_depths) m (id, depth) where s.invocation_id = any (array[m.id]);
-        perform notify(p_app, 'work');  -- a claim that met them locked has passed them by
+        perform rouse(p_app, null, cardinality(v_ids));  -- a claim that met them locked has passed them by
     end if;
 end $$;

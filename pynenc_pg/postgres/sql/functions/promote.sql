@@ -26,7 +26,7 @@ begin
     get diagnostics promoted = row_count;
     promoted := promoted + wake_workflows(p_app, p_limit);
     if promoted > 0 or v_lanes <> '{}' then
-        perform notify(p_app, 'work');
+        perform rouse(p_app, null, promoted + cardinality(v_lanes));
     end if;
     v_next := least(
         (select s.due_at from invocation_state s where s.app_id = p_app and s.due_at is not null

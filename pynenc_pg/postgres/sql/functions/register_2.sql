@@ -90,8 +90,10 @@ begin
     end if;
     if v_due is not null then
         perform notify(p_app, 'due', to_json(extract(epoch from v_due - v_now)));
-    elsif not p_own_connection or somebody_idle(p_app, v_now) then
-        perform notify(p_app, 'work');
+    elsif not p_own_connection then
+        perform notify(p_app, 'work');  -- until it is committed, others may fall asleep
+    elsif somebody_idle(p_app, v_now) then
+        perform rouse(p_app, p_queue, cardinality(p_ids));
     end if;
     return v_become;
 end $$;

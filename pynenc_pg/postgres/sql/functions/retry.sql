@@ -54,7 +54,7 @@ begin
         perform free_slots(p_app, v_lanes, v_done, p_runner);
     end if;
     if v_ready then
-        perform notify(p_app, 'work');
+        perform rouse(p_app, null, cardinality(v_done));
     end if;
     if v_waits then  -- it may have been woken before it came to rest: promote knows
         v_next := 0;
