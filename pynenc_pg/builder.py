@@ -148,7 +148,10 @@ class PynencBuilder:
         max_processes: int | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Run tasks in several processes with ``threads`` threads each, by how much is ready."""
+        """Run tasks in several processes with ``threads`` threads each, by how much is ready.
+
+        There are ``min_processes`` (1) to ``max_processes`` (as many as cores).
+        """
         return self.custom_config(
             runner_cls="MultiThreadRunner",
             runner=_given(
@@ -165,7 +168,7 @@ class PynencBuilder:
         return self.custom_config(runner=fields)
 
     def max_pending_seconds(self, seconds: float) -> Self:
-        """Say how long an invocation may stay claimed without being started."""
+        """Say how many seconds an invocation may stay claimed without being started."""
         return self.runner_tuning(max_pending_seconds=seconds)
 
     def concurrency_control(
@@ -266,7 +269,12 @@ class PynencBuilder:
         return self.custom_config(dev_mode_force_sync_tasks=force_sync_tasks)
 
     def custom_config(self, **fields: Any) -> Self:
-        """Set configuration fields by name; a section is a dict of its fields."""
+        """Set configuration fields by name; a section is a dict of its fields.
+
+        >>> app = PynencBuilder().custom_config(retention={"finished": 86_400}).build()
+        >>> app.conf.retention.finished
+        86400.0
+        """
         for name, value in fields.items():
             before = self._values.get(name)
             if isinstance(before, dict) and isinstance(value, dict):

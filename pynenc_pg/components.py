@@ -161,7 +161,14 @@ class Components:
 
     @property
     def runner(self) -> BaseRunner:
-        """The runner ``runner_cls`` names, whenever that is set."""
+        """The runner ``runner_cls`` names, whenever that is set.
+
+        >>> thread = Thread(target=app.runner.run)  # doctest: +SKIP
+        >>> app.runner.stop_runner_loop()  # doctest: +SKIP
+
+        Raises:
+            ConfigError: it names no runner, or one that does not fit the store.
+        """
         engine = self.engine
         wanted = (self.conf.runner_cls, engine)
         with self._lock:
@@ -171,36 +178,54 @@ class Components:
 
     @property
     def orchestrator(self) -> Orchestrator:
-        """Writes."""
+        """What writes: calls, claims, ends, cancellations, pauses. Each verb is one transaction."""
         return self.engine.store.orchestrator
 
     @property
     def state_backend(self) -> StateBackend:
-        """Reads."""
+        """What reads: invocations by id, their history, queues, why something is not running."""
         return self.engine.store.state_backend
 
     @property
     def broker(self) -> Broker:
-        """Wakes."""
+        """What wakes runners, and whoever waits for results; nothing is lost if a hint is."""
         return self.engine.store.broker
 
     @property
     def client_data_store(self) -> ClientDataStore:
-        """Holds large values."""
+        """What holds large values, once each, by a hash of what is in them."""
         return self.engine.store.client_data_store
 
     @property
     def trigger(self) -> AppTrigger:
-        """Triggers beside the decorator, events, and what has become of them."""
+        """Triggers beside the decorator, events, and what has become of them.
+
+        >>> app.trigger.emit_event("order.paid", {"order": 7})  # doctest: +SKIP
+        """
         return AppTrigger(self._triggers, lambda: self.engine)
 
     @property
     def serializer(self) -> BaseSerializer:
-        """Carries values that are not JSON."""
+        """What carries values that are not JSON: the one that ``serializer_cls`` names."""
         return self.engine.serializer
 
+    def migrate(self) -> None:
+        """Create the tables of the app's database, or bring them up to date; in memory, nothing.
+
+        For scripts, and for tests of your own. Where several people deploy, let
+        ``pynenc-pg db migrate`` be a step of the deployment.
+
+        Raises:
+            SchemaVersionError: the tables were made by somebody else's Alembic.
+            StoreError: the database refuses it, or cannot be reached.
+        """
+        self.engine.store.migrate()
+
     def purge(self) -> int:
-        """Remove all of this app's invocations and their history; returns how many."""
+        """Remove all of this app's invocations and their history; returns how many.
+
+        What runs goes on, and its result goes nowhere. Other apps in the database lose nothing.
+        """
         return self.orchestrator.purge()
 
     def close(self) -> None:

@@ -389,5 +389,6 @@ class Store:
     trigger: Trigger
     workflows: Workflows
     close: Callable[[], None]
+    migrate: Callable[[], None]  # brings the tables up to date
     processes: bool  # other processes see the same work
     signed: bool = False  # nobody believes what stands there unless it is signed

@@ -247,32 +247,59 @@ class Task(Generic[P, R_co]):
 class TaskOptions(TypedDict, total=False):
     """What a decorator may say of a task: see ``docs/reference/configuration.md``."""
 
+    #: Exceptions after which it is tried again; ``RetryError`` always is.
     retry_for: type[BaseException] | Sequence[type[BaseException]]
+    #: Attempts after the first.
     max_retries: int
+    #: Seconds before the first retry, or a function of the attempt (from 1) and its exception.
     retry_delay: float | Callable[[int, BaseException], float]
+    #: By how much the delay grows from retry to retry: 1 or more.
     retry_backoff: float
+    #: Seconds that no delay exceeds.
     retry_max_delay: float
+    #: Whether delays vary at random.
     retry_jitter: bool
+    #: Seconds that one attempt may take.
     timeout: float | timedelta | None
+    #: Seconds in which a call must begin, from when it may; else it ends unrun.
     expires: float | timedelta | None
+    #: Called with the invocation and the result, where it was executed.
     on_success: Callable[[Invocation[Any], Any], object] | None
+    #: Called with the invocation and the exception, when it has failed for good.
     on_failure: Callable[[Invocation[Any], BaseException], object] | None
+    #: Called with the invocation, the exception and the seconds until the next attempt.
     on_retry: Callable[[Invocation[Any], BaseException, float], object] | None
+    #: Carries arguments and results: a class, a name, a dotted path.
     serializer_cls: str | type[BaseSerializer]
+    #: Arguments that stay in the row of their call, however large; ``"*"``: all of them.
     disable_cache_args: str | Sequence[str]
+    #: Whether a call becomes an equal one that has succeeded.
     call_result_cache: bool
+    #: For how many seconds after its end it may.
     call_result_cache_ttl: float | timedelta | None
+    #: Whether it is a workflow of its own, whoever calls it.
     force_new_workflow: bool
+    #: Calls that ``parallelize`` registers in one round trip.
     parallel_batch_size: int
+    #: Where calls wait.
     queue: str
+    #: -100 to 100; higher goes first.
     priority: float
+    #: Which calls become one that was not begun yet.
     registration_concurrency: ConcurrencyControlType | str
+    #: Which invocations share ``max_running``.
     running_concurrency: ConcurrencyControlType | str
+    #: The parameters that count where a scope is ``KEYS``.
     key_arguments: str | Sequence[str]
+    #: How many run at once in one scope.
     max_running: int
+    #: How many begin in a period in one scope: ``"100/m"``.
     rate_limit: str | RateLimit | None
+    #: With registration ``KEYS``: refuse a call that would become one with other arguments.
     on_diff_non_key_args_raise: bool
+    #: Whether what may not run yet waits; if not, it ends unrun.
     reroute_on_concurrency_control: bool
+    #: What starts it by itself.
     triggers: TriggerBuilder | Iterable[TriggerBuilder]
 
 

@@ -66,6 +66,7 @@ def memory_store(
         trigger=MemTrigger(memory),
         workflows=MemWorkflows(memory),
         close=lambda: None,
+        migrate=lambda: None,
         processes=False,
     )
 
@@ -109,20 +110,15 @@ def _postgres(conf: PynencConf) -> Store:
     from pynenc_pg.postgres.client_data_store import PgClientDataStore  # noqa: PLC0415
     from pynenc_pg.postgres.database import PgDatabase  # noqa: PLC0415
     from pynenc_pg.postgres.listener import PgBroker  # noqa: PLC0415
+    from pynenc_pg.postgres.migration import migrate  # noqa: PLC0415
     from pynenc_pg.postgres.orchestrator import PgOrchestrator  # noqa: PLC0415
     from pynenc_pg.postgres.own_transaction import PgTransactions  # noqa: PLC0415
     from pynenc_pg.postgres.state_backend import PgStateBackend  # noqa: PLC0415
     from pynenc_pg.postgres.trigger import PgTrigger  # noqa: PLC0415
     from pynenc_pg.postgres.workflows import PgWorkflows  # noqa: PLC0415
 
-    if not conf.postgres.dsn:
-        message = (
-            "a PostgreSQL component is configured, but postgres.dsn is not: set "
-            "PYNENC__POSTGRES__DSN to a DSN, or to 'embedded' for a private server"
-        )
-        raise ConfigError(message)
     database = PgDatabase(
-        conf.postgres.dsn,
+        _dsn(conf),
         app_id=conf.app_id,
         schema=conf.postgres.schema_name,
         pool_size=conf.postgres.pool_size,
@@ -144,5 +140,16 @@ def _postgres(conf: PynencConf) -> Store:
         workflows=PgWorkflows(database),
         transaction=transactions.new,
         close=close,
+        migrate=lambda: migrate(database, conf.postgres.direct_dsn),
         processes=True,
     )
+
+
+def _dsn(conf: PynencConf) -> str:
+    if not conf.postgres.dsn:
+        message = (
+            "a PostgreSQL component is configured, but postgres.dsn is not: set "
+            "PYNENC__POSTGRES__DSN to a DSN, or to 'embedded' for a private server"
+        )
+        raise ConfigError(message)
+    return conf.postgres.dsn

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pynenc_pg.cli.reach import Context
-    from pynenc_pg.postgres.deploy import SchemaStatus
+    from pynenc_pg.postgres.deploy import Plan, SchemaStatus
 
 
 @click.group(name="db")
@@ -81,12 +81,27 @@ def _show(found: SchemaStatus) -> None:
     )
 
 
+#: Of ``db migrate --check``: there is something to do.
+_PENDING = 3
+
+
 @database.command()
 @click.option("--revision", default="head", show_default=True)
+@click.option("--check", is_flag=True, help="Say what would be done; exit code 3: something.")
 @click.pass_obj
-def migrate(target: Any, revision: str) -> None:
+@click.pass_context
+def migrate(context: click.Context, target: Any, revision: str, *, check: bool) -> None:
     """Bring the schema up to date."""
-    _show(_deploy().migrate(target.dsn, target.schema, revision))
+    if not check:
+        _show(_deploy().migrate(target.dsn, target.schema, revision))
+        return
+    plan: Plan = _deploy().check(target.dsn, target.schema, revision)
+    _show(plan.status)
+    for statement in plan.ahead:
+        click.echo(f"ahead, while workers work: {statement}")
+    for name, brings in plan.revisions:
+        click.echo(f"in one transaction: {name}: {brings}")
+    context.exit(_PENDING if plan.revisions else 0)
 
 
 @database.command()

@@ -11,6 +11,7 @@ import sys
 import click
 
 from pynenc_pg import __version__
+from pynenc_pg.cli.compat import compat
 from pynenc_pg.cli.config import config, show
 from pynenc_pg.cli.database import database
 from pynenc_pg.cli.demo import demo
@@ -50,6 +51,7 @@ def cli(context: click.Context, app_name: str | None, *, verbose: bool) -> None:
     context.obj = Context(app_name, verbose)
 
 
+cli.add_command(compat)
 cli.add_command(config)
 cli.add_command(show, name="show_config")
 cli.add_command(database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,13 @@ def monitor(context: Context, host: str | None, port: int | None, *, hash_passwo
             conf.monitor.host = host
         if port is not None:
             conf.monitor.port = port
-        serve(conf, lambda address: click.echo(f"monitor of {conf.app_id!r}: {address}"))
+        # The server, once it has ended in good order, sends itself the signal anew: no failure. And
+        # the first process of a container would not hear it at all while there is no server yet.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            serve(conf, lambda address: click.echo(f"monitor of {conf.app_id!r}: {address}"))
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _asked() -> str:

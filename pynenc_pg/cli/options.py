@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import click
 
 from pynenc_pg.invocation.status import InvocationStatus
 
+if TYPE_CHECKING:
+    from click import ParamType as _ParamType
+else:
+
+    class _ParamType(click.ParamType):
+        """Also where click is older than the types of its parameters."""
+
+        def __class_getitem__(cls, _item: Any) -> type:
+            return cls
+
+
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-class Moment(click.ParamType[datetime]):
+class Moment(_ParamType[datetime]):
     """A time in ISO 8601, or how long ago: ``90s``, ``15m``, ``2h``, ``3d``, ``1w``."""
 
     name = "time"
@@ -36,7 +47,7 @@ class Moment(click.ParamType[datetime]):
             )
 
 
-class Pair(click.ParamType[tuple[str, str]]):
+class Pair(_ParamType[tuple[str, str]]):
     """``name=value``."""
 
     name = "name=value"
@@ -51,7 +62,7 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, said
 
 
-class Id(click.ParamType[str]):
+class Id(_ParamType[str]):
     """The id of an invocation."""
 
     name = "id"

@@ -30,10 +30,10 @@ _CONTROL: Final = re.compile(
 class ArgumentPrintMode(StrEnum):
     """How much of a call's arguments is shown in text."""
 
-    HIDDEN = "hidden"  # nothing, not even how many there are
-    KEYS = "keys"  # the names of the parameters
-    TRUNCATED = "truncated"  # the beginning of each value
-    FULL = "full"  # everything
+    HIDDEN = "hidden"  #: nothing, not even how many there are
+    KEYS = "keys"  #: the names of the parameters
+    TRUNCATED = "truncated"  #: the beginning of each value
+    FULL = "full"  #: everything
 
     @property
     def shows_values(self) -> bool:
@@ -82,7 +82,7 @@ class Arguments:
         """Compare the arguments."""
         return self._kwargs == other._kwargs if isinstance(other, Arguments) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # as unhashable as most of what they contain
+    __hash__ = None  # type: ignore[assignment]  #: as unhashable as most of what they contain
 
     def __len__(self) -> int:
         """How many there are."""

@@ -14,10 +14,10 @@ from typing import Final, Literal
 class ConcurrencyControlType(StrEnum):
     """Which invocations of a task count as the same, for registering or for running them."""
 
-    DISABLED = "disabled"  # none
-    TASK = "task"  # all of the task
-    ARGUMENTS = "arguments"  # those with equal arguments
-    KEYS = "keys"  # those whose ``key_arguments`` are equal
+    DISABLED = "disabled"  #: none: no limit, and no cost
+    TASK = "task"  #: all of the task
+    ARGUMENTS = "arguments"  #: those with equal arguments
+    KEYS = "keys"  #: those whose ``key_arguments`` are equal
 
 
 #: Slots of a key that has a rate limit alone.
@@ -33,8 +33,8 @@ _LIMIT: Final = re.compile(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*([smhd])\s*")
 class RateLimit:
     """At most ``count`` begin in any ``period`` seconds, whenever these are counted from."""
 
-    count: int
-    period: float
+    count: int  #: 1 to 1,000,000
+    period: float  #: seconds, 0.05 to 31 days
 
     @classmethod
     def parse(cls, text: str) -> RateLimit:

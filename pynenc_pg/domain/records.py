@@ -207,10 +207,10 @@ class Answer(StrEnum):
 class CancelAnswer(StrEnum):
     """What ``cancel`` did."""
 
-    CANCELLED = "cancelled"  # ended now
-    REQUESTED = "requested"  # owned by a runner; it ends at its owner's next step
-    FINAL = "final"  # it had ended before
-    UNKNOWN = "unknown"  # no such invocation
+    CANCELLED = "cancelled"  #: ended now
+    REQUESTED = "requested"  #: owned by a runner; it ends at its owner's next step
+    FINAL = "final"  #: it had ended before
+    UNKNOWN = "unknown"  #: no such invocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,30 +317,30 @@ class CallRecord:
 class QueueInfo:
     """A queue and what stands in it now. Of a great many the counts are estimates."""
 
-    name: str
-    paused: bool  # no runner takes anything from it
-    ready: int  # a runner could claim them, if it were not paused
-    scheduled: int  # ready later
-    parked: int  # until a slot of their concurrency key is free
-    pending: int  # claimed, not begun
+    name: str  #: as the option ``queue`` of a task
+    paused: bool  #: no runner takes anything from it
+    ready: int  #: a runner could claim them, if it were not paused
+    scheduled: int  #: ready later
+    parked: int  #: until a slot of their concurrency key is free
+    pending: int  #: claimed, not begun
     running: int
-    waiting: int  # for others, that is PAUSED
-    oldest_ready: float | None = None  # seconds since what has stood longest was ready
-    exact: bool = True  # false: the counts are estimates
+    waiting: int  #: for others, that is PAUSED
+    oldest_ready: float | None = None  #: seconds since what has stood longest was ready
+    exact: bool = True  #: false: the counts are estimates
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One status change. ``rev`` counts from 0 without a gap."""
 
-    rev: int
-    previous_status: InvocationStatus | None
-    status: InvocationStatus
-    reason: str | None
-    runner_id: str | None
-    changed_by: str | None
-    at: datetime
-    error: str | None = None  # of an attempt that failed: its exception, as wire JSON
+    rev: int  #: 0 is the call
+    previous_status: InvocationStatus | None  #: None: it was registered
+    status: InvocationStatus  #: the one it got
+    reason: str | None  #: a ``Reason``, or the words of whoever did it
+    runner_id: str | None  #: the runner that has it since; None: nobody
+    changed_by: str | None  #: a runner, a client, or a user of the database
+    at: datetime  #: by the store's clock; aware, in UTC
+    error: str | None = None  #: of an attempt that failed: its exception, as wire JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Any, Final
 class Why:
     """One reason. Of what is executed, or has ended, it says so."""
 
-    code: str  # a key of TEMPLATES
-    message: str
-    facts: Mapping[str, Any]  # who, what and when, as JSON has it; times in UTC
+    code: str  #: for programs: see ``docs/reference/why.md``
+    message: str  #: for people: a sentence
+    facts: Mapping[str, Any]  #: who, what and when, as JSON has it; times in UTC
 
 
 #: Facts in braces; what stands in brackets is left out where a fact of it is missing.

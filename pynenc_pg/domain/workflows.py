@@ -29,17 +29,17 @@ MOST_STEPS: Final = 100_000
 class StepKind(StrEnum):
     """What an operation is."""
 
-    RANDOM = "random"
-    UUID = "uuid"
-    UTC_NOW = "utc_now"
-    SET_DATA = "set_data"
-    GET_DATA = "get_data"
-    TASK = "task"  # another task was called
-    STEP = "step"  # a function was called, here
-    SLEEP = "sleep"
-    EVENT = "event"  # it was waited for
-    PAUSE = "pause"
-    PATCHED = "patched"  # from here on the code is a newer one
+    RANDOM = "random"  #: ``wf.random``
+    UUID = "uuid"  #: ``wf.uuid``
+    UTC_NOW = "utc_now"  #: ``wf.utc_now``
+    SET_DATA = "set_data"  #: an item of the data was set
+    GET_DATA = "get_data"  #: an item of the data was read
+    TASK = "task"  #: another task was called
+    STEP = "step"  #: a function was called, here
+    SLEEP = "sleep"  #: it slept until a time
+    EVENT = "event"  #: it was waited for
+    PAUSE = "pause"  #: it waited until somebody let it go on
+    PATCHED = "patched"  #: from here on the code is a newer one
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,42 +135,42 @@ class Look:
 class RunInfo:
     """A run among others: what it is, and what it waits for."""
 
-    invocation_id: InvocationId
-    task_id: str
-    status: InvocationStatus
-    reason: str | None
-    workflow_id: InvocationId
-    parent_workflow_id: InvocationId | None
-    began_at: datetime
-    paused_at: datetime | None
-    pause_reason: str | None
-    wakes_at: datetime | None  # the end of its sleep, or when an event is waited for in vain
-    awaits_event: str | None  # its code
-    forked_from: InvocationId | None
-    steps: int
+    invocation_id: InvocationId  #: names the run
+    task_id: str  #: of the task that runs
+    status: InvocationStatus  #: now
+    reason: str | None  #: why it has that status
+    workflow_id: InvocationId  #: the invocation that the workflow began with
+    parent_workflow_id: InvocationId | None  #: the workflow in which that one was called
+    began_at: datetime  #: its first step
+    paused_at: datetime | None  #: None: it is not paused
+    pause_reason: str | None  #: what was said at the pause
+    wakes_at: datetime | None  #: the end of its sleep, or when an event is waited for in vain
+    awaits_event: str | None  #: its code
+    forked_from: InvocationId | None  #: the run whose steps it went on from
+    steps: int  #: how many stand written
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowInfo:
     """The run of a workflow, as it stands in the store."""
 
-    invocation_id: InvocationId
-    task_id: str
-    workflow_id: InvocationId
-    parent_workflow_id: InvocationId | None
-    began_at: datetime | None  # its first step; None: it has none
+    invocation_id: InvocationId  #: names the run
+    task_id: str  #: of the task that runs
+    workflow_id: InvocationId  #: the invocation that the workflow began with
+    parent_workflow_id: InvocationId | None  #: the workflow in which that one was called
+    began_at: datetime | None  #: its first step; None: it has none
     paused_at: datetime | None
-    pause_reason: str | None
-    forked_from: InvocationId | None
-    steps: int = 0
+    pause_reason: str | None  #: what was said at the pause
+    forked_from: InvocationId | None  #: the run whose steps it went on from
+    steps: int = 0  #: how many stand written
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowIdentity:
     """Which workflow an invocation belongs to. What it does not know, it asks for once."""
 
-    invocation_id: InvocationId
-    task_id: str
+    invocation_id: InvocationId  #: whose workflow it is
+    task_id: str  #: of the invocation
     _ask: Callable[[InvocationId], WorkflowInfo] = field(repr=False, compare=False)
     #: Whether it is known that its workflow is its own.
     own: bool = field(default=False, kw_only=True, repr=False, compare=False)

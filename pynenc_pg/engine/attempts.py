@@ -14,13 +14,13 @@ from pynenc_pg.invocation.status import InvocationStatus
 class Attempt:
     """One time that a task was begun. Times are the store's clock, aware and in UTC."""
 
-    number: int  # from 1
-    runner_id: str | None
-    started_at: datetime
-    ended_at: datetime | None  # None: it is running
-    status: InvocationStatus  # what it ended in, or what it is in
-    reason: str | None
-    error: BaseException | None  # what the task raised in this attempt
+    number: int  #: from 1
+    runner_id: str | None  #: which runner executed it
+    started_at: datetime  #: when the function was called
+    ended_at: datetime | None  #: None: it is running
+    status: InvocationStatus  #: what it ended in, or what it is in
+    reason: str | None  #: why it ended so: ``error``, ``timeout``, ``sleeping`` and the like
+    error: BaseException | None  #: what the task raised in this attempt
 
 
 def attempts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,7 @@ from pynenc_pg.domain.ids import InvocationId, new_invocation_id
 from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.engine.address import Address
 from pynenc_pg.engine.again import call_again, check_ended, options_again
+from pynenc_pg.engine.clock import ClockOffset
 from pynenc_pg.engine.context import entered, running
 from pynenc_pg.engine.different import explained
 from pynenc_pg.engine.keys import CallKeys
@@ -39,8 +39,6 @@ from pynenc_pg.serializer.wire import decode_arguments, encode
 
 logger = logging.getLogger(__name__)
 
-#: Seconds a clock may be wrong before ids are made by the store's time instead.
-TOLERATED_OFFSET = 1.0
 #: The seconds of waiting that a point of priority is worth where nothing else is said.
 AGEING = 60.0
 #: Seconds between two questions whether somebody runs what is waited for.
@@ -87,9 +85,8 @@ class Engine(Reading):
         self._runner_name = runner_name
         self._ageing = ageing
         self._address = address
-        self._offset: float | None = None
+        self._offset = ClockOffset(store.state_backend.clock_offset)
         self._asked: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def address(self) -> Address:
         """Return where another process finds the app.
@@ -344,11 +341,7 @@ class Engine(Reading):
 
     def clock_offset(self) -> float:
         """Seconds by which the store's clock is ahead, where ids have to heed it; else 0."""
-        if self._offset is None:
-            with self._lock:
-                measured = self.store.state_backend.clock_offset()
-                self._offset = measured if abs(measured) > TOLERATED_OFFSET else 0.0
-        return self._offset
+        return self._offset()
 
     def _warn_if_unserved(self, invocation_id: InvocationId) -> None:
         """Say so where nobody lives that could run what is waited for."""

@@ -72,7 +72,20 @@ class Invocation(Generic[R_co]):
 
     @property
     def result(self) -> R_co:
-        """Block until it has ended; return what the task returned, or raise what it raised."""
+        """Block until it has ended; return what the task returned, or raise what it raised.
+
+        In a task the place in the runner is given away meanwhile. An exception is of the task's
+        own class, with the remote traceback as a note.
+
+        Raises:
+            TaskFailedError: it raised what cannot be made again here.
+            InvocationCancelledError: it was cancelled.
+            InvocationExpiredError: nobody began it in time.
+            RecoveriesExhaustedError: it took its worker down too often.
+            ConcurrencyControlledError: it must not wait for its concurrency key, which was full.
+            InvocationCycleError: the wait would never end.
+            InvocationNotFoundError: it was purged, or is past its retention.
+        """
         if self._outcome is not None:
             return self._engine().value(self._outcome, self.task_id)  # type: ignore[no-any-return]
         return self._engine().result(self.invocation_id, self.task_id)  # type: ignore[no-any-return]
@@ -100,7 +113,11 @@ class Invocation(Generic[R_co]):
 
     @property
     def status(self) -> InvocationStatus:
-        """Where it stands now."""
+        """Where it stands now; asked for each time.
+
+        Raises:
+            InvocationNotFoundError: it was purged, or is past its retention.
+        """
         return self._engine().store.state_backend.get_invocation(self.invocation_id).status
 
     @property
@@ -178,16 +195,32 @@ class Invocation(Generic[R_co]):
 
     @property
     def history(self) -> list[HistoryEntry]:
-        """Every status change, oldest first."""
+        """Every status change, oldest first: who made it, when and why.
+
+        >>> [entry.status.value for entry in invocation.history]  # doctest: +SKIP
+        ['registered', 'pending', 'running', 'success']
+        """
         return self._engine().store.state_backend.get_history(self.invocation_id)
 
     @property
     def attempts(self) -> list[Attempt]:
-        """Every time it was begun, oldest first, with what the task raised that time."""
+        """Every time it was begun, oldest first, with what the task raised that time.
+
+        >>> [(one.number, one.error) for one in invocation.attempts]  # doctest: +SKIP
+        [(1, ConnectionError('busy')), (2, None)]
+        """
         return self._engine().attempts(self.invocation_id)
 
     def cancel(self) -> CancelAnswer:
-        """End it if nobody runs it; else ask its runner to."""
+        """End it if nobody runs it; else ask its runner to.
+
+        A running task hears of it at its next call of this library, as a look at
+        ``task.invocation``; a coroutine where it awaits. A workflow takes the tasks along that it
+        has called.
+
+        >>> invocation.cancel()  # doctest: +SKIP
+        <CancelAnswer.CANCELLED: 'cancelled'>
+        """
         return self._engine().store.orchestrator.cancel(self.invocation_id)
 
     def retry(self) -> Invocation[R_co]:

@@ -15,20 +15,20 @@ from typing import Final
 class InvocationStatus(StrEnum):
     """Where an invocation stands. Values are the lower-case names, as the database shows them."""
 
-    REGISTERED = "registered"  # accepted, nobody has taken it
-    CONCURRENCY_CONTROLLED = "concurrency_controlled"  # parked: its concurrency key is full
-    CONCURRENCY_CONTROLLED_FINAL = "concurrency_controlled_final"  # key was full, must not wait
-    REROUTED = "rerouted"  # given back, ready for another runner
-    PENDING = "pending"  # claimed by a runner, not begun
-    PENDING_RECOVERY = "pending_recovery"  # its runner died, or did not begin it in time
-    RUNNING = "running"  # the function is being called
-    RUNNING_RECOVERY = "running_recovery"  # its runner died in the middle
-    PAUSED = "paused"  # waits in live code for other invocations
-    RESUMED = "resumed"  # goes on after a pause
-    KILLED = "killed"  # its runner stopped it
-    SUCCESS = "success"  # returned a value
-    FAILED = "failed"  # raised, was cancelled, expired or quarantined
-    RETRY = "retry"  # to be run again, now or when due
+    REGISTERED = "registered"  #: accepted, nobody has taken it
+    CONCURRENCY_CONTROLLED = "concurrency_controlled"  #: parked: its concurrency key is full
+    CONCURRENCY_CONTROLLED_FINAL = "concurrency_controlled_final"  #: key was full, must not wait
+    REROUTED = "rerouted"  #: given back, ready for another runner
+    PENDING = "pending"  #: claimed by a runner, not begun
+    PENDING_RECOVERY = "pending_recovery"  #: its runner died, or did not begin it in time
+    RUNNING = "running"  #: the function is being called
+    RUNNING_RECOVERY = "running_recovery"  #: its runner died in the middle
+    PAUSED = "paused"  #: waits in live code for other invocations
+    RESUMED = "resumed"  #: goes on after a pause
+    KILLED = "killed"  #: its runner stopped it
+    SUCCESS = "success"  #: returned a value
+    FAILED = "failed"  #: raised, was cancelled, expired or quarantined
+    RETRY = "retry"  #: to be run again, now or when due
 
     def is_final(self) -> bool:
         """Nothing changes any more."""
@@ -55,15 +55,15 @@ class InvocationStatus(StrEnum):
 class Reason(StrEnum):
     """Why a status changed, where the machine wants to know."""
 
-    ERROR = "error"  # the attempt raised
-    TIMEOUT = "timeout"  # the attempt ran too long
-    SNOOZED = "snoozed"  # the task asked to be run later
-    SLEEPING = "sleeping"  # a workflow's durable sleep
-    EVENT = "event"  # a workflow waits for an event
-    PAUSED = "paused"  # a workflow was paused
-    CANCELLED = "cancelled"  # somebody asked for its end
-    EXPIRED = "expired"  # nobody began it in time
-    RECOVERIES_EXHAUSTED = "recoveries_exhausted"  # took its worker down too often
+    ERROR = "error"  #: the attempt raised
+    TIMEOUT = "timeout"  #: the attempt ran too long
+    SNOOZED = "snoozed"  #: the task asked to be run later
+    SLEEPING = "sleeping"  #: a workflow's durable sleep
+    EVENT = "event"  #: a workflow waits for an event
+    PAUSED = "paused"  #: a workflow was paused
+    CANCELLED = "cancelled"  #: somebody asked for its end
+    EXPIRED = "expired"  #: nobody began it in time
+    RECOVERIES_EXHAUSTED = "recoveries_exhausted"  #: took its worker down too often
 
 
 S = InvocationStatus

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 class RunStep:
     """An operation that stands written."""
 
-    path: str  # its number; of a branch with dots: "4.1.2"
+    path: str  #: its number; of a branch with dots: "4.1.2"
     kind: StepKind
-    about: str  # a key, an event's code, a name; of a task its id and a hash of its arguments
-    value: Any  # what it returned; of a sleep its end, of a task None: that is the invocation's
+    about: str  #: a key, an event's code, a name; of a task its id and a hash of its arguments
+    value: Any  #: what it returned; of a sleep its end, of a task None: that is the invocation's
     at: datetime
-    run: int  # of a task that has failed: how often it was called anew
-    child_id: InvocationId | None  # the invocation of a task
-    failed: bool  # that one has ended, and not in success
+    run: int  #: of a task that has failed: how often it was called anew
+    child_id: InvocationId | None  #: the invocation of a task
+    failed: bool  #: that one has ended, and not in success
 
 
 class WorkflowRunHandle:

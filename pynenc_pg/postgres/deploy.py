@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,17 @@ import sqlalchemy as sa
 from alembic import command, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 
 from pynenc_pg.exceptions import SchemaVersionError, StoreError
-from pynenc_pg.postgres.migrating import alembic_alone, in_one_transaction, session, turn
+from pynenc_pg.postgres.migrating import (
+    Session,
+    alembic_alone,
+    in_one_transaction,
+    session,
+    turn,
+)
+from pynenc_pg.postgres.preparing import left_to_do, prepare
 from pynenc_pg.postgres.templates import check_schema_name, frozen_files, render
 
 #: A schema that an admin has made is taken as it is: IF NOT EXISTS would ask for the right to
@@ -55,6 +62,15 @@ class SchemaStatus:
         return self.current == self.head or self.newer
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What ``migrate`` would do."""
+
+    status: SchemaStatus
+    ahead: tuple[str, ...]  # statements, one by one, while workers work
+    revisions: tuple[tuple[str, str], ...]  # names and what they bring, in one transaction
+
+
 def migrations_path() -> Path:
     """Where the revisions lie: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).parent.parent
@@ -86,7 +102,10 @@ def run_sql(folder: str) -> None:
 
 
 def migrate(dsn: str, schema: str = "pynenc", revision: str = "head") -> SchemaStatus:
-    """Bring the schema up to date, in one transaction, also while workers are at work.
+    """Bring the schema up to date, also while workers are at work.
+
+    What takes long is done ahead, step by step; the rest is one transaction. Broken off at any
+    point, the next call goes on.
 
     Safe to run from several places at once: one works, the others wait for it. A table that is
     locked for long is not queued for, which would stop everybody behind: the transaction is undone
@@ -102,7 +121,25 @@ def migrate(dsn: str, schema: str = "pynenc", revision: str = "head") -> SchemaS
         if not _status(config, connection).newer:
             command.upgrade(config, revision)
 
-    return _alone(dsn, schema, upgrade)
+    def ahead(config: Config, opened: Session) -> None:
+        prepare(opened, schema, _folders(_pending(config, opened, revision)))
+
+    return _alone(dsn, schema, upgrade, ahead)
+
+
+def check(dsn: str, schema: str = "pynenc", revision: str = "head") -> Plan:
+    """Say what ``migrate`` would do. Nothing is changed, and nothing is waited for.
+
+    Raises:
+        ConfigError: there is no such revision.
+        SchemaVersionError: the tables were made by somebody else's Alembic.
+    """
+    config = _config(schema)
+    with session(dsn) as opened:
+        pending = _pending(config, opened, revision)
+        statements = tuple(left_to_do(opened, schema, _folders(pending)))
+        found = in_one_transaction(opened, schema, lambda one: _status(config, one))
+    return Plan(found, statements, tuple((one.revision, one.doc) for one in pending))
 
 
 def downgrade(dsn: str, schema: str = "pynenc", revision: str = "base") -> SchemaStatus:
@@ -164,7 +201,36 @@ def sql(schema: str = "pynenc", revision: str = "head") -> str:
     return buffer.getvalue()
 
 
-def _alone(dsn: str, schema: str, work: Callable[[Config, sa.Connection], None]) -> SchemaStatus:
+def _pending(config: Config, opened: Session, revision: str) -> list[Script]:
+    """Return the revisions that are not in the schema yet, in order."""
+    schema = config.get_main_option("pynenc_schema") or "pynenc"
+    query = "select version_num from {schema}.alembic_version"
+    known = "select to_regclass('{schema}.alembic_version') is not null"
+    rows: list[tuple[str]] = []
+    if opened.execute(render(known, schema).encode()).fetchone() == (True,):
+        rows = opened.execute(render(query, schema).encode()).fetchall()
+    current = rows[0][0] if rows else None
+    with alembic_alone():
+        script = ScriptDirectory.from_config(config)
+        if (current or "").startswith(_PREFIX) and str(current) > str(script.get_current_head()):
+            return []  # a later version has migrated it
+        return list(script.iterate_revisions(revision, current or "base"))[::-1]
+
+
+def _folders(pending: Sequence[Script]) -> list[Path]:
+    """Return where the steps ahead of revisions lie; none, where there are no tables yet."""
+    if pending and pending[0].down_revision is None:
+        return []
+    sql_folder = migrations_path() / "sql"
+    return [sql_folder / one.revision.removeprefix(_PREFIX) / "before" for one in pending]
+
+
+def _alone(
+    dsn: str,
+    schema: str,
+    work: Callable[[Config, sa.Connection], None],
+    ahead: Callable[[Config, Session], None] | None = None,
+) -> SchemaStatus:
     """Do the work in one transaction, as the only one who migrates this schema."""
     config = _config(schema)
 
@@ -175,6 +241,8 @@ def _alone(dsn: str, schema: str, work: Callable[[Config, sa.Connection], None])
         return _status(config, connection)
 
     with session(dsn) as opened, turn(opened, schema):
+        if ahead is not None:
+            ahead(config, opened)
         return in_one_transaction(opened, schema, once)
 
 

@@ -119,7 +119,10 @@ def _sentence(said: _Said) -> str:
     if said.hint:
         parts.append(said.hint)
     if said.state in {"3F000", "42883", "42P01"}:
-        parts.append("Run: pynenc-pg db migrate")
+        parts.append(
+            "The schema is missing, or of another release than this code. Run: pynenc-pg db "
+            "migrate; if it is newer already, install its release"
+        )
     elif said.state == "42501":
         parts.append(
             "Grant the role that fits: pynenc_producer to call, pynenc_worker to run tasks, "

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 import sqlalchemy as sa
 import uuid_utils
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from pynenc_pg.domain.chance import chance
@@ -56,7 +57,7 @@ def alembic_alone() -> Iterator[None]:
     with _alembic:
         try:
             yield
-        except CommandError as error:
+        except (CommandError, RevisionError) as error:
             message = f"Alembic: {' '.join(str(error).split())}"
             raise ConfigError(message) from error
 

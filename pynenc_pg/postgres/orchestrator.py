@@ -33,6 +33,7 @@ from pynenc_pg.postgres.floor import RankFloor
 from pynenc_pg.postgres.known import reasons, told
 from pynenc_pg.postgres.registering import Registering
 from pynenc_pg.postgres.state_backend import OUTCOMES, outcome
+from pynenc_pg.postgres.versions import check_schema
 
 if TYPE_CHECKING:
     from pynenc_pg.postgres.database import PgDatabase
@@ -236,6 +237,7 @@ class PgOrchestrator(Registering):
             spec.lease,
             lock,
         )
+        check_schema(self._database.call, self._database.schema)
         if home is None:
             self._database.call(_REGISTER_RUNNER, parameters, repeatable=False)
         else:

@@ -27,6 +27,13 @@ set enable_hashjoin = off
 set enable_mergejoin = off"""
 
 
+def migrations_path() -> Path:
+    """Where the revisions lie: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
 def check_schema_name(name: str) -> str:
     """Refuse names that would need care in quoting; the name goes into roles and channels too."""
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,47}", name):

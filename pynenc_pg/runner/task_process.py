@@ -158,7 +158,10 @@ class TaskProcess:
         """Execute what comes over the link, until it ends."""
         self._link = link
         threading.Thread(target=self._listen, name="pynenc-link", daemon=True).start()
-        self.tell(Ready(os.getpid()))
+        try:
+            self.tell(Ready(os.getpid()))
+        except ConnectionError:  # the runner has stopped before we were up
+            return
         while (begin := self._inbox.get()) is not None:
             self.tell(Done(self._execute(begin), memory_used()))
         self._engine.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -58,25 +57,11 @@ class DatabaseWorld:
             BaseException: what ended the runner before the block ended, if anything did.
         """
         before, self.app.conf.runner_cls = self.app.conf.runner_cls, runner_cls
-        with self.engine.undriven():
-            runner, died = self.app.runner, []
-
-            def run() -> None:
-                try:
-                    runner.run()
-                except BaseException as error:  # noqa: BLE001 - the test raises it
-                    died.append(error)
-
-            thread = threading.Thread(target=run, name="pynenc-test-runner")
-            thread.start()
-            try:
+        try:
+            with self.engine.undriven(), self.app.runner.in_background():
                 yield
-            finally:
-                runner.stop_runner_loop()
-                thread.join()
-                self.app.conf.runner_cls = before
-        if died:
-            raise died[0]
+        finally:
+            self.app.conf.runner_cls = before
 
 
 @contextmanager

@@ -37,20 +37,20 @@ WITHIN: Final = 86_400.0
 class CompositeLogic(StrEnum):
     """How many of the conditions must be met."""
 
-    AND = "and"  # each of them, by a cause of its own
-    OR = "or"  # one: every cause fires
+    AND = "and"  #: each of them, by a cause of its own
+    OR = "or"  #: one: every cause fires
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerDefinition:
     """A trigger of a task."""
 
-    trigger_id: str
-    task_id: str
-    conditions: tuple[Condition, ...]
-    logic: CompositeLogic = CompositeLogic.AND
-    within: float = WITHIN  # seconds; see pynenc_pg.trigger.pairing
-    arguments: tuple[ArgumentSource, ...] = ()
+    trigger_id: str  #: the same in every process and deploy
+    task_id: str  #: of the task that is started
+    conditions: tuple[Condition, ...]  #: in the order in which they were written
+    logic: CompositeLogic = CompositeLogic.AND  #: whether all of them must be met
+    within: float = WITHIN  #: seconds; see pynenc_pg.trigger.pairing
+    arguments: tuple[ArgumentSource, ...] = ()  #: what the call is made of, the last one wins
 
     @property
     def pairs(self) -> bool:

@@ -27,9 +27,9 @@ _INSTANT: Final = timedelta(microseconds=1)
 class CatchUp(StrEnum):
     """What becomes of ticks that passed while nothing ran."""
 
-    LATEST = "latest"  # the last one of them fires, unless a later one is on time
-    ALL = "all"  # each of them fires
-    NONE = "none"  # they are left out
+    LATEST = "latest"  #: the last one of them fires, unless a later one is on time
+    ALL = "all"  #: each of them fires
+    NONE = "none"  #: they are left out
 
 
 @dataclass(frozen=True, slots=True)

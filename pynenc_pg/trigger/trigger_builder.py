@@ -121,7 +121,13 @@ class TriggerBuilder:
         event_code: str,
         payload_filter: Mapping[str, Any] | Callable[[Any], bool] | Any = None,
     ) -> Self:
-        """Start it when an event is emitted, if its payload passes."""
+        """Start it when an event is emitted, if its payload passes.
+
+        The filter is a dict that the payload must contain, another value that it must equal, or a
+        function of a module that gets the payload and returns a bool.
+
+        >>> _ = TriggerBuilder().on_event("order.lost", {"country": "de"})
+        """
         chosen = None if payload_filter is None else Filter.of(payload_filter, "payload_filter")
         return self.add_condition(EventCondition(event_code, chosen))
 
@@ -131,7 +137,13 @@ class TriggerBuilder:
         statuses: StatusLike | Iterable[StatusLike] = InvocationStatus.SUCCESS,
         call_arguments: ArgumentFilter | None = None,
     ) -> Self:
-        """Start it each time an invocation of ``task`` gets one of the statuses."""
+        """Start it each time an invocation of ``task`` gets one of the statuses.
+
+        ``statuses`` are members, names or values in any case; ``call_arguments`` is a dict that the
+        arguments of the watched call must contain, or a function of them.
+
+        >>> _ = TriggerBuilder().on_status("shop.tasks.pay", ["RETRY", "failed"])
+        """
         wanted = parse_statuses(statuses)
         task_id = _task_id(task)
         conf = getattr(getattr(task, "task", task), "conf", None)

@@ -21,9 +21,10 @@ class TriggerContext:
     ``or``, one.
     """
 
-    trigger_id: str
-    task_id: str  # of the task that is started
-    timestamp: datetime  # of the last of the causes
+    trigger_id: str  #: of the trigger that has fired
+    task_id: str  #: of the task that is started
+    timestamp: datetime  #: of the last of the causes
+    #: By the id of the condition.
     contexts: Mapping[str, Context] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

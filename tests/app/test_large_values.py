@@ -189,6 +189,23 @@ def test_limits_are_the_apps(
         assert tasks.echo(data).result_or_raise(PATIENCE) == data
 
 
+def test_what_is_large_and_what_is_kept(
+    app: Pynenc, runner: Runner, stored: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From ``min_size_to_cache`` on it is; with ``local_cache_size`` 0 each reader fetches it."""
+    conf, data = app.conf.client_data_store, "s" * SOME
+    monkeypatch.setattr(conf, "min_size_to_cache", SOME + 3)
+    assert written(app, tasks.measure(data).invocation_id) == {"data": data}
+    monkeypatch.setattr(conf, "min_size_to_cache", SOME + 2)  # with its quotes
+    assert "$ref" in str(written(app, tasks.measure(data).invocation_id))
+    app.purge()
+    monkeypatch.setattr(conf, "local_cache_size", 0)
+    with runner():
+        for _ in range(2):
+            assert tasks.measure(data).result_or_raise(PATIENCE) == SOME
+    assert len(stored) == 2
+
+
 def test_arguments_that_are_to_stay_do(app: Pynenc) -> None:
     """By name, or all; a name that is none is an error where the task is defined."""
     one, other = "a" * SOME, "b" * SOME

@@ -86,7 +86,7 @@ def test_a_clock_needs_a_zone_and_goes_forward(world: World) -> None:
 
 
 def test_what_ended_a_runner_is_told(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the block, at its end: a test without a runner may well pass, or wait in vain."""
+    """Before the block is entered: a test without a runner may well pass, or wait in vain."""
 
     def run(_: object) -> None:
         message = "no more"
@@ -99,4 +99,4 @@ def test_what_ended_a_runner_is_told(database_dsn: str, monkeypatch: pytest.Monk
         with pytest.raises(OSError, match="no more"), world.runner():
             went_on = True
         assert tasks.app.conf.runner_cls == before
-    assert went_on
+    assert not went_on

@@ -62,6 +62,13 @@ def test_identity(world: World) -> None:
 # --- replays --------------------------------------------------------------------------------------
 
 
+def test_root_is_another_name() -> None:
+    """``wf.root`` and ``awf.root`` are the same operations, as other code has them."""
+    wf, awf = tasks.outer.wf, tasks.outer.awf
+    assert wf.root is wf
+    assert awf.root is awf
+
+
 def test_values_are_read_back(world: World) -> None:
     """At each attempt the same; functions and tasks are not called again."""
     first = tasks.all_kinds(3)

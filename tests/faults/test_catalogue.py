@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/explanation/faults.md"
 #: What is built by now; the rest of the catalogue belongs to what is to come.
-WANTED = {*range(1, 18), 28, 30, 32, *range(35, 41), *range(50, 54)}
+WANTED = {*range(1, 18), 28, 30, 32, *range(34, 41), *range(50, 54)}
 
 
 def test_every_fault_has_tests_that_exist() -> None:

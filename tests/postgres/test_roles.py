@@ -21,7 +21,10 @@ from tests.support.sql import (
     temporary_database,
 )
 
-_READ = {"outcomes", "get_invocation", "get_call", "history", "is_served", "fetch", "why"}
+_READ = {
+    "outcomes", "get_invocation", "get_call", "history", "is_served", "fetch", "why",
+    "schema_version",
+}  # fmt: skip
 _PRODUCE = _READ | {
     "register",
     "register_2",

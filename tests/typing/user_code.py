@@ -3,6 +3,7 @@
 Each line that ends in `# error` must be refused, and no other.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, assert_type
 
@@ -106,6 +107,27 @@ assert_type(greet.options(max_retries=2).parallelize([("ann",)]), InvocationGrou
 any_task: Task[..., object] = greet
 
 
+@app.task(retry_for=(OSError,), timeout=3)
+async def download(url: str, *, size: int = 0) -> bytes:
+    assert_type(await add.acall(1), Invocation[int])
+    return b""
+
+
+# A coroutine is a task like another: its result, not its awaitable.
+assert_type(download("x"), Invocation[bytes])
+assert_type(download("x", size=1).result, bytes)
+assert_type(download.options(priority=3)("x"), Invocation[bytes])
+assert_type(download.parallelize([("x",)]), InvocationGroup[bytes])
+
+# Groups, one call after the other.
+group = greet.parallelize([("ann",), greet.args("bob", loud=True)])
+assert_type(len(group), int)
+assert_type([one.result for one in group], list[str])
+assert_type(next(group.results), str)
+assert_type(group.progress(), InvocationGroup[str])
+assert_type(next(group.as_completed(timeout=1)).arguments.kwargs, Mapping[str, Any])
+
+
 async def in_transactions(
     connection: psycopg.Connection[tuple[object, ...]],
     session: Session,
@@ -166,6 +188,10 @@ TriggerBuilder().on_event("paid", is_large).with_args_from_event(of_event).with_
 TriggerBuilder().on_exception(add, [ValueError, "Refused"]).on_exception(add, OSError)
 TriggerBuilder().on_cron("@daily", "Europe/Berlin", catch_up="all", jitter=5)
 
+assert_type(app.trigger.emit_event("paid", {"order": 1}), str)
+app.trigger.on_event("paid").with_args_static({"x": 1}).run(add)
+app.trigger.on_cron("* * * * *").run(download)
+
 # What must be refused.
 TriggerBuilder().on_status(1)  # error
 TriggerBuilder().on_status(is_large)  # error
@@ -195,6 +221,18 @@ add.options(dely=1)  # error
 add.options(delay="1")  # error
 add.options(delay=1)("1")  # error
 PynencBuilder().memori()  # error
+PynencBuilder().app_id(1)  # error
+PynencBuilder().thread_runner("4")  # error
+PynencBuilder().argument_print_mode("some")  # error
+PynencBuilder().serializer_json(typed="yes")  # error
+download(1)  # error
+download("x", 1)  # error
+download.parallelize([1])  # error
+group["x"]  # error
+number: int = next(group.results)  # error
+app.trigger.on_event("paid").run(is_large)  # error
+app.trigger.emit_event(1)  # error
+app.trigger.on_cron("@daily", catch_up="some")  # error
 
 
 @app.task(max_retires=1)  # error

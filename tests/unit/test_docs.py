@@ -66,6 +66,8 @@ def _write(block: str, folder: Path) -> str | None:
         "docs/howto/triggers.md",
         "docs/howto/large-arguments.md",
         "docs/howto/workflows.md",
+        "docs/howto/from-celery.md",
+        "docs/howto/from-procrastinate.md",
         "docs/reference/triggers.md",
     ],
 )

@@ -156,10 +156,12 @@ def test_every_decision_is_listed() -> None:
 def test_direct_dependencies_are_pinned() -> None:
     """What pyproject.toml asks for has its version in constraints.txt, so `make` repeats itself.
 
-    The peers of the benchmark, in their own environment, have bounds alone.
+    What has an environment of its own, as the peers of the benchmark, has bounds alone.
     """
     project = _pyproject()["project"]
-    extras = {k: v for k, v in project["optional-dependencies"].items() if k != "bench"}
+    extras = {
+        k: v for k, v in project["optional-dependencies"].items() if k not in {"bench", "sbom"}
+    }
     groups = [project["dependencies"], *extras.values()]
     asked = {_canonical(requirement) for group in groups for requirement in group}
     lines = _read("constraints.txt").splitlines()

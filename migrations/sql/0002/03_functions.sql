@@ -4114,6 +4114,11 @@ language sql stable {definer} as $$
     order by s.trigger_id, s.condition_id
 $$;
 
+-- The revision of the schema, and the oldest one whose workers it still serves. For whoever starts: what is
+-- older than the second, or needs more than the first, says so and does not begin.
+create or replace function {schema}.schema_version(out revision text, out serves_from text)
+language sql immutable {definer} as $$ select 'pynenc_0002'::text, 'pynenc_0001'::text $$;
+
 -- Gives back what the runner's own code cannot take, and sets it aside until a runner comes that can.
 -- Where one is there already it is offered again soon, later with each refusal: two versions of the code
 -- may run side by side, and a claim does not ask who can take what. Answers only those not done.

@@ -7,10 +7,10 @@ declare
     v_name   text;
     v_verb   text;
     v_grants constant jsonb := '{
-        "producer": ["register_2", "register_once", "register_cached", "hold", "refer", "fetch", "enqueue",
-                     "cancel", "get_call", "emit", "emit_event", "workflow_info", "workflow_steps",
+        "producer": ["schema_version", "register_2", "register_once", "register_cached", "hold", "refer", "fetch",
+                     "enqueue", "cancel", "get_call", "emit", "emit_event", "workflow_info", "workflow_steps",
                      "workflow_values", "workflow_runs", "pause_workflow", "fork_steps", "why"],
-        "worker": ["claim", "pause", "resume", "register_2", "register_once", "register_cached",
+        "worker": ["schema_version", "claim", "pause", "resume", "register_2", "register_once", "register_cached",
                    "release_strays", "crash", "asked_to_stop", "hold", "refer", "fetch", "collect",
                    "register_tasks", "set_aside", "enqueue", "cancel", "get_call", "emit", "emit_event",
                    "register_triggers", "take_causes", "settle_causes", "waiting_causes", "pair_causes",
@@ -18,11 +18,11 @@ declare
                    "await_event",
                    "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
                    "pause_workflow", "fork_steps", "why"],
-        "observer": ["why", "list_invocations", "at_work", "broken", "count_by_status", "fetch", "get_call",
-                     "queued_misfits", "triggers_of", "fired", "workflow_info",
+        "observer": ["schema_version", "why", "list_invocations", "at_work", "broken", "count_by_status", "fetch",
+                     "get_call", "queued_misfits", "triggers_of", "fired", "workflow_info",
                      "workflow_steps", "workflow_values", "workflow_runs", "workflow_tree"],
-        "operator": ["why", "list_invocations", "at_work", "broken", "count_by_status", "maintain_2", "prune",
-                     "fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
+        "operator": ["schema_version", "why", "list_invocations", "at_work", "broken", "count_by_status",
+                     "maintain_2", "prune", "fetch", "get_call", "collect", "cancel", "queued_misfits", "emit", "emit_event",
                      "triggers_of", "fired", "pause_trigger", "retry_causes", "schedules",
                      "reschedule", "workflow_info", "workflow_steps", "workflow_values", "workflow_runs",
                      "workflow_tree", "pause_workflow"]

@@ -60,12 +60,13 @@ class Candidate:
 class Binaries:
     """The PostgreSQL in use."""
 
+    #: Where the programs are.
     bin_dir: Path
-    # Major version.
+    #: Major version.
     version: int
-    # The rule that found it, for people.
+    #: The rule that found it, for people.
     source: str
-    # What was looked at before, and why it was not taken.
+    #: What was looked at before, and why it was not taken.
     passed_over: tuple[str, ...] = ()
 
     @property

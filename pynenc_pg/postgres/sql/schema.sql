@@ -5514,6 +5514,19 @@ AS $function$
     order by s.trigger_id, s.condition_id
 $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.schema_version(OUT revision text, OUT serves_from text)
+ RETURNS record
+ LANGUAGE sql
+ IMMUTABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$ select 'pynenc_0002'::text, 'pynenc_0001'::text $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[])
  RETURNS TABLE(invocation_id uuid, answer text)
  LANGUAGE plpgsql
@@ -7230,6 +7243,7 @@ grant execute on function pynenc.queue_figures(text,integer) to pynenc_observer;
 grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.recent_ends(text,integer,integer) to pynenc_observer;
 grant execute on function pynenc.recent_history(text,integer) to pynenc_observer;
+grant execute on function pynenc.schema_version() to pynenc_observer;
 grant execute on function pynenc.trigger_figures(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant execute on function pynenc.waits_of(text,uuid,integer) to pynenc_observer;
@@ -7297,6 +7311,7 @@ grant execute on function pynenc.retry(uuid) to pynenc_operator;
 grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.retry_with(text,uuid,text,text[]) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
+grant execute on function pynenc.schema_version() to pynenc_operator;
 grant execute on function pynenc.trigger_figures(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant execute on function pynenc.waits_of(text,uuid,integer) to pynenc_operator;
@@ -7328,6 +7343,7 @@ grant execute on function pynenc.register_2(text,text,text,double precision,doub
 grant execute on function pynenc.register_cached(text,double precision,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_producer;
 grant execute on function pynenc.register_once(text,text,text,text,double precision,double precision,double precision,integer,boolean,uuid,integer,text,text,boolean,uuid[],text[],text[],text[],text[],boolean,double precision,integer,double precision,timestamp with time zone,boolean) to pynenc_producer;
 grant execute on function pynenc.retry(uuid) to pynenc_producer;
+grant execute on function pynenc.schema_version() to pynenc_producer;
 grant execute on function pynenc.watch(text,uuid[],text) to pynenc_producer;
 grant execute on function pynenc.why(text,uuid) to pynenc_producer;
 grant execute on function pynenc.workflow_info(text,uuid) to pynenc_producer;
@@ -7384,6 +7400,7 @@ grant execute on function pynenc.resume(text,text,uuid[],bigint[],uuid[]) to pyn
 grant execute on function pynenc.retry(text,text,uuid[],bigint[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.retry(uuid) to pynenc_worker;
 grant execute on function pynenc.schedules(text) to pynenc_worker;
+grant execute on function pynenc.schema_version() to pynenc_worker;
 grant execute on function pynenc.set_aside(text,text,uuid[],bigint[],text[]) to pynenc_worker;
 grant execute on function pynenc.settle_causes(text,bigint[],integer[],text[],double precision[],text[]) to pynenc_worker;
 grant execute on function pynenc.start(text,text,uuid[],bigint[]) to pynenc_worker;

@@ -16,7 +16,7 @@ from pynenc_pg.trigger.json_values import content_id
 class Context:
     """What is known of a cause: an event, a tick, a change of status."""
 
-    timestamp: datetime  # when it happened, by the clock of the database; aware
+    timestamp: datetime  #: when it happened, by the clock of the database; aware
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _MOST_JITTER: Final = 86_400.0
 class CronContext(Context):
     """A tick. ``timestamp`` is when it was due, however late it is handled."""
 
-    last_execution: datetime | None = None  # the tick before it that fired, if any did
+    last_execution: datetime | None = None  #: the tick before it that fired, if any did
 
 
 @dataclass(frozen=True, slots=True)

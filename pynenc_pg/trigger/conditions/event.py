@@ -17,9 +17,9 @@ _LONGEST_CODE: Final = 255
 class EventContext(Context):
     """An event that was emitted."""
 
-    event_id: str
-    event_code: str
-    payload: Any
+    event_id: str  #: what ``emit_event`` returned
+    event_code: str  #: its name, as "order.paid"
+    payload: Any  #: what was emitted with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ _BASES_OF_ALL: Final = frozenset({"builtins:Exception", "builtins:BaseException"
 class ExceptionContext(StatusContext):
     """An invocation that has failed, with what it raised."""
 
-    exception_type: str  # the qualified name of the class, as "ValueError"
-    exception_message: str
-    exception_module: str = "builtins"
-    exception: BaseException | None = None  # itself, or what stands for it; None if not looked at
+    exception_type: str  #: the qualified name of the class, as "ValueError"
+    exception_message: str  #: its text
+    exception_module: str = "builtins"  #: where the class is defined
+    exception: BaseException | None = None  #: itself, or what stands for it; None if not looked at
 
 
 @dataclass(frozen=True, slots=True)

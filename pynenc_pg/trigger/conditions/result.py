@@ -15,7 +15,7 @@ from pynenc_pg.trigger.filters import Filter, read, stored
 class ResultContext(StatusContext):
     """An invocation that has succeeded, with what it returned."""
 
-    result: Any
+    result: Any  #: what the task returned
 
 
 @dataclass(frozen=True, slots=True)

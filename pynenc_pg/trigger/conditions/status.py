@@ -22,10 +22,10 @@ _OF_LIMITS: Final = frozenset({_S.CONCURRENCY_CONTROLLED, _S.CONCURRENCY_CONTROL
 class StatusContext(Context):
     """An invocation that has got a status."""
 
-    invocation_id: str
-    task_id: str
-    arguments: Arguments
-    status: InvocationStatus
+    invocation_id: str  #: for ``app.get_invocation``
+    task_id: str  #: of the task that is watched
+    arguments: Arguments  #: of the call; ``arguments.kwargs`` are the values
+    status: InvocationStatus  #: the one it got
 
 
 @dataclass(frozen=True, slots=True)

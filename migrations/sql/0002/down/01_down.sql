@@ -102,6 +102,8 @@ drop function {schema}.settle_causes(p_app text, p_causes bigint[], p_attempts i
 
 drop function {schema}.set_aside(p_app text, p_runner text, p_ids uuid[], p_leases bigint[], p_said text[]);
 
+drop function {schema}.schema_version(out revision text, out serves_from text);
+
 drop function {schema}.schedules(p_app text);
 
 drop function {schema}.rouse(p_app text, p_queue text, p_count integer);
