@@ -19,8 +19,7 @@ DOCS := $(VENV)/.installed-docs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check format docs bench bench-peers schema package constraints clean
-.PHONY: help demo test test-long test-minimum test-pythons check format bench bench-peers schema \
+.PHONY: help demo test test-long test-minimum test-pythons check format docs bench bench-peers schema \
   package sbom constraints clean
 
 help: ## show this list

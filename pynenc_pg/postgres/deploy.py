@@ -25,7 +25,12 @@ from pynenc_pg.postgres.migrating import (
     turn,
 )
 from pynenc_pg.postgres.preparing import left_to_do, prepare
-from pynenc_pg.postgres.templates import check_schema_name, frozen_files, render
+from pynenc_pg.postgres.templates import (
+    check_schema_name,
+    frozen_files,
+    migrations_path,
+    render,
+)
 
 #: A schema that an admin has made is taken as it is: IF NOT EXISTS would ask for the right to
 #: create schemas even where there is nothing to create.
@@ -69,13 +74,6 @@ class Plan:
     status: SchemaStatus
     ahead: tuple[str, ...]  # statements, one by one, while workers work
     revisions: tuple[tuple[str, str], ...]  # names and what they bring, in one transaction
-
-
-def migrations_path() -> Path:
-    """Where the revisions lie: inside the installed package, or at the top of a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parent / "migrations"
 
 
 def create_schema(schema: str) -> str:

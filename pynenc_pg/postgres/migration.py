@@ -8,9 +8,10 @@ import psycopg
 
 from pynenc_pg.postgres import errors
 from pynenc_pg.postgres.database import PgDatabase
-from pynenc_pg.postgres.templates import migrations_path, render
+from pynenc_pg.postgres.templates import render
+from pynenc_pg.postgres.versions import REVISION
 
-_REVISION: Final = "select max(version_num) from {schema}.alembic_version"
+_NOTED: Final = "select max(version_num) from {schema}.alembic_version"
 
 
 def migrate(database: PgDatabase, direct_dsn: str | None) -> None:
@@ -25,16 +26,11 @@ def migrate(database: PgDatabase, direct_dsn: str | None) -> None:
 
 
 def _up_to_date(database: PgDatabase) -> bool:
-    query = render(_REVISION, database.schema).encode()
+    query = render(_NOTED, database.schema).encode()
     with errors.translated(), database.connect("migration") as connection:
         try:
             row = connection.execute(query).fetchone()
         except psycopg.errors.UndefinedTable:  # nothing is there, or another Alembic has made it
             return False
     # Revisions are named in their order; one of a later version of this package is left alone.
-    return row is not None and row[0] is not None and row[0] >= _newest()
-
-
-def _newest() -> str:
-    numbers = (path.name[:4] for path in (migrations_path() / "versions").glob("[0-9]*.py"))
-    return f"pynenc_{max(numbers)}"
+    return row is not None and row[0] is not None and row[0] >= REVISION

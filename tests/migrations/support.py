@@ -13,10 +13,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pynenc_pg import PynencBuilder
-from pynenc_pg.postgres import deploy
+from pynenc_pg.postgres.templates import migrations_path
 
 #: The newest revision.
-HEAD = max(f"pynenc_{path.name}" for path in (deploy.migrations_path() / "sql").iterdir())
+HEAD = max(f"pynenc_{path.name}" for path in (migrations_path() / "sql").iterdir())
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

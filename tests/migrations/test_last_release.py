@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from pynenc_pg.postgres import deploy
+from pynenc_pg.postgres.templates import migrations_path
 from tests.migrations.last_release import CALLS, REVISION, OldWorker
 from tests.migrations.support import ask, wait_until
 from tests.support.sql import connect, finish, register, register_runner
@@ -55,7 +56,7 @@ def test_every_verb_is_still_there(empty_database_dsn: str) -> None:
 
 def test_no_call_is_forgotten() -> None:
     """The list has each verb that the frozen functions let a worker or a producer call."""
-    roles = (deploy.migrations_path() / "sql" / "0001" / "05_roles.sql").read_text("utf-8")
+    roles = (migrations_path() / "sql" / "0001" / "05_roles.sql").read_text("utf-8")
     named = set(re.findall(r'"(\w+)"', roles)) - {"producer", "worker", "observer", "operator"}
     assert named <= set(CALLS)
 

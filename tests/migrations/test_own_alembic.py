@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL
 
 import pynenc_pg
-from pynenc_pg.postgres import deploy
+from pynenc_pg.postgres.templates import migrations_path
 from tests.migrations.support import HEAD, ask, run_a_task, what_lies_in
 from tests.tools.snapshot import of_database
 
@@ -49,7 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     no_caches = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(pynenc_pg.__file__).parent, package, ignore=no_caches)
     if not (package / "migrations").exists():
-        shutil.copytree(deploy.migrations_path(), package / "migrations", ignore=no_caches)
+        shutil.copytree(migrations_path(), package / "migrations", ignore=no_caches)
     return folder
 
 

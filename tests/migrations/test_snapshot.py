@@ -12,12 +12,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pynenc_pg.postgres import deploy
 from pynenc_pg.postgres.migrating import MIN_SERVER
-from pynenc_pg.postgres.templates import function_files, render, view_files
+from pynenc_pg.postgres.templates import function_files, migrations_path, render, view_files
 from tests.migrations.support import Connection, ask, login
 from tests.tools.freeze import FIRST, frozen, removal
 from tests.tools.snapshot import PATH, of_database, snapshot
 
-REVISIONS = deploy.migrations_path() / "sql"
+REVISIONS = migrations_path() / "sql"
 
 
 #: With what it takes: there are two functions of one name.

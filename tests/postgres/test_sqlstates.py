@@ -10,8 +10,7 @@ import pytest
 
 from pynenc_pg import exceptions
 from pynenc_pg.postgres import errors
-from pynenc_pg.postgres.deploy import migrations_path
-from pynenc_pg.postgres.templates import frozen_files, function_files
+from pynenc_pg.postgres.templates import frozen_files, function_files, migrations_path
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "sqlstates.md"
 ROW = re.compile(r"^\| `(PN\d{3})` \| (.+) \| (.+) \| `(\w+)` \|$", re.MULTILINE)

@@ -12,8 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from pynenc_pg.postgres.deploy import migrations_path
-from pynenc_pg.postgres.templates import function_files, view_files
+from pynenc_pg.postgres.templates import function_files, migrations_path, view_files
 
 FIRST = "0001"
 
