@@ -19,6 +19,7 @@ from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import QueueInfo
 from pynenc_pg.domain.why import Why
 from pynenc_pg.domain.workflows import RunInfo
+from pynenc_pg.engine.registry import task_id_of
 from pynenc_pg.exceptions import InvalidTaskOptionsError
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.invocation.workflow_run import WorkflowRunHandle
@@ -29,7 +30,6 @@ from pynenc_pg.task import (
     TaskDecorator,
     TaskOptions,
     direct,
-    task_id_of,
 )
 from pynenc_pg.trigger.trigger_builder import build_all
 

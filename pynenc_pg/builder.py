@@ -191,6 +191,23 @@ class PynencBuilder:
             )
         )
 
+    def task_control(
+        self,
+        *,
+        cycle_control: bool = True,
+        blocking_control: bool = True,
+        queue_timeout_sec: float | None = None,
+    ) -> Self:
+        """Say what pynenc asks for: circles are refused, what others wait for goes first.
+
+        Neither can be switched off. ``queue_timeout_sec``: seconds between a runner's looks for
+        work while notifications arrive.
+        """
+        self.custom_config(
+            orchestrator={"cycle_control": cycle_control, "blocking_control": blocking_control}
+        )
+        return self.custom_config(broker=_given(queue_timeout_sec=queue_timeout_sec))
+
     # --- triggers -----------------------------------------------------------------------------
 
     def mem_trigger(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from pynenc_pg import wiring
 from pynenc_pg.conf.config_pynenc import COMPONENTS, PynencConf
@@ -13,12 +13,13 @@ from pynenc_pg.domain.arguments import ArgumentPrintMode
 from pynenc_pg.engine.address import Address, address_of
 from pynenc_pg.engine.context import running
 from pynenc_pg.engine.core import Engine
+from pynenc_pg.engine.faces import AppBroker, AppOrchestrator, BrokerFace, OrchestratorFace
 from pynenc_pg.engine.printing import Printing
 from pynenc_pg.engine.registry import Registry
 from pynenc_pg.engine.sealed import sealed
 from pynenc_pg.engine.sync import SyncEngine
 from pynenc_pg.exceptions import ConfigError
-from pynenc_pg.ports import Broker, ClientDataStore, Orchestrator, StateBackend, Store
+from pynenc_pg.ports import ClientDataStore, StateBackend, Store
 from pynenc_pg.runner.base import BaseRunner
 from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.built_in import make_serializer
@@ -89,9 +90,7 @@ class Components:
                     address=self._address,
                     large=lambda: self.conf.client_data_store,
                 )
-                made.reactor = TriggerReactor(
-                    made, self._triggers, lambda: self.conf.trigger_task_modules
-                )
+                made.reactor = TriggerReactor(made, self._triggers, lambda: self.conf)
                 self._engine = (wanted, made)
             return self._engine[1]
 
@@ -177,9 +176,10 @@ class Components:
             return self._runner[1]
 
     @property
-    def orchestrator(self) -> Orchestrator:
+    def orchestrator(self) -> AppOrchestrator:
         """What writes: calls, claims, ends, cancellations, pauses. Each verb is one transaction."""
-        return self.engine.store.orchestrator
+        engine = self.engine
+        return cast("AppOrchestrator", OrchestratorFace(engine, engine.store.orchestrator))
 
     @property
     def state_backend(self) -> StateBackend:
@@ -187,9 +187,10 @@ class Components:
         return self.engine.store.state_backend
 
     @property
-    def broker(self) -> Broker:
+    def broker(self) -> AppBroker:
         """What wakes runners, and whoever waits for results; nothing is lost if a hint is."""
-        return self.engine.store.broker
+        engine = self.engine
+        return cast("AppBroker", BrokerFace(engine, engine.store.broker))
 
     @property
     def client_data_store(self) -> ClientDataStore:

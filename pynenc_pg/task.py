@@ -27,8 +27,8 @@ from pynenc_pg.domain.arguments import Arguments
 from pynenc_pg.engine.binding import Params
 from pynenc_pg.engine.context import entered
 from pynenc_pg.engine.logs import TaskLogger
-from pynenc_pg.engine.registry import TaskDefinition
-from pynenc_pg.exceptions import TaskNotFoundError
+from pynenc_pg.engine.registry import TaskDefinition, task_id_of
+from pynenc_pg.exceptions import RetryError, TaskNotFoundError
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.transaction import InAsyncTransaction, InTransaction, within
@@ -223,6 +223,15 @@ class Task(Generic[P, R_co]):
         return self._calls.handle(now.invocation_id, self._calls.engine_now())
 
     @property
+    def retriable_exceptions(self) -> tuple[type[BaseException], ...]:
+        """Exceptions after which it is tried again: those of ``retry_for``, and ``RetryError``.
+
+        >>> fetch.retriable_exceptions  # doctest: +SKIP
+        (<class 'pynenc_pg.exceptions.RetryError'>, <class 'ConnectionError'>)
+        """
+        return (RetryError, *(kind for kind in self.conf.retry_for if kind is not RetryError))
+
+    @property
     def workflow(self) -> WorkflowIdentity:
         """Inside the task: which workflow it belongs to.
 
@@ -373,26 +382,3 @@ def _find(module: str, name: str) -> Task[..., Any]:
         )
         raise TaskNotFoundError(message)
     return found
-
-
-def task_id_of(func: Callable[..., Any]) -> str:
-    """Return the address by which a worker finds the function: module and name.
-
-    Raises:
-        RuntimeError: the function is of ``__main__``.
-        ValueError: it is a lambda or defined inside a function.
-    """
-    module, name = func.__module__, func.__qualname__
-    if module == "__main__":
-        message = (
-            f"{name} is defined in a script that is run directly, so a worker would look for it "
-            "in its own __main__: move it to a module and import it"
-        )
-        raise RuntimeError(message)
-    if "<" in name:
-        message = (
-            f"{module}.{name} is a lambda or is defined inside a function, so a worker cannot "
-            "find it: define it at the top of a module"
-        )
-        raise ValueError(message)
-    return f"{module}.{name}"

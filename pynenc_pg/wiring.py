@@ -85,7 +85,7 @@ def build_runner(conf: PynencConf, engine: Engine) -> BaseRunner:
     conf.check_runner()
     name = runner_name(conf)
     runner_cls = RUNNERS.get(name) or _custom_runner(name)
-    return runner_cls(engine=engine, conf=conf.runner)
+    return runner_cls(engine=engine, conf=conf.runner_settings)
 
 
 def _custom_runner(path: str) -> type[BaseRunner]:

@@ -24,7 +24,6 @@ _OF_APP: Final = {
 }
 #: What is asked of an app's component, and what says the same.
 _OF_COMPONENTS: Final = {
-    "broker.count_invocations": "sum(queue.ready for queue in app.queues())",
     "broker.purge": "app.purge()",
     "client_data_store.purge": "app.purge()",
     "orchestrator.count_invocations": "app.queues(), or the view invocations",
@@ -32,7 +31,6 @@ _OF_COMPONENTS: Final = {
     "orchestrator.get_active_runners": "pynenc-pg runners list, or the view runner_health",
     "orchestrator.get_existing_invocations": "pynenc-pg invocations list, or the view invocations",
     "orchestrator.get_invocation_retries": "app.get_invocation(id).num_retries",
-    "orchestrator.get_invocation_status": "app.get_invocation(id).status",
     "orchestrator.get_invocation_status_record": "app.get_invocation(id).history[-1]",
     "orchestrator.purge": "app.purge()",
     "orchestrator.reroute_invocations": "app.get_invocation(id).retry(), once it has ended",
@@ -41,8 +39,6 @@ _OF_COMPONENTS: Final = {
     "orchestrator.set_invocation_exception": "raise in the task: the end is one transaction",
     "orchestrator.set_invocation_result": "return from the task: the end is one transaction",
     "orchestrator.set_invocation_retry": "raise RetryError in the task",
-    "orchestrator.set_invocation_status":
-        "a status changes by what is done: call, cancel(), retry(), raise RetryError or Snooze",
     "runner.on_start": "app.runner.run() does it",
     "runner.on_stop": "app.runner.stop_runner_loop() does it",
     "runner.runner_loop_iteration":
@@ -68,9 +64,9 @@ _OF_COMPONENTS: Final = {
 _COMPONENTS: Final = frozenset(name.partition(".")[0] for name in _OF_COMPONENTS)
 #: What components have that is meant to be used.
 _FINE: Final = {
-    "broker": frozenset[str](),
+    "broker": frozenset({"count_invocations"}),
     "client_data_store": frozenset[str](),
-    "orchestrator": frozenset[str](),
+    "orchestrator": frozenset({"get_invocation_status", "set_invocation_status"}),
     "runner": frozenset({"run", "stop_runner_loop"}),
     "state_backend": frozenset[str](),
     "trigger": frozenset({
@@ -94,7 +90,6 @@ _ALONE: Final = {
     "get_final_result": "invocation.result",
     "invocation_map": "{one.invocation_id: one for one in group}",
     "is_main_workflow_task": "invocation.workflow.workflow_id == invocation.invocation_id",
-    "retriable_exceptions": "task.conf.retry_for",
     "swap_context": "leave it out",
     "update_status_cache": "leave it out: a status is read when it is asked for",
 }

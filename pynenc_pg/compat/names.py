@@ -29,7 +29,9 @@ SAME: Final[dict[str, tuple[str, ...]]] = {
         "InvocationNotFoundError", "ConfigError", "InvocationStatusError",
         "InvocationStatusTransitionError", "InvocationStatusOwnershipError",
     ),
-    "invocation.status": ("InvocationStatus",),
+    "invocation.status": (
+        "InvocationStatus", "InvocationStatusRecord", "status_record_transition",
+    ),
     "runner.runner_context": ("RunnerContext",),
     "serializer": (
         "BaseSerializer", "JsonPickleSerializer", "JsonSerializable", "JsonSerializer",
@@ -74,6 +76,7 @@ MOVED: Final[dict[str, str]] = {
     "invocation.DistributedInvocationGroup": _GROUP,
     "invocation.ReusedInvocation": "invocation.handle.ReusedInvocation",
     "invocation.InvocationStatus": "InvocationStatus",
+    "invocation.InvocationStatusRecord": "invocation.status.InvocationStatusRecord",
     "invocation.base_invocation.BaseInvocation": _HANDLE,
     "invocation.base_invocation.BaseInvocationGroup": _GROUP,
     "invocation.conc_invocation.ConcurrentInvocation": _HANDLE,
@@ -145,7 +148,6 @@ GONE: Final[dict[str, str]] = {
     "identifiers": "ids are text: task_id is 'module.function', invocation_id a UUID",
     "identifiers.call_id": "equal calls are told by the database; there is no id of a call",
     "invocation": "invocations are pynenc_pg.invocation.handle.Invocation",
-    "invocation.InvocationStatusRecord": "invocation.status and invocation.history say it",
     "invocation.status":
         "InvocationStatus is all: its methods can_transition_to(), is_final(), is_owned() and "
         "is_available_for_run() say what the tables said, and the database enforces them",

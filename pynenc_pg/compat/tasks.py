@@ -30,7 +30,6 @@ _BUILDER: Final = {
     "register_plugin_method": "there are no plugins",
     "register_plugin_validator": "there are no plugins",
     "sqlite": 'postgres("embedded"), which needs no server, or memory()',
-    "task_control": "leave it out: what others wait for always goes first",
 }
 #: Method, then its parameters that are called otherwise; an empty name: leave it out.
 _PARAMETERS: Final = {
@@ -40,7 +39,9 @@ _PARAMETERS: Final = {
         "min_size_to_cache": "client_data_store(min_size_to_cache=...)",
         "local_cache_size": "client_data_store(local_cache_size=...)",
     },
-    "mem_trigger": {"scheduler_interval_seconds": "", "enable_scheduler": ""},
+    "mem_trigger": {
+        "scheduler_interval_seconds": "", "enable_scheduler": "custom_config(trigger=...)",
+    },
     "multi_thread_runner": {
         "min_threads": "threads=...", "max_threads": "threads=...", "enforce_max_processes": "",
     },

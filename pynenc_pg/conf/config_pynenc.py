@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from pynenc_pg.conf.config_client_data_store import ClientDataStoreConf
 from pynenc_pg.conf.config_monitor import MonitorConf
+from pynenc_pg.conf.config_parts import BrokerConf, OrchestratorConf, TriggerConf
 from pynenc_pg.conf.config_postgres import PostgresConf
 from pynenc_pg.conf.config_retention import RetentionConf
 from pynenc_pg.conf.config_runner import RunnerConf
@@ -83,6 +84,9 @@ class PynencConf(Section):
 
     task: TaskSection = Field(default_factory=TaskSection)
     runner: RunnerConf = Field(default_factory=RunnerConf)
+    orchestrator: OrchestratorConf = Field(default_factory=OrchestratorConf)
+    broker: BrokerConf = Field(default_factory=BrokerConf)
+    trigger: TriggerConf = Field(default_factory=TriggerConf)
     postgres: PostgresConf = Field(default_factory=PostgresConf)
     client_data_store: ClientDataStoreConf = Field(default_factory=ClientDataStoreConf)
     retention: RetentionConf = Field(default_factory=RetentionConf)
@@ -103,6 +107,12 @@ class PynencConf(Section):
     def ageing(self) -> float:
         """The seconds of waiting that a point of priority is worth."""
         return STRICT if self.priority_ageing == "strict" else self.priority_ageing
+
+    @property
+    def runner_settings(self) -> RunnerConf:
+        """The section ``runner``, with what another section says of the same."""
+        timeout = self.broker.queue_timeout_sec
+        return self.runner if timeout is None else self.runner.model_copy(update={"poll": timeout})
 
     @property
     def task_settings(self) -> tuple[TaskSetting, ...]:

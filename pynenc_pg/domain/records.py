@@ -306,11 +306,12 @@ class InvocationRecord:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """What an invocation was called with beside its arguments."""
+    """What an invocation was called with beside its arguments, and its owner's lease."""
 
     priority: float
     options: str  # JSON
     retried_from: InvocationId | None
+    lease: int | None = None  # None: nobody owns it now
 
 
 @dataclass(frozen=True, slots=True)

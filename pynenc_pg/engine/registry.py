@@ -201,3 +201,26 @@ class Registry:
             )
             raise TaskNotFoundError(message)
         return found
+
+
+def task_id_of(func: Callable[..., Any]) -> str:
+    """Return the address by which a worker finds the function: module and name.
+
+    Raises:
+        RuntimeError: the function is of ``__main__``.
+        ValueError: it is a lambda or defined inside a function.
+    """
+    module, name = func.__module__, func.__qualname__
+    if module == "__main__":
+        message = (
+            f"{name} is defined in a script that is run directly, so a worker would look for it "
+            "in its own __main__: move it to a module and import it"
+        )
+        raise RuntimeError(message)
+    if "<" in name:
+        message = (
+            f"{module}.{name} is a lambda or is defined inside a function, so a worker cannot "
+            "find it: define it at the top of a module"
+        )
+        raise ValueError(message)
+    return f"{module}.{name}"

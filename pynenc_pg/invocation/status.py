@@ -7,9 +7,16 @@ Pure values. This table is the one source: the SQL function ``legal`` and the ro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from pynenc_pg.exceptions import (
+    InvocationStatusOwnershipError,
+    InvocationStatusTransitionError,
+)
 
 
 class InvocationStatus(StrEnum):
@@ -70,6 +77,8 @@ S = InvocationStatus
 AVAILABLE: Final = frozenset({S.REGISTERED, S.REROUTED, S.RETRY})
 OWNED: Final = frozenset({S.PENDING, S.RUNNING, S.PAUSED, S.RESUMED})
 FINAL: Final = frozenset({S.SUCCESS, S.FAILED, S.CONCURRENCY_CONTROLLED_FINAL})
+#: What becomes of what a dead runner owned: the steps that others take for it.
+_TAKEN_AWAY: Final = frozenset({S.PENDING_RECOVERY, S.RUNNING_RECOVERY})
 #: Reasons that spend one of ``max_retries``.
 SPENDING: Final = frozenset({Reason.ERROR, Reason.TIMEOUT})
 
@@ -141,3 +150,44 @@ def is_legal(before: InvocationStatus, after: InvocationStatus, reason: str | No
     """
     wanted = TRANSITIONS[before].get(after)
     return wanted is not None and (not wanted or reason in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationStatusRecord:
+    """A status, who owns the invocation in it, and since when."""
+
+    status: InvocationStatus  #: where it stands
+    runner_id: str | None = None  #: the owner, where the status is owned
+    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))  #: aware, in UTC
+
+
+def status_record_transition(
+    record: InvocationStatusRecord | None, status: InvocationStatus, runner_id: str | None = None
+) -> InvocationStatusRecord:
+    """Return the record after a step of the machine; ``None`` stands for what is not called yet.
+
+    A pure function for tests and tools: the database decides for itself, by the same table.
+
+    >>> taken = status_record_transition(
+    ...     InvocationStatusRecord(InvocationStatus.REGISTERED), InvocationStatus.PENDING, "me"
+    ... )
+    >>> taken.runner_id
+    'me'
+
+    Raises:
+        InvocationStatusTransitionError: the machine has no such step.
+        InvocationStatusOwnershipError: somebody else owns it, or nobody would.
+    """
+    before = record.status if record else None
+    begins = before is None and status is S.REGISTERED
+    if not begins and (before is None or not before.can_transition_to(status)):
+        message = f"there is no step from {before} to {status}"
+        raise InvocationStatusTransitionError(message)
+    owner = record.runner_id if record else None
+    if before in OWNED and status not in _TAKEN_AWAY and runner_id != owner:
+        message = f"{before} -> {status}: runner {owner} owns it, and not {runner_id}"
+        raise InvocationStatusOwnershipError(message)
+    if status in OWNED and not runner_id:
+        message = f"{before} -> {status}: an owned status needs a runner, and none is named"
+        raise InvocationStatusOwnershipError(message)
+    return InvocationStatusRecord(status, runner_id if status in OWNED else None)

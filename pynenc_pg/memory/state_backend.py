@@ -73,7 +73,9 @@ class MemStateBackend:
             call = self._database.calls.get(invocation_id)
             if call is None:
                 raise self._unknown(invocation_id)
-            return CallRecord(call.batch.priority, call.batch.options, call.batch.retried_from)
+            row, batch = self._database.live.get(invocation_id), call.batch
+            lease = row.lease if row else None
+            return CallRecord(batch.priority, batch.options, batch.retried_from, lease)
 
     def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
         """Return the outcomes of those that have ended."""

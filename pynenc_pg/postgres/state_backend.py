@@ -74,8 +74,8 @@ class PgStateBackend:
             rows = []
         if not rows:
             raise self._unknown(invocation_id)
-        priority, options, before = rows[0]
-        return CallRecord(priority, options, before and InvocationId(str(before)))
+        priority, options, before, lease = rows[0]
+        return CallRecord(priority, options, before and InvocationId(str(before)), lease)
 
     def get_outcomes(self, ids: Sequence[InvocationId]) -> Mapping[InvocationId, Outcome]:
         """Return the outcomes of those that have ended."""

@@ -46,7 +46,7 @@ class DrivenEngine(Engine):
             large=lambda: app.conf.client_data_store,
         )
         self._own_offset = clock_offset
-        self._triggers = TriggerReactor(self, app._triggers, lambda: app.conf.trigger_task_modules)  # noqa: SLF001
+        self._triggers = TriggerReactor(self, app._triggers, lambda: app.conf)  # noqa: SLF001
         self._told = -1
         self._tell()
         self._driving = True

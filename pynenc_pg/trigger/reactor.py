@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
 
+from pynenc_pg.conf.config_pynenc import PynencConf
 from pynenc_pg.domain.arguments import short_repr
 from pynenc_pg.domain.causes import Firing, Look, ScheduleState, Taken, Verdict
 from pynenc_pg.domain.ids import RunnerId
@@ -62,10 +63,13 @@ class TriggerReactor:
     """See ``pynenc_pg.engine.reactor.Reactor``."""
 
     def __init__(
-        self, engine: Engine, triggers: Triggers, modules: Callable[[], Iterable[str]] = tuple
+        self,
+        engine: Engine,
+        triggers: Triggers,
+        conf: Callable[[], PynencConf],
     ) -> None:
-        """Call by way of ``engine``; ``modules`` are imported at the start, for their triggers."""
-        self._modules = modules
+        """Call by way of ``engine``, with the triggers of the code and what ``conf`` answers."""
+        self._conf = conf
         self._engine = engine
         self._store = engine.store.trigger
         self._triggers = triggers
@@ -89,7 +93,7 @@ class TriggerReactor:
             TriggerDefinitionError: one of them can never fire.
             ConfigError: a module of ``trigger_task_modules`` cannot be imported.
         """
-        for module in self._modules():
+        for module in self._conf().trigger_task_modules:
             try:
                 import_module(module)
             except ImportError as error:
@@ -118,6 +122,8 @@ class TriggerReactor:
 
     def tick(self) -> float | None:
         """Note the ticks of schedules that are due; return the seconds until the next one."""
+        if not self._conf().trigger.enable_scheduler:
+            return None
         waits = []
         for state in self._store.schedules():
             condition = self._schedule(state)

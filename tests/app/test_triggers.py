@@ -265,6 +265,23 @@ def test_after_an_outage(catch_up: CatchUp, ticks: int, monkeypatch: pytest.Monk
         assert len(app.trigger.fired(trigger.trigger_id)) == ticks + 1
 
 
+def test_schedules_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ``trigger.enable_scheduler`` is off; once it is on, what was missed fires."""
+    app = tasks.app
+    for name in ("_added", "_known", "_decorated"):
+        monkeypatch.setattr(app._triggers, name, {})
+    trigger = app.trigger.on_cron("30 * * * *").run(tasks.notification_task)
+    with in_memory(app, now=datetime(2027, 5, 1, tzinfo=UTC)) as world:
+        world.run_until_idle()
+        monkeypatch.setattr(app.conf.trigger, "enable_scheduler", False)
+        world.advance(7200)
+        world.run_until_idle()
+        assert app.trigger.fired(trigger.trigger_id) == []
+        monkeypatch.setattr(app.conf.trigger, "enable_scheduler", True)
+        world.run_until_idle()
+        assert len(app.trigger.fired(trigger.trigger_id)) == 1
+
+
 def test_a_test_that_owns_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fires what its calls cause, one after the other."""
     app = tasks.app

@@ -145,7 +145,7 @@ _APP: Final = (
         ("app.conf.runner_cls = 'ExternalRunner'", "one of AsyncRunner"),
         ("setattr(app.conf, 'cached_status_time', 0)", "leave it out: a status is read"),
         ("app.runner = 1", 'app.conf.runner_cls = "ThreadRunner"'),
-        ("app.orchestrator.get_invocation_status(i)", "app.get_invocation(id).status"),
+        ("app.orchestrator.get_invocation_retries(i)", "app.get_invocation(id).num_retries"),
         ("app.orchestrator.anything_else(i)", "components have other methods"),
         ("print(task.task_id.module)", "task.task_id is the text 'module.function'"),
         ("invocation.call.arguments", "invocation.arguments"),
@@ -201,11 +201,11 @@ def test_an_app_of_another_module(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import pynenc_pg\nfrom pynenc import Pynenc\napp = Pynenc()\n"
     )
-    assert "app.get_invocation(id).status" in told(
-        tmp_path, "from app import app\napp.orchestrator.get_invocation_status(1)"
+    assert "app.get_invocation(id).num_retries" in told(
+        tmp_path, "from app import app\napp.orchestrator.get_invocation_retries(1)"
     )
-    celery = "from celery import Celery\napp = Celery()\napp.orchestrator.get_invocation_status(1)"
-    assert "app.get_invocation(id).status" not in told(tmp_path, celery)
+    celery = "from celery import Celery\napp = Celery()\napp.orchestrator.get_invocation_retries(1)"
+    assert "app.get_invocation(id).num_retries" not in told(tmp_path, celery)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,17 @@ from tests.contract.driver import Driver
 
 
 def test_live_and_ended(store: Driver) -> None:
-    """It stays as it was written; what is nobody's retry says so."""
+    """It stays as it was written; what is nobody's retry, and who owns it, says so."""
     [which] = store.register(priority=-3, options='{"timeout": 1.5}')
+    leases = []
     for _ in range(2):
-        call = store.state_backend.get_call(which)
-        assert astuple(call) == (-3, '{"timeout": 1.5}', None)
-        store.finish(store.begin())
+        *call, lease = astuple(store.state_backend.get_call(which))
+        assert call == [-3, '{"timeout": 1.5}', None]
+        begun = store.begin()
+        leases += [lease, store.state_backend.get_call(which).lease]
+        store.finish(begun)
+    assert leases[0] is leases[2] is leases[3] is None
+    assert isinstance(leases[1], int)
 
 
 def test_a_retry_knows_what_it_was_made_from(store: Driver) -> None:

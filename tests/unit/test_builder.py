@@ -105,6 +105,10 @@ CASES: list[tuple[Configure, dict[str, Any]]] = [
         },
     ),
     (lambda b: b.concurrency_control("task"), {"task.registration_concurrency": "disabled"}),
+    (
+        lambda b: b.task_control(queue_timeout_sec=2),
+        {"orchestrator.cycle_control": True, "broker.queue_timeout_sec": 2.0},
+    ),
     (lambda b: b.serializer("my.Own"), {"serializer_cls": "my.Own"}),
     (lambda b: b.serializer(dict), {"serializer_cls": dict}),
     (lambda b: b.serializer_json_pickle(), {"serializer_cls": "JsonPickleSerializer"}),

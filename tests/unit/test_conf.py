@@ -215,3 +215,14 @@ def test_a_serializer_nobody_knows() -> None:
     app = PynencBuilder().custom_config(serializer_cls="Xml").build()
     with pytest.raises(ConfigError, match=r"Xml.*JsonPickleSerializer"):
         _ = app.serializer
+
+
+def test_what_the_parts_have_to_set() -> None:
+    """A section of its own says the runner how often to look; the rest of ``runner`` stays."""
+    app = PynencBuilder().task_control(queue_timeout_sec=2).thread_runner(3).build()
+    assert (app.conf.runner.poll, app.conf.runner_settings.poll) == (10.0, 2.0)
+    assert (app.runner.conf.poll, app.runner.conf.concurrency) == (2.0, 3)
+    environment = {"PYNENC__TRIGGER__ENABLE_SCHEDULER": "false"}
+    assert not load(environment=environment).trigger.enable_scheduler
+    plain = Pynenc("plain", config_values={"orchestrator": {"cycle_control": True}})
+    assert plain.conf.runner_settings is plain.conf.runner

@@ -52,6 +52,11 @@ def _refused(values: Any = None, **arguments: Any) -> str:
         ({"runner": {"lease": float("inf")}}, "runner.lease = inf: must be a finite number"),
         ({"runner": {"queues": "a b"}}, "the name of a queue has letters, digits"),
         ({"runner": {"queues": "[1"}}, "looks like a JSON list but is none"),
+        (
+            {"orchestrator": {"cycle_control": False}},
+            "orchestrator.cycle_control = False: must be true, the database does it in any case",
+        ),
+        ({"broker": {"queue_timeout_sec": "x"}}, "broker.queue_timeout_sec = 'x': must be a"),
         ({"runner": 3}, "runner = (hidden): must be a table of settings (set in code)"),
         (
             {"orchestrator_cls": "RedisOrchestrator"},

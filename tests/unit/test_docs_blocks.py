@@ -62,6 +62,7 @@ ELSEWHERE: Final = {
     "docs/howto/transactions.md": "tests/transactions/test_sessions.py",
     "docs/howto/triggers.md": "tests/unit/test_docs.py",
     "docs/howto/workflows.md": "tests/unit/test_docs.py",
+    "docs/reference/names-of-pynenc.md": "tests/unit/test_docs_blocks.py",
     "docs/reference/triggers.md": "tests/unit/test_docs.py",
 }
 #: Python, SQL and other languages that nobody executes as they stand: by page and language.
@@ -270,6 +271,13 @@ def test_examples_of_runners_run() -> None:
     where = names["where"]
     assert callable(where)
     assert where.func() == "AsyncRunner me on web-3, process 7"  # type: ignore[attr-defined]
+
+
+def test_examples_of_names_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """The state machine of reference/names-of-pynenc.md, without a store."""
+    [text] = _python_of("reference/names-of-pynenc.md")
+    _execute(text, {})
+    assert capsys.readouterr().out == "pending runner 1\n"
 
 
 def test_examples_of_sql_run() -> None:

@@ -2341,7 +2341,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION pynenc.get_call(p_app text, p_id uuid)
- RETURNS TABLE(priority double precision, options text, retried_from uuid)
+ RETURNS TABLE(priority double precision, options text, retried_from uuid, lease bigint)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
@@ -2354,7 +2354,8 @@ CREATE OR REPLACE FUNCTION pynenc.get_call(p_app text, p_id uuid)
 AS $function$
 begin
     return query
-    select i.priority::double precision, i.options::text, i.retried_from from invocation i
+    select i.priority::double precision, i.options::text, i.retried_from, s.lease
+    from invocation i left join invocation_state s on s.invocation_id = i.invocation_id
     where i.invocation_id = p_id and i.app_id = p_app;
 end $function$;
 
