@@ -99,6 +99,7 @@ _MONITOR = {
     "waits_of",
     "held_by",
     "trigger_figures",
+    "state_at",
 }
 #: Exactly the functions each role may call.
 VERBS = {

@@ -3,6 +3,19 @@ create or replace view {schema}.audits as
 select a.app_id, a.audit_id, a.at, a.who, a.db_user, a.action, a.subject, a.detail, a.origin, a.outcome
 from {schema}.audit a;
 
+-- Who stands in whose way: a row for each that waits and each that it waits for.
+create or replace view {schema}.blocked_by as
+select e.app_id, e.waiter_id as invocation_id, e.awaited_id as blocked_by, 'result' as waits_for,
+       null::text as key, e.created_at as since
+from {schema}.wait_edge e
+where e.waiter_id is not null and e.needed > 0
+union all
+select s.app_id, s.invocation_id, h.invocation_id, 'concurrency key', l.key, s.status_at
+from {schema}.invocation_state s
+join {schema}.lane l on l.lane_id = s.lane
+join {schema}.slot h on h.lane = s.lane
+where s.parked;
+
 -- What has been emitted, as long as it is kept.
 create or replace view {schema}.events as
 select e.app_id, e.event_id, e.code, e.payload, e.emitted_at, e.emitted_by
@@ -46,6 +59,36 @@ select a.app_id, a.invocation_id, a.task_id, a.queue, a.cause,
 from {schema}.aside a
 join {schema}.invocation_state s on s.invocation_id = a.invocation_id
 where a.freed_at is null;
+
+-- What has stood for more than a minute where nothing should stand so long, and why. What waits for others, for
+-- a concurrency key, for its time or in a queue that somebody has paused is not stuck. Reads all that lives.
+create or replace view {schema}.stuck as
+with live as (
+    select r.* from {schema}.runner r where r.dead_at is null and r.lease_until >= clock_timestamp()
+), standing as (
+    select s.*, a.since as aside_at,
+           greatest(s.status_at, to_timestamp(least(greatest(s.rank, 0), 1e11))) as ready_at
+    from {schema}.invocation_state s
+    left join {schema}.aside a on a.invocation_id = s.invocation_id and a.freed_at is null
+)
+select s.app_id, s.invocation_id, i.task_id, s.queue, s.status, w.since, w.why
+from standing s
+join {schema}.invocation i on i.invocation_id = s.invocation_id
+cross join lateral (
+    select case when s.runner_id is not null then s.status_at
+                else coalesce(s.aside_at, s.due_at, least(s.ready_at, clock_timestamp())) end,
+           case when s.aside_at is not null then 'no runner that met it can take it'
+                when s.runner_id is not null and not exists (select from live r where r.runner_id = s.runner_id)
+                    then 'its runner is gone'
+                when s.status = 'pending' then 'claimed, and not begun'
+                when s.due_at is not null and s.due_at < clock_timestamp() then 'due, and nobody has made it ready'
+                when s.available and s.due_at is null and s.ready_at < clock_timestamp()
+                     and not exists (select from live r where r.app_id = s.app_id
+                                     and (r.queues = '{}' or r.queues && array[s.queue, '*']))
+                     and not exists (select from {schema}.queue q
+                                     where q.app_id = s.app_id and q.queue = s.queue and q.paused)
+                    then 'no live runner serves its queue' end) w (since, why)
+where w.why is not null and w.since < clock_timestamp() - interval '1 minute';
 
 -- The tasks that runners have told of, as they told of them last, and how many live runners have each.
 create or replace view {schema}.tasks as

@@ -46,6 +46,7 @@ begin
         continue when not exists (select from pg_roles where rolname = v_name);
         execute format('grant select on {schema}.set_aside, {schema}.tasks, {schema}.triggers, '
                        '{schema}.trigger_runs, {schema}.parked_causes, {schema}.events, {schema}.workflows, '
-                       '{schema}.workflow_steps, {schema}.workflow_values to %I', v_name);
+                       '{schema}.workflow_steps, {schema}.workflow_values, {schema}.stuck, '
+                       '{schema}.blocked_by to %I', v_name);
     end loop;
 end $$;

@@ -5,7 +5,7 @@ declare
     v_name   text;
     v_verb   text;
     v_looks  constant text[] := '{histories,recent_history,recent_ends,queue_figures,family,'
-                                'waits_of,held_by,trigger_figures}';
+                                'waits_of,held_by,trigger_figures,state_at}';
     v_acts   constant text[] := '{record_audit,retry_with}';
 begin
     foreach v_role in array array['observer', 'operator'] loop

@@ -5824,6 +5824,26 @@ begin
             where s.at > p_now - make_interval(secs => p_lane.rate_period));
 end $function$;
 
+CREATE OR REPLACE FUNCTION pynenc.state_at(p_app text, p_at timestamp with time zone, p_limit integer DEFAULT 1000)
+ RETURNS TABLE(invocation_id uuid, task_id text, status text, reason text, runner_id text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pynenc', 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+    return query
+    select h.invocation_id, i.task_id, h.status::text, h.reason, h.runner_id, h.at
+    from (
+        select distinct on (e.invocation_id) e.* from invocation_history e
+        where e.app_id = p_app and e.at <= p_at
+        order by e.invocation_id, e.rev desc) h
+    join invocation i on i.invocation_id = h.invocation_id
+    where h.status not in ('success', 'failed', 'concurrency_controlled_final')
+    order by h.invocation_id limit p_limit;
+end $function$;
+
 CREATE OR REPLACE FUNCTION pynenc.step_as_read(p_id uuid, p_path text DEFAULT NULL::text, p_run integer DEFAULT NULL::integer)
  RETURNS TABLE(path text, run integer, kind text, about text, value text, at timestamp with time zone, retries integer, survived text[], key text, event_id uuid, child_id uuid, failed boolean, left_seconds double precision)
  LANGUAGE plpgsql
@@ -6952,6 +6972,27 @@ create view pynenc.audits as
      a.outcome
     FROM pynenc.audit a;
 
+create view pynenc.blocked_by as
+ SELECT e.app_id,
+     e.waiter_id AS invocation_id,
+     e.awaited_id AS blocked_by,
+     'result'::text AS waits_for,
+     NULL::text AS key,
+     e.created_at AS since
+    FROM pynenc.wait_edge e
+   WHERE ((e.waiter_id IS NOT NULL) AND (e.needed > 0))
+ UNION ALL
+  SELECT s.app_id,
+     s.invocation_id,
+     h.invocation_id AS blocked_by,
+     'concurrency key'::text AS waits_for,
+     l.key,
+     s.status_at AS since
+    FROM ((pynenc.invocation_state s
+      JOIN pynenc.lane l ON ((l.lane_id = s.lane)))
+      JOIN pynenc.slot h ON ((h.lane = s.lane)))
+   WHERE s.parked;
+
 create view pynenc.events as
  SELECT e.app_id,
      e.event_id,
@@ -7060,6 +7101,87 @@ create view pynenc.set_aside as
     FROM (pynenc.aside a
       JOIN pynenc.invocation_state s ON ((s.invocation_id = a.invocation_id)))
    WHERE (a.freed_at IS NULL);
+
+create view pynenc.stuck as
+ WITH live AS (
+          SELECT r.runner_id,
+             r.app_id,
+             r.serial,
+             r.runner_cls,
+             r.hostname,
+             r.pid,
+             r.queues,
+             r.concurrency,
+             r.lease_seconds,
+             r.lease_until,
+             r.heartbeat_at,
+             r.registered_at,
+             r.lock_held_at,
+             r.lock_gone_at,
+             r.dead_at,
+             r.idle,
+             r.idle_at
+            FROM pynenc.runner r
+           WHERE ((r.dead_at IS NULL) AND (r.lease_until >= clock_timestamp()))
+         ), standing AS (
+          SELECT s_1.invocation_id,
+             s_1.app_id,
+             s_1.queue,
+             s_1.status,
+             s_1.previous_status,
+             s_1.status_at,
+             s_1.reason,
+             s_1.runner_id,
+             s_1.lease,
+             s_1.rev,
+             s_1.proof,
+             s_1.changed_by,
+             s_1.retries,
+             s_1.recoveries,
+             s_1.rank,
+             s_1.due_at,
+             s_1.expires_at,
+             s_1.cancel_requested_at,
+             s_1.lane,
+             s_1.must_not_wait,
+             s_1.registration_key,
+             s_1.awaited,
+             s_1.available,
+             s_1.parked,
+             a.since AS aside_at,
+             GREATEST(s_1.status_at, to_timestamp(LEAST(GREATEST(s_1.rank, (0)::double precision), ('100000000000'::numeric)::double precision))) AS ready_at
+            FROM (pynenc.invocation_state s_1
+              LEFT JOIN pynenc.aside a ON (((a.invocation_id = s_1.invocation_id) AND (a.freed_at IS NULL))))
+         )
+  SELECT s.app_id,
+     s.invocation_id,
+     i.task_id,
+     s.queue,
+     s.status,
+     w.since,
+     w.why
+    FROM ((standing s
+      JOIN pynenc.invocation i ON ((i.invocation_id = s.invocation_id)))
+      CROSS JOIN LATERAL ( SELECT
+                 CASE
+                     WHEN (s.runner_id IS NOT NULL) THEN s.status_at
+                     ELSE COALESCE(s.aside_at, s.due_at, LEAST(s.ready_at, clock_timestamp()))
+                 END AS "coalesce",
+                 CASE
+                     WHEN (s.aside_at IS NOT NULL) THEN 'no runner that met it can take it'::text
+                     WHEN ((s.runner_id IS NOT NULL) AND (NOT (EXISTS ( SELECT
+                        FROM live r
+                       WHERE (r.runner_id = s.runner_id))))) THEN 'its runner is gone'::text
+                     WHEN (s.status = 'pending'::pynenc.invocation_status) THEN 'claimed, and not begun'::text
+                     WHEN ((s.due_at IS NOT NULL) AND (s.due_at < clock_timestamp())) THEN 'due, and nobody has made it ready'::text
+                     WHEN (s.available AND (s.due_at IS NULL) AND (s.ready_at < clock_timestamp()) AND (NOT (EXISTS ( SELECT
+                        FROM live r
+                       WHERE ((r.app_id = s.app_id) AND ((r.queues = '{}'::text[]) OR (r.queues && ARRAY[s.queue, '*'::text])))))) AND (NOT (EXISTS ( SELECT
+                        FROM pynenc.queue q
+                       WHERE ((q.app_id = s.app_id) AND (q.queue = s.queue) AND q.paused))))) THEN 'no live runner serves its queue'::text
+                     ELSE NULL::text
+                 END AS "case") w(since, why))
+   WHERE ((w.why IS NOT NULL) AND (w.since < (clock_timestamp() - '00:01:00'::interval)));
 
 create view pynenc.task_stats as
  SELECT i.app_id,
@@ -7210,6 +7332,7 @@ create view pynenc.workflows as
 grant usage on type pynenc.invocation_status to public;
 grant usage on schema pynenc to pynenc_observer;
 grant select on table pynenc.audits to pynenc_observer;
+grant select on table pynenc.blocked_by to pynenc_observer;
 grant select on table pynenc.events to pynenc_observer;
 grant select on table pynenc.invocations to pynenc_observer;
 grant select on table pynenc.parked_causes to pynenc_observer;
@@ -7218,6 +7341,7 @@ grant select on table pynenc.runner_health to pynenc_observer;
 grant select on table pynenc.set_aside to pynenc_observer;
 grant select on table pynenc.status to pynenc_observer;
 grant select on table pynenc.status_transition to pynenc_observer;
+grant select on table pynenc.stuck to pynenc_observer;
 grant select on table pynenc.task_stats to pynenc_observer;
 grant select on table pynenc.tasks to pynenc_observer;
 grant select on table pynenc.trigger_runs to pynenc_observer;
@@ -7245,6 +7369,7 @@ grant execute on function pynenc.queued_misfits(text) to pynenc_observer;
 grant execute on function pynenc.recent_ends(text,integer,integer) to pynenc_observer;
 grant execute on function pynenc.recent_history(text,integer) to pynenc_observer;
 grant execute on function pynenc.schema_version() to pynenc_observer;
+grant execute on function pynenc.state_at(text,timestamp with time zone,integer) to pynenc_observer;
 grant execute on function pynenc.trigger_figures(text,text,integer) to pynenc_observer;
 grant execute on function pynenc.triggers_of(text) to pynenc_observer;
 grant execute on function pynenc.waits_of(text,uuid,integer) to pynenc_observer;
@@ -7256,6 +7381,7 @@ grant execute on function pynenc.workflow_tree(uuid) to pynenc_observer;
 grant execute on function pynenc.workflow_values(text,uuid) to pynenc_observer;
 grant usage on schema pynenc to pynenc_operator;
 grant select on table pynenc.audits to pynenc_operator;
+grant select on table pynenc.blocked_by to pynenc_operator;
 grant select on table pynenc.events to pynenc_operator;
 grant select on table pynenc.invocations to pynenc_operator;
 grant select on table pynenc.parked_causes to pynenc_operator;
@@ -7264,6 +7390,7 @@ grant select on table pynenc.runner_health to pynenc_operator;
 grant select on table pynenc.set_aside to pynenc_operator;
 grant select on table pynenc.status to pynenc_operator;
 grant select on table pynenc.status_transition to pynenc_operator;
+grant select on table pynenc.stuck to pynenc_operator;
 grant select on table pynenc.task_stats to pynenc_operator;
 grant select on table pynenc.tasks to pynenc_operator;
 grant select on table pynenc.trigger_runs to pynenc_operator;
@@ -7313,6 +7440,7 @@ grant execute on function pynenc.retry_causes(text,text) to pynenc_operator;
 grant execute on function pynenc.retry_with(text,uuid,text,text[]) to pynenc_operator;
 grant execute on function pynenc.schedules(text) to pynenc_operator;
 grant execute on function pynenc.schema_version() to pynenc_operator;
+grant execute on function pynenc.state_at(text,timestamp with time zone,integer) to pynenc_operator;
 grant execute on function pynenc.trigger_figures(text,text,integer) to pynenc_operator;
 grant execute on function pynenc.triggers_of(text) to pynenc_operator;
 grant execute on function pynenc.waits_of(text,uuid,integer) to pynenc_operator;

@@ -12,11 +12,15 @@ drop view {schema}.trigger_runs;
 
 drop view {schema}.tasks;
 
+drop view {schema}.stuck;
+
 drop view {schema}.set_aside;
 
 drop view {schema}.parked_causes;
 
 drop view {schema}.events;
+
+drop view {schema}.blocked_by;
 
 drop view {schema}.audits;
 
@@ -91,6 +95,8 @@ drop function {schema}.take_causes(p_app text, p_runner text, p_triggers text[],
 drop function {schema}.stranded(p_app text, p_limit integer);
 
 drop function {schema}.step_as_read(p_id uuid, p_path text, p_run integer);
+
+drop function {schema}.state_at(p_app text, p_at timestamptz, p_limit integer);
 
 drop function {schema}.starts_since(p_lane {schema}.lane, p_now timestamptz);
 
