@@ -13,12 +13,15 @@ from tests.app.workflow_tasks.shared import acount, app, seen
 async def gathers() -> list[Any]:
     """Run branches in another order at each attempt."""
     awf, again = gathers.awf, gathers.invocation.num_retries
+    order = range(3) if again else range(2, -1, -1)
+    turns = [asyncio.Event() for _ in range(4)]
+    turns[order[0]].set()
 
     async def branch(number: int) -> list[Any]:
-        await asyncio.sleep(0.01 * (number if again else 3 - number))
+        await turns[number].wait()
         first = await awf.random()
         seen.append((again, number))
-        await asyncio.sleep(0.01 * (number if again else 3 - number))
+        turns[number + order.step].set()  # beyond the last: nobody waits for that
         deeper = await awf.gather(awf.uuid(), lambda: leaf(number))
         return [first, *deeper]
 
