@@ -75,8 +75,12 @@ def test_a_task_that_kills_its_worker_is_quarantined(
     """After max_recoveries it ends as FAILED with its reason; its neighbours complete."""
     poison = tasks.kill_worker()
     neighbours = [tasks.add(n, n) for n in range(20)]
-    quick = {"PYNENC__RUNNER__GRACE": "0.1", "PYNENC__RUNNER__SWEEP": "0.1"}
-    for _ in range(1 + app.conf.runner.max_recoveries):
+    quick = {
+        "PYNENC__RUNNER__GRACE": "0.1",
+        "PYNENC__RUNNER__SWEEP": "0.1",
+        "PYNENC__RUNNER__MAX_RECOVERIES": "1",
+    }
+    for _ in range(2):
         with workers(database_dsn, tmp_path, 1, **quick) as [victim]:
             wait_for(lambda: victim.process.poll() == 9, victim.explain)
     with workers(database_dsn, tmp_path, 1, **quick):
@@ -85,7 +89,7 @@ def test_a_task_that_kills_its_worker_is_quarantined(
         assert [n.result_or_raise(20) for n in neighbours] == [2 * n for n in range(20)]
     entries = poison.history
     assert entries[-1].reason == "recoveries_exhausted"
-    assert sum(e.status == "running_recovery" for e in entries) == 4
+    assert sum(e.status == "running_recovery" for e in entries) == 2
 
 
 def test_commands_answer_on_one_line(database_dsn: str) -> None:
