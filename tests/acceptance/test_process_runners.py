@@ -72,9 +72,15 @@ def alive(pid: int) -> bool:
 
 
 def test_a_process_is_replaced_after_so_many(dsn: str, tmp_path: Path) -> None:
-    """``max_tasks_per_child``: no process executes more, and nothing is lost by that."""
-    with worker(dsn, tmp_path, "PersistentProcessRunner", max_tasks_per_child=3):
+    """``max_tasks_per_child``: no process executes more, and nothing is lost by that.
+
+    The wait beyond ``max_waiting_processes`` is refused, in the task and by that name.
+    """
+    limits = {"max_tasks_per_child": 3, "max_waiting_processes": 3}
+    with worker(dsn, tmp_path, "PersistentProcessRunner", **limits):
         pids = list(tasks.pid.parallelize([()] * 20).results)
+        with pytest.raises(TooManyWaitingError, match="max_waiting_processes"):
+            tasks.chain(6).result_or_raise(PATIENCE)
     assert max(pids.count(pid) for pid in pids) <= 3
 
 
@@ -162,12 +168,3 @@ def test_an_app_that_starts_threads_is_not_forked(dsn: str, tmp_path: Path) -> N
         assert threaded_tasks.ask_thread(2).result_or_raise(PATIENCE) == 3
         threaded_tasks.app.close()
         assert "process.threads" in one.log.read_text()
-
-
-def test_too_many_processes_that_wait(dsn: str, tmp_path: Path) -> None:
-    """The wait beyond ``max_waiting_processes`` is refused, in the task and by that name."""
-    with (
-        worker(dsn, tmp_path, "PersistentProcessRunner", max_waiting_processes=3),
-        pytest.raises(TooManyWaitingError, match="max_waiting_processes"),
-    ):
-        tasks.chain(6).result_or_raise(PATIENCE)
