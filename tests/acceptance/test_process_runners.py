@@ -76,8 +76,9 @@ def test_a_process_is_replaced_after_so_many(dsn: str, tmp_path: Path) -> None:
 
     The wait beyond ``max_waiting_processes`` is refused, in the task and by that name.
     """
-    limits = {"max_tasks_per_child": 3, "max_waiting_processes": 3}
-    with worker(dsn, tmp_path, "PersistentProcessRunner", **limits):
+    with worker(
+        *(dsn, tmp_path, "PersistentProcessRunner"), max_tasks_per_child=3, max_waiting_processes=3
+    ):
         pids = list(tasks.pid.parallelize([()] * 20).results)
         with pytest.raises(TooManyWaitingError, match="max_waiting_processes"):
             tasks.chain(6).result_or_raise(PATIENCE)

@@ -61,7 +61,8 @@ begin
     perform set_config('session_replication_role', 'replica', true);
     for v_name in select c.oid::regclass::text from pg_class c
                   where c.relnamespace = 'pynenc'::regnamespace and c.relkind = 'r'
-                    and c.oid::regclass::text <> all ({seeded}) loop
+                    and c.oid::regclass::text <> all ({seeded})
+                    and pg_relation_size(c.oid) > 0 loop
         execute 'delete from ' || v_name;
     end loop;
     for v_name in select c.oid::regclass::text from pg_class c
