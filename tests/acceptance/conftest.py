@@ -27,11 +27,12 @@ def app(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pynenc]:
 
 
 @pytest.fixture
-def folder(database_dsn: str, tmp_path: Path) -> Folder:
+def folder(database_dsn: str, tmp_path: Path) -> Iterator[Folder]:
     """A user's folder, and the tables of its tasks."""
     made = Folder(tmp_path, database_dsn)
     made.execute("create table begun (number int); create table gate (open int)")
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ class Folder:
         self.path = path
         self.dsn = dsn
         self._written = 0
+        self._connection: psycopg.Connection[Any] | None = None
         self.write(1)
 
     def write(self, release: int) -> None:
@@ -92,9 +93,15 @@ class Folder:
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement; return its rows, if there are any."""
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+        if self._connection is None:
+            self._connection = psycopg.connect(self.dsn, autocommit=True)
+        cursor = self._connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        """Close the connection with which it was looked."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 class Daemon:

@@ -48,10 +48,10 @@ def test_two_thousand_sleep_as_long_as_one(worker: Worker, count: int, seconds: 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_who_awaits_has_no_thread(worker: Worker) -> None:
-    """300 coroutines that await a child each pin no thread of their process."""
+    """120 coroutines that await a child each pin no thread of their process."""
     before = threads(worker.pid)
-    group = tasks.doze_below.parallelize([(3.0,)] * 300)
-    wait_for(lambda: sum(i.status == "paused" for i in group) > 250, worker.explain)
+    group = tasks.doze_below.parallelize([(3.0,)] * 120)
+    wait_for(lambda: sum(i.status == "paused" for i in group) > 100, worker.explain)
     # The few that talk to the store for all of them, and the loop's own.
     assert threads(worker.pid) - before <= 40
     list(group.results)

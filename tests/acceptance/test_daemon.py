@@ -26,7 +26,11 @@ def _open_gate(folder: Folder) -> None:
     folder.execute("insert into gate values (1)")
 
 
-@pytest.mark.parametrize("program", [PROGRAM, SCRIPT], ids=["module", "script"])
+@pytest.mark.parametrize(
+    "program",
+    # As a module it begins anew in test_sighup_waits_no_longer_than_a_stop, too.
+    [pytest.param(PROGRAM, marks=pytest.mark.long, id="module"), pytest.param(SCRIPT, id="script")],
+)
 def test_sighup_brings_new_code(
     program: tuple[str, ...], folder: Folder, daemon_tasks: ModuleType, start: Start
 ) -> None:
@@ -51,48 +55,39 @@ def test_sighup_brings_new_code(
 
 
 @pytest.mark.parametrize(
-    "runner", ["MultiThreadRunner", "PersistentProcessRunner", "ProcessRunner"]
-)
-def test_sighup_exchanges_processes(
-    runner: str, folder: Folder, daemon_tasks: ModuleType, start: Start
-) -> None:
-    """Processes with the new code take the place of the former ones; what runs ends as it began."""
-    daemon = start("--runner", runner, "--concurrency", "2")
-    assert daemon_tasks.release().result_or_raise(20) == 1
-    running = _holding(folder, daemon_tasks, 1)
-    folder.write(2)
-    daemon.signal(signal.SIGHUP)
-    wait_for(lambda: daemon_tasks.release().result_or_raise(20) == 2, daemon.log)
-    _open_gate(folder)
-    assert [call.result_or_raise(20) for call in running] == [1]  # type: ignore[attr-defined]
-    assert daemon.stop() == 0, daemon.log()
-
-
-@pytest.mark.parametrize(
     "runner",
     [
         "MultiThreadRunner",
         "PersistentProcessRunner",
+        # The same pool of processes, but for how long each of them is used.
         pytest.param("ProcessRunner", marks=pytest.mark.long),
     ],
 )
-def test_sighup_frees_what_the_new_code_can_take(
+def test_sighup_exchanges_processes(
     runner: str, folder: Folder, daemon_tasks: ModuleType, start: Start
 ) -> None:
-    """What was set aside for want of a task is run by the processes with the new code."""
+    """Processes with the new code take the place of the former ones; what runs ends as it began.
+
+    What was set aside for want of a task is run by the new ones.
+    """
 
     def later() -> int:
         raise NotImplementedError
 
     later.__module__, later.__qualname__ = MODULE, "later"
     daemon = start("--runner", runner, "--concurrency", "2")
+    assert daemon_tasks.release().result_or_raise(20) == 1
+    running = _holding(folder, daemon_tasks, 1)
     call = daemon_tasks.app.task(later)()
     aside = "select count(*) from pynenc.set_aside"
     wait_for(lambda: folder.execute(aside) == [(1,)], daemon.log)
     folder.write_text(CODE.format(release=2) + "\n\n@app.task\ndef later() -> int:\n    return 7\n")
     daemon.signal(signal.SIGHUP)
+    wait_for(lambda: daemon_tasks.release().result_or_raise(20) == 2, daemon.log)
     assert call.result_or_raise(30) == 7
     assert folder.execute(aside) == [(0,)]
+    _open_gate(folder)
+    assert [call.result_or_raise(20) for call in running] == [1]  # type: ignore[attr-defined]
     assert daemon.stop() == 0, daemon.log()
 
 
@@ -224,14 +219,25 @@ def test_it_says_how_many_connections_it_takes(
     ("arguments", "code", "said"),
     [
         (["--runner", "ThredRunner"], 1, "pynenc-pg: runner_cls = 'ThredRunner': choose one of"),
-        (["--runner", "no.such.Runner"], 1, "pynenc-pg: runner_cls = 'no.such.Runner': No module"),
+        pytest.param(
+            *(["--runner", "no.such.Runner"], 1),
+            "pynenc-pg: runner_cls = 'no.such.Runner': No module",
+            marks=pytest.mark.long,
+        ),
         (["--health-host", "192.0.2.1", "--health-port", "0"], 1, "pynenc-pg: no health endpoint"),
-        (["--concurrency", "0"], 2, "Error: Invalid value for '--concurrency'"),
+        pytest.param(
+            *(["--concurrency", "0"], 2),
+            "Error: Invalid value for '--concurrency'",
+            marks=pytest.mark.long,
+        ),
         (["--runer", "ThreadRunner"], 2, "Error: No such option"),
     ],
 )
 def test_it_cannot_work(arguments: list[str], code: int, said: str, folder: Folder) -> None:
-    """The reason is one line, and the exit code tells whose fault it is."""
+    """The reason is one line, and the exit code tells whose fault it is.
+
+    Of each code one, and what turns out last.
+    """
     done = subprocess.run(
         [*PROGRAM, "--app", f"{MODULE}.app", "runner", "start", *arguments],
         cwd=folder.path,

@@ -15,7 +15,7 @@ import pytest
 
 from pynenc_pg.demo.sources import find_sources
 
-FILES = 40
+FILES = 12
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -28,55 +28,60 @@ def dsn(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     tasks.app.close()
 
 
-def runners(dsn: str) -> set[int]:
-    """Return the pids of the runners that are registered."""
+@pytest.fixture
+def runners(dsn: str) -> Iterator[Callable[[], set[int]]]:
+    """Return what tells the pids of the runners that are registered."""
+    query = "select pid from pynenc.runner where dead_at is null"
     with psycopg.connect(dsn, autocommit=True) as connection:
-        rows = connection.execute("select pid from pynenc.runner where dead_at is null").fetchall()
-    return {pid for (pid,) in rows}
+        yield lambda: {pid for (pid,) in connection.execute(query)}
 
 
-def test_it_grows_with_the_work_and_shrinks_without(dsn: str, tmp_path: Path) -> None:
+def test_it_grows_with_the_work_and_shrinks_without(
+    dsn: str, tmp_path: Path, runners: Callable[[], set[int]]
+) -> None:
     """From one process to three while more is ready than threads, and back after a while."""
     with worker(dsn, tmp_path, RUNNER, max_processes=3, idle_process_timeout=1) as one:
-        assert len(runners(dsn)) == 1
+        assert len(runners()) == 1
         group = tasks.nap.parallelize([(0.5,)] * 40)
-        wait_for(lambda: len(runners(dsn)) == 3, one.explain)
+        wait_for(lambda: len(runners()) == 3, one.explain)
         list(group.results)
-        wait_for(lambda: len(runners(dsn)) == 1, one.explain)
+        wait_for(lambda: len(runners()) == 1, one.explain)
         assert one.stop() == 0, one.explain()
-    assert runners(dsn) == set()
+    assert runners() == set()
     assert len({e.runner_id for i in group for e in i.history if e.status == "running"}) > 1
 
 
-def test_who_dies_is_replaced(dsn: str, tmp_path: Path) -> None:
+def test_who_dies_is_replaced(dsn: str, tmp_path: Path, runners: Callable[[], set[int]]) -> None:
     """Of two processes one is killed at work: another takes its place, its work runs again."""
     gate, begun = tmp_path / "gate", tmp_path / "begun"
     begun.mkdir()
     with worker(dsn, tmp_path, RUNNER, min_processes=2, max_processes=2) as one:
-        wait_for(lambda: len(runners(dsn)) == 2, one.explain)
+        wait_for(lambda: len(runners()) == 2, one.explain)
         held = tasks.hold(str(gate), str(begun))
         wait_for(lambda: bool(list(begun.iterdir())), one.explain)
         [victim] = (int(mark.name) for mark in begun.iterdir())
-        others = runners(dsn) - {victim}
+        others = runners() - {victim}
         os.kill(victim, signal.SIGKILL)
-        wait_for(lambda: len(runners(dsn) - {victim}) == 2, one.explain)
-        assert others <= runners(dsn)
+        wait_for(lambda: len(runners() - {victim}) == 2, one.explain)
+        assert others <= runners()
         gate.touch()
         assert held.result_or_raise(PATIENCE) == str(gate)
         assert "worker.died" in one.log.read_text()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_code_is_exchanged_without_a_gap(dsn: str, tmp_path: Path) -> None:
+def test_code_is_exchanged_without_a_gap(
+    dsn: str, tmp_path: Path, runners: Callable[[], set[int]]
+) -> None:
     """SIGHUP: processes with new code are up before the former ones stop; what runs ends well."""
     gate, begun = tmp_path / "gate", tmp_path / "begun"
     begun.mkdir()
     with worker(dsn, tmp_path, RUNNER, min_processes=1, max_processes=1) as one:
-        [former] = runners(dsn)
+        [former] = runners()
         held = tasks.hold(str(gate), str(begun))
         wait_for(lambda: bool(list(begun.iterdir())), one.explain)
         one.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: len(runners(dsn)) == 2, one.explain)
+        wait_for(lambda: len(runners()) == 2, one.explain)
         wait_for(lambda: tasks.pid().result_or_raise(PATIENCE) != former, one.explain)
         gate.touch()
         assert held.result_or_raise(PATIENCE) == str(gate)

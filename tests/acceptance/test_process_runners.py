@@ -1,4 +1,4 @@
-"""Runners that execute tasks in processes: what becomes of these, and of what they execute."""
+"""Runners that execute tasks in processes: how these begin, are replaced, and end with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from tests.acceptance.workers import Worker, wait_for, workers
 
 APP = "tests.acceptance.runner_tasks:app"
 PATIENCE = 60
-RUNNERS = ("ProcessRunner", "PersistentProcessRunner")
+#: A ProcessRunner is the same pool of processes, but for how long each of them is used.
+POOL = (
+    "PersistentProcessRunner",
+    pytest.param("ProcessRunner", marks=pytest.mark.long),
+)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
 
@@ -67,49 +71,17 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_poison_is_quarantined_and_neighbours_live(dsn: str, tmp_path: Path, runner: str) -> None:
-    """What takes its process down each time ends with its reason; its neighbour is not touched."""
-    gate, begun = tmp_path / "gate", tmp_path / "begun"
-    begun.mkdir()
-    with worker(dsn, tmp_path, runner) as one:
-        neighbour = tasks.hold(str(gate), str(begun))
-        wait_for(lambda: bool(list(begun.iterdir())), one.explain)
-        for how in ("exit", "segfault", "kill"):
-            dying = tasks.die(how)
-            with pytest.raises(RecoveriesExhaustedError):
-                dying.result_or_raise(PATIENCE)
-            statuses = [str(entry.status) for entry in dying.history]
-            assert statuses.count("running_recovery") == 4
-            assert (dying.num_retries, len(dying.attempts)) == (0, 4)
-        gate.touch()
-        assert neighbour.result_or_raise(PATIENCE) == str(gate)
-        assert len(neighbour.attempts) == 1
-        said = one.log.read_text()
-        assert "exit code 7, executing" in said
-        assert "SIGSEGV, executing" in said
-
-
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_a_process_is_used_again_or_not(dsn: str, tmp_path: Path, runner: str) -> None:
-    """A ``ProcessRunner`` takes a new process for each invocation, the other one the same few."""
-    with worker(dsn, tmp_path, runner):
-        pids = list(tasks.pid.parallelize([()] * 12).results)
-    assert len(set(pids)) == (12 if runner == "ProcessRunner" else 2) or len(set(pids)) == 1
-
-
-def test_chance_is_not_inherited(dsn: str, tmp_path: Path) -> None:
-    """Processes forked from the same one make different ids and random numbers."""
-    with worker(dsn, tmp_path, "ProcessRunner"):
-        found = list(tasks.chances.parallelize([()] * 10).results)
-    for kind in zip(*found, strict=True):
-        assert len(set(kind)) == 10
-
-
 def test_a_process_is_replaced_after_so_many(dsn: str, tmp_path: Path) -> None:
-    """``max_tasks_per_child``: no process executes more, and nothing is lost by that."""
-    with worker(dsn, tmp_path, "PersistentProcessRunner", max_tasks_per_child=3):
+    """``max_tasks_per_child``: no process executes more, and nothing is lost by that.
+
+    The wait beyond ``max_waiting_processes`` is refused, in the task and by that name.
+    """
+    with worker(
+        *(dsn, tmp_path, "PersistentProcessRunner"), max_tasks_per_child=3, max_waiting_processes=3
+    ):
         pids = list(tasks.pid.parallelize([()] * 20).results)
+        with pytest.raises(TooManyWaitingError, match="max_waiting_processes"):
+            tasks.chain(6).result_or_raise(PATIENCE)
     assert max(pids.count(pid) for pid in pids) <= 3
 
 
@@ -123,7 +95,7 @@ def test_a_process_that_grew_is_replaced(dsn: str, tmp_path: Path) -> None:
 
 
 @linux
-@pytest.mark.parametrize("runner", [*RUNNERS, "MultiThreadRunner"])
+@pytest.mark.parametrize("runner", [*POOL, "MultiThreadRunner"])
 def test_no_process_outlives_its_parent(dsn: str, tmp_path: Path, runner: str) -> None:
     """``kill -9`` of the worker ends all its processes within a second, also one at work."""
     begun = tmp_path / "begun"
@@ -141,7 +113,7 @@ def test_no_process_outlives_its_parent(dsn: str, tmp_path: Path, runner: str) -
 
 
 @linux
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", POOL)
 def test_a_second_sigterm_kills_what_runs(dsn: str, tmp_path: Path, runner: str) -> None:
     """What runs is given back at once, its process is gone, and the exit code says so."""
     begun = tmp_path / "begun"
@@ -160,7 +132,7 @@ def test_a_second_sigterm_kills_what_runs(dsn: str, tmp_path: Path, runner: str)
 
 
 @linux
-@pytest.mark.parametrize("runner", [*RUNNERS, "MultiThreadRunner"])
+@pytest.mark.parametrize("runner", [*POOL, "MultiThreadRunner"])
 def test_only_the_parent_obeys_signals(dsn: str, tmp_path: Path, runner: str) -> None:
     """SIGINT to all processes, as from a terminal, lets what runs end where it runs."""
     gate, begun = tmp_path / "gate", tmp_path / "begun"
@@ -175,44 +147,6 @@ def test_only_the_parent_obeys_signals(dsn: str, tmp_path: Path, runner: str) ->
         assert one.process.wait(PATIENCE) == 0, one.explain()
     assert held.result_or_raise(PATIENCE) == str(gate)
     assert len(held.attempts) == 1
-
-
-@linux
-def test_a_death_is_noticed_though_the_task_has_forked(dsn: str, tmp_path: Path) -> None:
-    """A process of the task's own that goes on, with all its sockets, hides no death."""
-    mark = tmp_path / "mark"
-    with worker(dsn, tmp_path, "PersistentProcessRunner") as one:
-        began = time.monotonic()
-        assert tasks.fork_and_die_once(str(mark)).result_or_raise(PATIENCE) == "survived"
-        assert time.monotonic() - began < 10, one.explain()
-
-
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_a_waiting_process_may_die(dsn: str, tmp_path: Path, runner: str) -> None:
-    """Killed while its task waits for another one: that is begun anew, and the wait is gone."""
-    gate, begun = tmp_path / "gate", tmp_path / "begun"
-    begun.mkdir()
-    with worker(dsn, tmp_path, runner) as one:
-        parent = tasks.hold_below(str(gate), str(begun))
-        wait_for(lambda: len(list(begun.iterdir())) == 2, one.explain)
-        wait_for(lambda: parent.status == "paused", one.explain)
-        [victim] = (mark.name for mark in begun.iterdir() if mark.name.startswith("waits-"))
-        os.kill(int(victim.removeprefix("waits-")), signal.SIGKILL)
-        wait_for(lambda: len(parent.attempts) == 2, one.explain)
-        gate.touch()
-        assert parent.result_or_raise(PATIENCE) == str(gate)
-        assert "running_recovery" in {str(entry.status) for entry in parent.history}
-
-
-@linux
-def test_the_fork_server_may_die(dsn: str, tmp_path: Path) -> None:
-    """What forks is replaced when it is killed; what it had forked is begun anew."""
-    with worker(dsn, tmp_path, "PersistentProcessRunner") as one:
-        first = tasks.pid().result_or_raise(PATIENCE)
-        [server] = [pid for pid in descendants(one.pid) if first in descendants(pid)]
-        os.kill(server, signal.SIGKILL)
-        wait_for(lambda: tasks.pid().result_or_raise(PATIENCE) != first, one.explain)
-        assert tasks.fibonacci(4).result_or_raise(PATIENCE) == 3
 
 
 def test_fresh_interpreters(dsn: str, tmp_path: Path) -> None:
@@ -235,12 +169,3 @@ def test_an_app_that_starts_threads_is_not_forked(dsn: str, tmp_path: Path) -> N
         assert threaded_tasks.ask_thread(2).result_or_raise(PATIENCE) == 3
         threaded_tasks.app.close()
         assert "process.threads" in one.log.read_text()
-
-
-def test_too_many_processes_that_wait(dsn: str, tmp_path: Path) -> None:
-    """The wait beyond ``max_waiting_processes`` is refused, in the task and by that name."""
-    with (
-        worker(dsn, tmp_path, "PersistentProcessRunner", max_waiting_processes=3),
-        pytest.raises(TooManyWaitingError, match="max_waiting_processes"),
-    ):
-        tasks.chain(6).result_or_raise(PATIENCE)

@@ -69,7 +69,9 @@ def test_broken_code_waits_for_the_next_change(
     assert daemon.stop() == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGINT]
+)
 def test_the_exit_code_is_the_workers(
     number: signal.Signals, folder: Folder, daemon_tasks: ModuleType, start: Start
 ) -> None:

@@ -26,16 +26,22 @@ def dsn(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "runner", ["ProcessRunner", "PersistentProcessRunner", "MultiThreadRunner"]
+    ("runner", "many"),
+    [
+        ("PersistentProcessRunner", 10),
+        ("ProcessRunner", 3),  # each attempt is a process there, and each run has several
+        pytest.param("ProcessRunner", 20, marks=pytest.mark.long),
+        pytest.param("MultiThreadRunner", 20, marks=pytest.mark.long),  # threads, as in tests/app
+    ],
 )
-def test_in_processes(dsn: str, tmp_path: Path, runner: str) -> None:
+def test_in_processes(dsn: str, tmp_path: Path, runner: str, many: int) -> None:
     """What is written down is read back in whatever process, and runs are not mixed."""
     options = ("--runner", runner, "--concurrency", "2")
     with workers(dsn, tmp_path, 1, *options, app=APP):
         asleep, heard = tasks.sleeps(1.5), tasks.hears_odd("odd")
-        runs = [tasks.one_of_many(number) for number in range(20)]
-        many = [run.result_or_raise(PATIENCE) for run in runs]
-        for number, (made, kept, own) in enumerate(many):
+        runs = [tasks.one_of_many(number) for number in range(many)]
+        results = [run.result_or_raise(PATIENCE) for run in runs]
+        for number, (made, kept, own) in enumerate(results):
             assert made == kept
             assert (made[0], made[3], own) == (number, number * 2, number)
         assert tasks.gathers().result_or_raise(PATIENCE)

@@ -146,7 +146,7 @@ def _two_runners(apps: list[Pynenc]) -> list[BaseRunner]:
 def test_limits_hold_under_several_runners(apps: list[Pynenc]) -> None:
     """Ten keys, two at once each: by the tasks' own clocks and by the database's history."""
     dice = random.Random(4)
-    calls = [(f"key {dice.randrange(10)}", dice.uniform(0, 0.02)) for _ in range(400)]
+    calls = [(f"key {dice.randrange(10)}", dice.uniform(0, 0.02)) for _ in range(200)]
     with working(*_two_runners(apps)):
         invocations = [tasks.take_time(*call) for call in calls]
         for one in invocations:

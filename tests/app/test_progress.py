@@ -104,8 +104,13 @@ def _counts(text: str) -> list[int]:
 
 
 def test_a_bar_on_a_terminal() -> None:
-    """It grows until all have ended, failed ones too, and the cursor is there again."""
-    _, err = _run("pipe", "terminal")
+    """It grows until all have ended, failed ones too, and the cursor is there again.
+
+    What tasks print meanwhile goes where it would go without the bar.
+    """
+    out, err = _run("pipe", "terminal")
+    assert _lines(out) == sorted([*SAID, "all have ended"])
+    assert "said" not in err
     counts = _counts(err)
     assert counts == sorted(counts)
     assert counts[-1] == COUNT
@@ -113,13 +118,6 @@ def test_a_bar_on_a_terminal() -> None:
     assert "progress_program.say" in err
     assert err.count(HIDES) == err.count(SHOWS) == 1
     assert err.index(HIDES) < err.index(SHOWS)
-
-
-def test_standard_output_is_left_alone() -> None:
-    """What tasks print meanwhile goes where it would go without the bar."""
-    out, err = _run("pipe", "terminal")
-    assert _lines(out) == sorted([*SAID, "all have ended"])
-    assert "said" not in err
 
 
 def test_what_is_printed_beside_the_bar() -> None:

@@ -50,7 +50,13 @@ def test_simultaneous_calls_are_one_invocation(apps: list[Pynenc], name: str) ->
         assert {one.result_or_raise(20) for one in invocations} in ({1}, {"1 mail "})
 
 
-@pytest.mark.parametrize(("width", "rounds"), [(8, 50), (64, 20)])
+@pytest.mark.parametrize(
+    ("width", "rounds"),
+    [
+        *((8, 20), (64, 5)),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in ((8, 50), (64, 20))),
+    ],
+)
 def test_never_more_than_one_of_simultaneous_calls(
     apps: list[Pynenc], width: int, rounds: int
 ) -> None:

@@ -125,13 +125,14 @@ def test_a_runner_that_was_declared_dead_begins_anew(
     assert "runner.fenced" in caplog.text
 
 
-def test_many_short_tasks(app: Pynenc, runner: Runner) -> None:
-    """Two thousand calls end once each, with the right result."""
-    calls = [{"x": n, "y": 0} for n in range(2000)]
+@pytest.mark.parametrize("count", [500, pytest.param(2000, marks=pytest.mark.long)])
+def test_many_short_tasks(app: Pynenc, runner: Runner, count: int) -> None:
+    """Hundreds of calls, or thousands, end once each, with the right result."""
+    calls = [{"x": n, "y": 0} for n in range(count)]
     registered = app.engine.submit(tasks.add.definition, calls)
     with runner():
         results = [app.get_invocation(one.invocation_id).result_or_raise(60) for one in registered]
-    assert results == list(range(2000))
+    assert results == list(range(count))
 
 
 def test_a_flood_in_one_queue_does_not_starve_another(

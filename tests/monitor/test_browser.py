@@ -24,7 +24,7 @@ from pynenc_pg.monitor.passwords import hash_password
 from tests.acceptance.workers import wait_for
 from tests.monitor import shop_tasks as shop
 from tests.monitor.places import Place, configured, serving
-from tests.monitor.visitor import CHROMIUM, Visitor, open_window
+from tests.monitor.visitor import CHROMIUM, PHONE, TOO_WIDE, Visitor, open_window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -36,7 +36,6 @@ pytestmark = [
     ),
 ]
 
-_TOO_WIDE: Final = "() => document.documentElement.scrollWidth - window.innerWidth"
 _COUNT_SWAPS: Final = """() => {
     window.swaps = 0;
     document.body.addEventListener("htmx:after:swap", () => { window.swaps += 1; });
@@ -72,16 +71,25 @@ def chromium() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def window(chromium: Browser, base: str) -> Iterator[Visitor]:
+    """A window of a usual size, in the light: one for all, since each is a process of its own."""
+    yield from open_window(chromium, base)
+
+
 @pytest.fixture
-def visitor(chromium: Browser, base: str) -> Iterator[Visitor]:
-    """A window of a usual size, in the light."""
-    yield from open_window(chromium, base, width=1280)
+def visitor(window: Visitor) -> Visitor:
+    """That window, as if it was new."""
+    window.begin()
+    return window
 
 
 MENU: Final = (
     *("Invocations", "Timeline", "Time travel", "Queues", "Runners", "Tasks", "Triggers"),
     *("Events", "Workflows", "Log explorer", "Audit", "Overview"),
 )
+#: The pages with tables, forms, figures and drawings: the others are made of the same parts.
+VARIED: Final = {"Invocations", "Timeline", "Triggers", "Overview"}
 _LINKS: Final = """() => [...document.querySelectorAll('a[href^="/"]')]
     .map((link) => link.getAttribute("href"))"""
 
@@ -97,9 +105,21 @@ def kind(address: str) -> str:
 
 
 def test_every_page(visitor: Visitor, place: Place) -> None:
-    """One of each kind, as links lead there from the first one on: nothing is wrong on it."""
-    first = ["/", f"/invocations/{place.ids['large']}", "/invocations?status=failed"]
+    """The menu leads to each by a click, and links to one of each kind: nothing is wrong on it.
+
+    Nor is it in the dark, or on the screen of a phone, where that can differ.
+    """
+    first = [f"/invocations/{place.ids['large']}", "/invocations?status=failed"]
     left, seen = first.copy(), {"/login"}
+    visitor.go("/")
+    for text in MENU:
+        visitor.click(text, within="nav")
+        assert visitor.page.inner_text("h1") == text
+        seen.add(kind(visitor.page.url))
+        visitor.check("overview" if text == "Overview" else "")
+        if text in VARIED:
+            visitor.check_otherwise()
+        left += visitor.page.evaluate(_LINKS)
     while left:
         address = left.pop(0)
         if address in first:
@@ -108,17 +128,11 @@ def test_every_page(visitor: Visitor, place: Place) -> None:
             continue
         seen.add(kind(address))
         visitor.go(address)
-        visitor.check("overview" if address == "/" else "")
+        visitor.check()
+        if "status=failed" in address:
+            visitor.check_otherwise()
         left += visitor.page.evaluate(_LINKS)
     assert seen == {route for method, route, _ in ROUTES if method == "GET"}
-
-
-def test_the_menu(visitor: Visitor) -> None:
-    """Leads to each page by a click; each has its heading."""
-    visitor.go("/")
-    for text in MENU:
-        visitor.click(text, within="nav")
-        assert visitor.page.inner_text("h1") == text
 
 
 def test_of_each_kind(visitor: Visitor, place: Place) -> None:
@@ -127,6 +141,7 @@ def test_of_each_kind(visitor: Visitor, place: Place) -> None:
     visitor.click(f"…{place.ids['refuse'][-12:]}")
     assert "Traceback" in visitor.text
     visitor.check("invocation")
+    visitor.check_otherwise()
     visitor.click("Timeline")
     visitor.check()
     for name in ("charge", "held", "press", "approve", "hostile"):
@@ -151,7 +166,7 @@ def test_logging_in_and_out(chromium: Browser, place: Place) -> None:
     """With the wrong password, with the right one, and away."""
     conf = configured(place.dsn, operator_password=hash_password("let me"))
     with serving(make_site(conf)) as base:
-        for visitor in open_window(chromium, base, width=1280):
+        for visitor in open_window(chromium, base):
             visitor.go("/queues")
             visitor.check()
             visitor.page.fill('input[name="password"]', "let")
@@ -226,20 +241,23 @@ def test_actions(visitor: Visitor, place: Place) -> None:
     visitor.click("Look at parked causes again…")
     visitor.click("Look at parked causes again")
     assert "1 causes are looked at again" in visitor.text
-    for path, begin, end in (
-        ("/queues", "pause-queue", "resume-queue"),
-        ("/triggers", "pause-trigger", "resume-trigger"),
-        ("/workflows", "pause-workflow", "resume-workflow"),
-    ):
-        subject = ""
-        for action in (begin, end):
-            visitor.go(path)
-            link = visitor.page.locator(f'main a[href^="/do/{action}?{subject}"]').first
-            subject = subject or urlsplit(link.get_attribute("href") or "").query
-            with visitor.page.expect_navigation():
-                link.click()
-            visitor.click(visitor.page.inner_text("h1").rstrip("?"), within="form")
-            assert action in visitor.page.inner_text("p.done")
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["queue", *(pytest.param(each, marks=pytest.mark.long) for each in ("trigger", "workflow"))],
+)
+def test_pausing(visitor: Visitor, what: str) -> None:
+    """From the list, and back again; all three are the same page with another word."""
+    subject = ""
+    for action in (f"pause-{what}", f"resume-{what}"):
+        visitor.go(f"/{what}s")
+        link = visitor.page.locator(f'main a[href^="/do/{action}?{subject}"]').first
+        subject = subject or urlsplit(link.get_attribute("href") or "").query
+        with visitor.page.expect_navigation():
+            link.click()
+        visitor.click(visitor.page.inner_text("h1").rstrip("?"), within="form")
+        assert action in visitor.page.inner_text("p.done")
     visitor.check()
 
 
@@ -339,39 +357,31 @@ def test_by_keyboard(visitor: Visitor) -> None:
     assert visitor.page.evaluate(outline) != "none"
 
 
-def test_in_the_dark(chromium: Browser, base: str, place: Place) -> None:
-    """Colours have contrast there, too."""
+def test_in_the_dark(visitor: Visitor, place: Place) -> None:
+    """Colours have contrast there, too, where they are of another sort than on most pages."""
     if os.environ.get("PYNENC_SCREENSHOTS"):  # something to be seen on them
         calls = [shop.fulfil(number) for number in range(8)] + [shop.refuse(1)]
         wait_for(lambda: all(c.status.is_final() for c in calls), lambda: str(calls))
-    for visitor in open_window(chromium, base, width=1280, dark=True):
-        for path, name in (
-            ("/timeline?span=3", "timeline-dark"),
-            ("/", ""),
-            (f"/invocations/{place.ids['refuse']}", ""),
-            (f"/do/cancel?subject={place.ids['later']}", ""),
-            ("/invocations?status=failed", ""),
-        ):
-            visitor.go(path)
-            visitor.check(name)
+    visitor.page.emulate_media(color_scheme="dark")
+    for path, name in (
+        ("/timeline?span=3", "timeline-dark"),
+        (f"/do/cancel?subject={place.ids['later']}", ""),
+    ):
+        visitor.go(path)
+        visitor.check(name, rules=("color-contrast",))
 
 
-def test_on_a_phone(chromium: Browser, base: str, place: Place) -> None:
-    """No page is wider than the screen; the menu opens."""
-    for visitor in open_window(chromium, base, width=390):
-        for path in (
-            "/",
-            "/invocations",
-            "/timeline",
-            "/triggers",
-            f"/invocations/{place.ids['refuse']}",
-            f"/workflows/{place.ids['approve']}",
-            f"/tasks/{quote(f'shop.{shop.SCRIPT}', safe='')}",
-        ):
-            visitor.go(path)
-            assert visitor.page.evaluate(_TOO_WIDE) <= 0, path
-        visitor.go("/")
-        visitor.page.get_by_text("Menu", exact=True).click()
-        visitor.check("phone")
-        visitor.click("Queues", within="nav")
-        assert visitor.page.inner_text("h1") == "Queues"
+def test_on_a_phone(visitor: Visitor, place: Place) -> None:
+    """What is long or hostile makes no page wider than the screen; the menu opens."""
+    visitor.page.set_viewport_size(PHONE)
+    for path in (
+        f"/workflows/{place.ids['approve']}",
+        f"/tasks/{quote(f'shop.{shop.SCRIPT}', safe='')}",
+        "/",
+    ):
+        visitor.go(path)
+        assert visitor.page.evaluate(TOO_WIDE) <= 0, path
+    visitor.page.get_by_text("Menu", exact=True).click()
+    visitor.check("phone")
+    visitor.click("Queues", within="nav")
+    assert visitor.page.inner_text("h1") == "Queues"

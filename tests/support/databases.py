@@ -1,7 +1,7 @@
 """Migrated databases for one test after the other.
 
 Making and dropping one costs checkpoints, more than most tests do with it. So one is used again,
-emptied, where the test has left nothing behind but rows.
+emptied, where the test has left nothing behind but rows and tables of its own.
 """
 
 from __future__ import annotations
@@ -44,6 +44,16 @@ select md5(string_agg(what, ',' order by what)) from (
     union all select concat('status ', status) from pynenc.status
     union all select concat('version ', alembic_version) from pynenc.alembic_version
 ) all_of_it (what)"""
+#: Tables that a test has made for its own tasks; whatever else it has made stays, and is seen.
+_TIDY = """do $$
+declare
+    v_name text;
+begin
+    for v_name in select c.oid::regclass::text from pg_class c
+                  where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' loop
+        execute 'drop table if exists ' || v_name || ' cascade';
+    end loop;
+end $$"""
 _EMPTY = """do $$
 declare
     v_name text;
@@ -51,7 +61,8 @@ begin
     perform set_config('session_replication_role', 'replica', true);
     for v_name in select c.oid::regclass::text from pg_class c
                   where c.relnamespace = 'pynenc'::regnamespace and c.relkind = 'r'
-                    and c.oid::regclass::text <> all ({seeded}) loop
+                    and c.oid::regclass::text <> all ({seeded})
+                    and pg_relation_size(c.oid) > 0 loop
         execute 'delete from ' || v_name;
     end loop;
     for v_name in select c.oid::regclass::text from pg_class c
@@ -110,6 +121,7 @@ class Databases:
         try:
             with psycopg.connect(self._dsn(name)) as connection:
                 shape, seeded = self._fresh or ("", [])
+                connection.execute(_TIDY)
                 large = _ask(connection, "select pg_database_size(current_database())") > _LARGE
                 if large or _ask(connection, _SHAPE) != shape:
                     return False

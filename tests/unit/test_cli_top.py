@@ -177,7 +177,7 @@ def test_ids_are_whole_in_a_narrow_terminal() -> None:
 
 @pytest.mark.parametrize(
     ("end", "code"),
-    [(None, 0), (signal.SIGINT, 0), (signal.SIGTERM, 143)],
+    [(None, 0), pytest.param(signal.SIGINT, 0, marks=pytest.mark.long), (signal.SIGTERM, 143)],
     ids=["q", "INT", "TERM"],
 )
 def test_in_a_terminal(tasks: Any, tmp_path: Path, end: int | None, code: int) -> None:
