@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final, get_args
 
 import psycopg
@@ -39,25 +40,25 @@ _BOTH: Final = """
     select (select array_agg(word order by word) from effect),
            (select array_agg(o.value #>> '{}' order by o.value #>> '{}')
             from pynenc.invocation_outcome o where o.status = 'success')"""
-_HARMS: Final = {
-    ("before", "crash", THREADS),
-    ("after", "drop", THREADS),
-    ("after", "crash", LOOP),
-    ("before", "drop", PROCESSES),
-}
+LONG: Final = pytest.mark.long
 _DEATHS: Final = {("finish", "after"), ("commit", "before"), ("commit", "after")}
 
 
 def _usual(*case: str, usual: Collection[tuple[str, ...]]) -> ParameterSet:
-    return pytest.param(*case, marks=[] if case in usual else pytest.mark.long)
+    return pytest.param(*case, marks=[] if case in usual else LONG)
 
 
-#: Harm, before and after each statement, under each runner; some are for ``make test-long``.
+#: Harm, before and after each statement, under each runner, is for ``make test-long``. The fast
+#: suite goes through the statements with runners by turns; one of processes, which is dear, loses
+#: the answer to its commit, and more of them die below.
 CASES: Final = [
-    _usual(when, harm, runner, usual=_HARMS)
-    for when in get_args(When)
-    for harm in ("crash", "drop")
-    for runner in (THREADS, LOOP, PROCESSES)
+    pytest.param("before", "crash", (THREADS, LOOP) * 2 + (THREADS,), id="before-crash-mixed"),
+    pytest.param("after", "drop", (LOOP, THREADS) * 2 + (PROCESSES,), id="after-drop-mixed"),
+    *(
+        pytest.param(*case, (runner,) * len(STEPS), id="-".join((*case, runner)), marks=LONG)
+        for case in product(get_args(When), ("crash", "drop"))
+        for runner in (THREADS, LOOP, PROCESSES)
+    ),
 ]
 DEATHS: Final = [_usual(step, when, usual=_DEATHS) for step in STEPS for when in get_args(When)]
 
@@ -128,17 +129,17 @@ def launch(site: Site, runner: str, case: Case) -> Worker:
     return case.harm.aim(site.fleet.launch(*options, dsn=case.proxy.dsn, **PATIENT))
 
 
-@pytest.mark.parametrize(("when", "harm", "runner"), CASES)
+@pytest.mark.parametrize(("when", "harm", "runners"), CASES)
 def test_harm_at_every_statement_of_a_transaction(
-    bank: Site, when: When, harm: str, runner: str
+    bank: Site, when: When, harm: str, runners: Sequence[str]
 ) -> None:
     """Killed or cut off at any of them: row and SUCCESS are there or neither, in the end once."""
-    task = "deposit_later" if runner == LOOP else "deposit"
     with ExitStack() as stack:
         cases = [Case(step, when, stack.enter_context(Proxy(bank.dsn))) for step in STEPS]
-        for case in cases:
+        for case, runner in zip(cases, runners, strict=True):
             harms: dict[str, Harm] = {"crash": case.harm, "drop": proxy.cut}
             case.proxy.arm(case.step, when, harms[harm])
+            task = "deposit_later" if runner == LOOP else "deposit"
             case.calls += bank.call(task, {"word": case.queue}, queue=case.queue)
             launch(bank, runner, case)
 
@@ -147,7 +148,7 @@ def test_harm_at_every_statement_of_a_transaction(
             return all(case.proxy.cuts for case in cases)
 
         wait_for(met, bank.fleet.explain)
-        bank.fleet.start("--runner", runner, **PATIENT)
+        bank.fleet.start("--runner", runners[0], **PATIENT)
         wanted = sorted(case.queue for case in cases)
         wait_for(lambda: same(bank) == wanted, bank.fleet.explain, 40)
         for case in cases:
