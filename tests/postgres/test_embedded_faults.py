@@ -86,8 +86,9 @@ def test_supervisor_told_to_stop(home: Path) -> None:
         assert answers(server.start())
 
 
-def test_killed_in_the_middle_of_initdb(home: Path) -> None:
+def test_killed_in_the_middle_of_initdb(empty_home: Path) -> None:
     """A half-made database is never taken for one; what is left of it goes away."""
+    home = empty_home
     with starting_user(home) as process:
         eventually(lambda: bool(list(home.glob("init-*/base"))), 10)
         process.kill()
@@ -116,8 +117,9 @@ def test_pid_file_that_lies(home: Path) -> None:
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.long)])
-def test_killed_at_random_moments(home: Path, rounds: int) -> None:
+def test_killed_at_random_moments(empty_home: Path, rounds: int) -> None:
     """However far a boot had come when its process was killed, the next one works, none leaks."""
+    home = empty_home
     seed = random.randrange(1_000_000)
     chance = random.Random(seed)
     for number in range(rounds):
