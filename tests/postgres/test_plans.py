@@ -43,10 +43,10 @@ from tests.support.sql import (
 pytestmark = pytest.mark.timeout(600)
 
 SMALL: Final = 10
-LARGE: Final = 10_000
-LONG: Final = (100_000, 1_000_000)
+LARGE: Final = 4_000
+LONG: Final = (10_000, 100_000, 1_000_000)
 #: How far the tables grow under a session that keeps its plans.
-KEPT: Final = 5_000
+KEPT: Final = 2_000
 Claimed = tuple[str, int, float]
 
 
