@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -27,8 +26,11 @@ from tests.postgres.embedded_users import (
 from tests.support.stopwatch import Stopwatch
 
 
-def test_killed_server_comes_back(home: Path) -> None:
-    """After kill -9 of PostgreSQL its users are served again within two seconds, nothing lost."""
+def test_killed_server_and_killed_supervisor(home: Path) -> None:
+    """After kill -9 of PostgreSQL its users are served again within two seconds, nothing lost.
+
+    After that of the supervisor start works again at once, and nothing is left in the end.
+    """
     with EmbeddedPostgres(home) as server:
         ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
         killed = postmaster_pid(home)
@@ -37,6 +39,15 @@ def test_killed_server_comes_back(home: Path) -> None:
         assert eventually(lambda: answers(server.dsn), 30) < 2
         assert ask(server.dsn, "SELECT n FROM kept") == 42
         assert postmaster_pid(home) != killed
+        killed = supervisor_pid(home)
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: killed not in running(home), 5)
+        watch = Stopwatch()
+        server.start()
+        assert watch.seconds < 2
+        assert ask(server.dsn, "SELECT n FROM kept") == 42
+        assert supervisor_pid(home) != killed
+    assert eventually(lambda: not running(home), 20) < 1
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found on Linux")
@@ -50,31 +61,6 @@ def test_busy_session_of_a_killed_server(home: Path) -> None:
             os.kill(postmaster_pid(home), signal.SIGKILL)
             busy.close()
         assert eventually(lambda: answers(server.dsn), 30) < 2
-
-
-def test_threads_share_one_object(home: Path) -> None:
-    """Threads that start the same object at once all get its DSN."""
-    server = EmbeddedPostgres(home, durable=False)
-    with ThreadPoolExecutor(4) as pool:
-        assert {*pool.map(lambda _: server.start(), range(4))} == {server.dsn}
-    assert answers(server.dsn)
-    server.close()
-    assert eventually(lambda: not running(home), 20) < 1
-
-
-def test_killed_supervisor(home: Path) -> None:
-    """After kill -9 of the supervisor start works again at once, and nothing is left in the end."""
-    with EmbeddedPostgres(home) as server:
-        ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
-        killed = supervisor_pid(home)
-        os.kill(killed, signal.SIGKILL)
-        eventually(lambda: killed not in running(home), 5)
-        watch = Stopwatch()
-        server.start()
-        assert watch.seconds < 2
-        assert ask(server.dsn, "SELECT n FROM kept") == 42
-        assert supervisor_pid(home) != killed
-    assert eventually(lambda: not running(home), 20) < 1
 
 
 def test_supervisor_told_to_stop(home: Path) -> None:
