@@ -81,6 +81,21 @@ def pattern() -> Iterator[Path]:
 
 @pytest.fixture
 def home(empty_home: Path, pattern: Path) -> Path:
-    """A folder with data for a server, that has never run."""
+    """A folder with data for a server that has never run."""
     clusters.seed(empty_home, pattern)
     return empty_home
+
+
+@pytest.fixture(scope="session")
+def _used(pattern: Path) -> Iterator[Path]:
+    outer = _outer()
+    clusters.seed(outer / "home", pattern)
+    yield outer / "home"
+    shutil.rmtree(outer)
+
+
+@pytest.fixture
+def used_home(_used: Path) -> Iterator[Path]:
+    """The folder of a server that other tests have had, and left in good order."""
+    yield _used
+    eventually(lambda: not running(_used), 10)

@@ -107,47 +107,47 @@ def test_server_that_cannot_start_is_explained(home: Path, monkeypatch: pytest.M
 # --- sharing ----------------------------------------------------------------------------------
 
 
-def test_two_processes_share_one_server(home: Path) -> None:
+def test_two_processes_share_one_server(used_home: Path) -> None:
     """Whoever opens the same folder meets the same server, which outlives its starter."""
-    with user(home) as starter:
-        pid = postmaster_pid(home)
-        with EmbeddedPostgres(home, durable=False) as mine:
+    with user(used_home) as starter:
+        pid = postmaster_pid(used_home)
+        with EmbeddedPostgres(used_home, durable=False) as mine:
             starter.communicate()
             time.sleep(0.5)
             assert answers(mine.dsn)
-            assert postmaster_pid(home) == pid
+            assert postmaster_pid(used_home) == pid
 
 
-def test_stops_after_the_last_clean_exit(home: Path) -> None:
+def test_stops_after_the_last_clean_exit(used_home: Path) -> None:
     """The server is gone within a second of its last user's end."""
-    with user(home) as process:
-        assert running(home)
+    with user(used_home) as process:
+        assert running(used_home)
         process.communicate()
-    assert eventually(lambda: not running(home), 20) < 1
+    assert eventually(lambda: not running(used_home), 20) < 1
 
 
-def test_stops_after_the_last_user_is_killed(home: Path) -> None:
+def test_stops_after_the_last_user_is_killed(used_home: Path) -> None:
     """The server goes with its only user, killed with -9, within a second."""
-    with user(home) as process:
+    with user(used_home) as process:
         process.kill()
         process.wait()
-    assert eventually(lambda: not running(home), 20) < 1
+    assert eventually(lambda: not running(used_home), 20) < 1
 
 
-def test_users_that_leave_others_behind(home: Path) -> None:
+def test_users_that_leave_others_behind(used_home: Path) -> None:
     """They keep the server, connections included: of a user that was killed, or that closed.
 
     Each object of a process counts as a user of its own; a forked child that calls start holds the
     server itself, and closing there spares the parent.
     """
     with (
-        EmbeddedPostgres(home, durable=False) as server,
+        EmbeddedPostgres(used_home, durable=False) as server,
         psycopg.connect(server.dsn) as connection,
     ):
-        with user(home) as other:
+        with user(used_home) as other:
             other.kill()
             other.wait()
-        two = EmbeddedPostgres(home, durable=False)
+        two = EmbeddedPostgres(used_home, durable=False)
         assert two.start() == server.dsn
         two.close()
         _start_and_close_in_a_child(server)
@@ -199,7 +199,7 @@ def test_concurrent_cold_starts(empty_home: Path, many: int) -> None:
     assert [process.returncode for process in starters] == [0] * many
 
 
-def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
+def test_forked_child_does_not_keep_it_alive(used_home: Path) -> None:
     """A child forked by a user holds nothing: the server goes with the parent."""
     code = HOLD.replace(
         "sys.stdin.read()",
@@ -211,7 +211,7 @@ def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
         "sys.stdin.read()",
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(home)],
+        [sys.executable, "-c", code, str(used_home)],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -225,7 +225,7 @@ def test_forked_child_does_not_keep_it_alive(home: Path) -> None:
         assert process.stdout.readline() == "forked\n"
         process.kill()
         process.wait()
-        assert eventually(lambda: not running(home), 20) < 1
+        assert eventually(lambda: not running(used_home), 20) < 1
         os.killpg(process.pid, 0)  # the child is still there
     finally:
         os.killpg(process.pid, signal.SIGKILL)

@@ -51,14 +51,14 @@ def test_killed_server_and_killed_supervisor(home: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found on Linux")
-def test_busy_session_of_a_killed_server(home: Path) -> None:
+def test_busy_session_of_a_killed_server(used_home: Path) -> None:
     """A session that never looks up from its work does not keep a killed server down."""
-    with EmbeddedPostgres(home, durable=False) as server:
+    with EmbeddedPostgres(used_home, durable=False) as server:
         with psycopg.connect(server.dsn) as busy:
             busy.pgconn.send_query(b"DO 'BEGIN LOOP END LOOP; END'")
             working = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %LOOP%'"
             eventually(lambda: ask(server.dsn, working) == 1, 5)
-            os.kill(postmaster_pid(home), signal.SIGKILL)
+            os.kill(postmaster_pid(used_home), signal.SIGKILL)
             busy.close()
         assert eventually(lambda: answers(server.dsn), 30) < 2
 
