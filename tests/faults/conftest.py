@@ -8,10 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pynenc_pg.postgres import deploy
 from tests.faults.bodies import SIDE
 from tests.faults.fleet import Nursery
-from tests.faults.server import OwnServer, own_server
+from tests.faults.server import OwnServer, migrated, own_server
 from tests.faults.site import Site
 from tests.support.checker import BODY_RUN
 
@@ -41,11 +40,17 @@ def site(database_dsn: str, bodies: str, nursery: Nursery, tmp_path: Path) -> It
     site.close()
 
 
+@pytest.fixture(scope="session")
+def pattern() -> Iterator[Path]:
+    """What servers begin with that tests have for themselves: it is dear to make."""
+    with migrated() as home:
+        yield home
+
+
 @pytest.fixture
-def server() -> Iterator[OwnServer]:
+def server(pattern: Path) -> Iterator[OwnServer]:
     """A server that the test may kill; its database is migrated."""
-    with own_server("max_connections=40") as server:
-        deploy.migrate(server.dsn)
+    with own_server(pattern, "max_connections=40") as server:
         yield server
 
 

@@ -12,6 +12,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Final, get_args
@@ -124,31 +125,43 @@ class Case:
         return f"{self}\n{self.worker.explain() if self.worker else 'not launched'}"
 
 
-def run(site: Site, when: When, harm: str) -> None:
-    """Go through all verbs with one harm; fail if anything is lost, doubled or stranded."""
+def run(site: Site, when: When, harm: str, verbs: Sequence[str] = VERBS) -> None:
+    """Go through verbs with one harm; fail if anything is lost, doubled or stranded."""
     with ExitStack() as stack:
-        cases = [Case(verb, when, harm, stack.enter_context(Proxy(site.dsn))) for verb in VERBS]
-        _vanish(site, cases[VERBS.index("recover")])
-        for case in cases:
-            _enqueue(site, case)
-        for case in cases[: len(ELDEST)]:
-            _launch(site, case)
-            case.wait_until_met()
-        site.fleet.start("--queues", "children", **SETTINGS)
-        for case in cases[len(ELDEST) :]:
-            _launch(site, case)
-        for case in cases:
-            if case.verb in _AT_THE_END:
-                _ask_to_stop(site, case)
-        _let_children_end(site, cases[VERBS.index("resume")])
-        for case in cases:
-            case.wait_until_met()
+        cases = {
+            verb: Case(verb, when, harm, stack.enter_context(Proxy(site.dsn))) for verb in verbs
+        }
+        _do_harm(site, cases)
         site.open_gate("end")
         site.fleet.start(**SETTINGS, **_NEWER)
-        for case in cases:
+        for case in cases.values():
             _check(site, case)
         wait_for(lambda: site.statuses(site.adopt()).keys() == {"success"}, site.fleet.explain)
         site.check()
+
+
+def _do_harm(site: Site, cases: Mapping[str, Case]) -> None:
+    """Let each meet its own."""
+    if "recover" in cases:
+        _vanish(site, cases["recover"])
+    for case in cases.values():
+        _enqueue(site, case)
+    eldest = [case for case in cases.values() if case.verb in ELDEST]
+    others = [case for case in cases.values() if case not in eldest]
+    for case in eldest:
+        _launch(site, case)
+        case.wait_until_met()
+    site.fleet.start("--queues", "children", **SETTINGS)
+    for case in others:
+        _launch(site, case)
+    for case in others:
+        if case.verb in _AT_THE_END:
+            _ask_to_stop(site, case)
+    if "resume" in cases:
+        _wait_for_a_wait(site, cases["resume"])
+    site.open_gate("child")
+    for case in cases.values():
+        case.wait_until_met()
 
 
 def collecting(site: Site, when: When, harm: str) -> None:
@@ -230,10 +243,9 @@ def _dead(site: Site) -> bool:
     return any(pid not in living for (pid,) in site.query("select pid from pynenc.runner"))
 
 
-def _let_children_end(site: Site, case: Case) -> None:
-    """Once that one's task waits: its wait is to end with the verb, and not at its beginning."""
+def _wait_for_a_wait(site: Site, case: Case) -> None:
+    """Until that one's task waits: its wait is to end with the verb, and not at its beginning."""
     wait_for(lambda: "paused" in site.statuses(case.calls), case.explain)
-    site.open_gate("child")
 
 
 def _check(site: Site, case: Case) -> None:

@@ -15,9 +15,11 @@ from urllib.parse import quote
 
 import psycopg
 
+from pynenc_pg.postgres import deploy
 from pynenc_pg.postgres.embedded import binaries, cluster, folders
 from pynenc_pg.postgres.embedded.account import server_account
 from tests.acceptance.workers import wait_for
+from tests.support.clusters import seed
 
 
 class OwnServer:
@@ -93,9 +95,21 @@ def folder_for_a_server() -> Iterator[Path]:
 
 
 @contextmanager
-def own_server(*settings: str) -> Iterator[OwnServer]:
-    """Run a server for one test."""
+def migrated() -> Iterator[Path]:
+    """Yield the home of a server that has stopped in good order; its database is migrated."""
     with folder_for_a_server() as home:
+        server = OwnServer(home, "min_wal_size=32MB")
+        server.start()
+        deploy.migrate(server.dsn)
+        server.stop()
+        yield home
+
+
+@contextmanager
+def own_server(pattern: Path, *settings: str) -> Iterator[OwnServer]:
+    """Run a server for one test, with what is in the pattern (see ``migrated``)."""
+    with folder_for_a_server() as home:
+        seed(home, pattern)
         server = OwnServer(home, *settings)
         server.start()
         try:

@@ -34,7 +34,7 @@ def test_a_task_that_blocks_its_loop_costs_no_heartbeat(site: Site) -> None:
     """However long a coroutine computes, its worker reports, and nobody takes its work."""
     loop = {"PYNENC__RUNNER_CLS": "AsyncRunner"} | HASTY
     worker = site.fleet.start("--concurrency", "2", **loop)
-    [call] = site.call("spin", {"seconds": 2 * LEASE})
+    [call] = site.call("spin", {"seconds": 1.5 * LEASE})
     site.wait_for_runs([call], 1)
     other = site.fleet.start("--concurrency", "2", **loop)
     site.wait_for_success([call])

@@ -11,7 +11,6 @@ from typing import Final
 
 import pytest
 
-from pynenc_pg.postgres import deploy
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Nursery
 from tests.faults.server import own_server
@@ -29,10 +28,9 @@ _TAKEN: Final = """select count(*)::int from pynenc.invocation_history
 
 
 @pytest.fixture
-def wide_site(bodies: str, nursery: Nursery, tmp_path: Path) -> Iterator[Site]:
+def wide_site(pattern: Path, bodies: str, nursery: Nursery, tmp_path: Path) -> Iterator[Site]:
     """A queue on a server with connections for all of them."""
-    with own_server("max_connections=300") as server:
-        deploy.migrate(server.dsn)
+    with own_server(pattern, "max_connections=300") as server:
         site = Site(server.dsn, bodies, nursery, tmp_path)
         yield site
         site.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import product
 from typing import Final, get_args
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.acceptance.workers import wait_for
 from tests.faults import failpoints
@@ -14,29 +17,40 @@ from tests.faults.proxy import Proxy, When
 from tests.faults.settings import KEEN
 from tests.faults.site import Site
 
-#: One moment of each kind of harm; the others are for ``make test-long``.
-_USUAL: Final = {"before-crash", "after-drop"}
-
-
-@pytest.mark.parametrize(
-    ("when", "harm"),
-    [
-        pytest.param(when, harm, marks=[] if f"{when}-{harm}" in _USUAL else pytest.mark.long)
-        for when in get_args(When)
-        for harm in failpoints.HARMS
-    ],
+MOMENTS: Final = [*product(get_args(When), failpoints.HARMS)]
+#: The fast suite does harm at each verb once, at those that begin and end an attempt in both ways.
+_CRASHED: Final = (
+    *("recover", "register_runner", "heartbeat", "claim", "hold", "finish"),
+    *("set_aside", "register", "resume", "release"),
 )
-def test_harm_at_every_statement(site: Site, when: When, harm: str) -> None:
+_DROPPED: Final = (
+    *("maintain", "register_tasks", "claim", "finish", "retry", "pause"),
+    *("promote", "expire", "release_strays", "unregister_runner"),
+)
+_SAMPLE: Final = {("before", "crash"): _CRASHED, ("after", "drop"): _DROPPED}
+assert {*_CRASHED, *_DROPPED} == {*failpoints.VERBS}
+
+
+def _sweep() -> Iterator[ParameterSet]:
+    """Each verb with each harm is for ``make test-long``."""
+    for moment in MOMENTS:
+        name = "-".join(moment)
+        if moment in _SAMPLE:
+            yield pytest.param(*moment, _SAMPLE[moment], id=f"{name}-some")
+        yield pytest.param(*moment, failpoints.VERBS, marks=pytest.mark.long, id=f"{name}-all")
+
+
+@pytest.mark.parametrize(("when", "harm", "verbs"), [*_sweep()])
+def test_harm_at_every_statement(site: Site, when: When, harm: str, verbs: tuple[str, ...]) -> None:
     """Killed, cut off or held up at any verb: all is done, nothing twice, survivors work on."""
-    failpoints.run(site, when, harm)
+    failpoints.run(site, when, harm, verbs)
 
 
 @pytest.mark.parametrize(
     ("when", "harm"),
     [
-        pytest.param(when, harm, marks=[] if f"{when}-{harm}" in _USUAL else pytest.mark.long)
-        for when in get_args(When)
-        for harm in failpoints.HARMS
+        pytest.param(*moment, marks=[] if moment in _SAMPLE else pytest.mark.long)
+        for moment in MOMENTS
     ],
 )
 def test_harm_while_large_values_are_collected(site: Site, when: When, harm: str) -> None:

@@ -12,7 +12,6 @@ from typing import Final
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pynenc_pg.postgres import deploy
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Nursery, Worker
 from tests.faults.network import Island, island
@@ -48,18 +47,17 @@ class Hosts(list[Island]):
 
 
 @pytest.fixture
-def hosts(bodies: str, nursery: Nursery, tmp_path: Path) -> Iterator[Hosts]:
+def hosts(pattern: Path, bodies: str, nursery: Nursery, tmp_path: Path) -> Iterator[Hosts]:
     """Hosts, and a server that each of them reaches by a cable of its own."""
     if not str(conninfo_to_dict(bodies).get("host", "")).startswith("/"):
         pytest.skip("task bodies could not leave their records: that server has no socket file")
     with ExitStack() as stack:
         made = [stack.enter_context(island(which)) for which in range(HOSTS)]
         addresses = ",".join(host.here for host in made)
-        server = stack.enter_context(own_server(f"listen_addresses={addresses}"))
+        server = stack.enter_context(own_server(pattern, f"listen_addresses={addresses}"))
         for host in made:
             server.admit(host.network)
         server.restart(signal.SIGINT)
-        deploy.migrate(server.dsn)
         site = Site(server.dsn, bodies, nursery, tmp_path)
         yield Hosts(made, site)
         site.close()

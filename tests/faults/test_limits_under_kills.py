@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 import psycopg
+import pytest
 
 from pynenc_pg.domain.concurrency import RateLimit
 from tests.acceptance.workers import wait_for
@@ -16,9 +17,6 @@ from tests.support.limits import most_at_once, most_begun, most_overlapping, spa
 
 SEED = 20_261_126
 WORKERS = 5
-KEYS = 24
-CALLS = 14  # of each key
-KILLS = 9
 #: Seconds between two deaths.
 PACE = 0.3
 SETTINGS = {
@@ -30,29 +28,34 @@ SETTINGS = {
 }
 
 
-def test_no_key_has_more_at_work_than_slots_while_workers_die(site: Site) -> None:
-    """Of 24 keys with one to three slots none is ever exceeded, and all that was accepted ends."""
+@pytest.mark.parametrize(
+    ("keys", "of_each", "kills"), [(12, 10, 5), pytest.param(24, 14, 9, marks=pytest.mark.long)]
+)
+def test_no_key_has_more_at_work_than_slots_while_workers_die(
+    site: Site, keys: int, of_each: int, kills: int
+) -> None:
+    """Of keys with one to three slots none is ever exceeded, and all that was accepted ends."""
     chance = random.Random(SEED)
     started = [site.fleet.launch(**SETTINGS) for _ in range(WORKERS)]
     for worker in started:
         worker.wait_until_up(site.dsn)
-    slots = {f"key-{n}": 1 + n % 3 for n in range(KEYS)}
-    _enqueue(site, slots, chance)
-    for _ in range(KILLS):
+    slots = {f"key-{n}": 1 + n % 3 for n in range(keys)}
+    _enqueue(site, slots, of_each, chance)
+    for _ in range(kills):
         time.sleep(PACE)
         _busy_one(site, chance).kill()
         site.fleet.launch(**SETTINGS)
     site.wait_for_success(site.ledger.acknowledged)
-    keys = {which: key for which, (key, _) in site.ledger.lanes.items()}
+    lanes = {which: key for which, (key, _) in site.ledger.lanes.items()}
     with psycopg.connect(site.dsn) as queue, psycopg.connect(site.bodies) as bodies:
-        owned = most_at_once(queue, keys)
-        spans = spans_of_runs(queue, bodies, keys)
+        owned = most_at_once(queue, lanes)
+        spans = spans_of_runs(queue, bodies, lanes)
     overlapping = most_overlapping(spans)
-    print("runs:", len(spans), "of", len(keys))  # noqa: T201 - with -s
+    print("runs:", len(spans), "of", len(lanes))  # noqa: T201 - with -s
     for most in (owned, overlapping):
         assert {key: n for key, n in most.items() if n > slots[key]} == {}
         assert {n for key, n in most.items() if n == slots[key]} == {1, 2, 3}  # it came to that
-    assert len(spans) > len(keys) + KILLS // 2  # what was killed ran again
+    assert len(spans) > len(lanes) + kills // 2  # what was killed ran again
     site.check()
 
 
@@ -74,9 +77,9 @@ def test_a_rate_limit_holds_while_workers_die(site: Site) -> None:
     site.check()
 
 
-def _enqueue(site: Site, slots: Mapping[str, int], chance: random.Random) -> None:
+def _enqueue(site: Site, slots: Mapping[str, int], of_each: int, chance: random.Random) -> None:
     """Register the calls of all keys, in small batches and mixed up."""
-    batches = [key for key in slots for _ in range(CALLS // 2)]
+    batches = [key for key in slots for _ in range(of_each // 2)]
     chance.shuffle(batches)
     for key in batches:
         calls = [{"number": n, "seconds": chance.uniform(0.05, 0.6)} for n in range(2)]

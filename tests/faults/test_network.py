@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pynenc_pg.postgres import deploy
 from tests.acceptance.workers import wait_for
 from tests.faults.fleet import Nursery
 from tests.faults.network import Island, island
@@ -38,14 +37,15 @@ def net() -> Iterator[Island]:
 
 
 @pytest.fixture
-def net_site(net: Island, bodies: str, nursery: Nursery, tmp_path: Path) -> Iterator[Site]:
+def net_site(
+    net: Island, pattern: Path, bodies: str, nursery: Nursery, tmp_path: Path
+) -> Iterator[Site]:
     """A queue on a server that the island reaches by its cable alone."""
     if not str(conninfo_to_dict(bodies).get("host", "")).startswith("/"):
         pytest.skip("task bodies could not leave their records: that server has no socket file")
-    with own_server(f"listen_addresses={net.here}") as server:
+    with own_server(pattern, f"listen_addresses={net.here}") as server:
         server.admit(net.network)
         server.restart(signal.SIGINT)
-        deploy.migrate(server.dsn)
         site = Site(server.dsn, bodies, nursery, tmp_path)
         yield site
         site.close()

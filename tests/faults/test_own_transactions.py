@@ -6,14 +6,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final, get_args
 
 import psycopg
 import pytest
-from _pytest.mark import ParameterSet
 
 from tests.acceptance.workers import wait_for
 from tests.faults import proxy
@@ -39,27 +39,23 @@ _BOTH: Final = """
     select (select array_agg(word order by word) from effect),
            (select array_agg(o.value #>> '{}' order by o.value #>> '{}')
             from pynenc.invocation_outcome o where o.status = 'success')"""
-_HARMS: Final = {
-    ("before", "crash", THREADS),
-    ("after", "drop", THREADS),
-    ("after", "crash", LOOP),
-    ("before", "drop", PROCESSES),
-}
-_DEATHS: Final = {("finish", "after"), ("commit", "before"), ("commit", "after")}
-
-
-def _usual(*case: str, usual: Collection[tuple[str, ...]]) -> ParameterSet:
-    return pytest.param(*case, marks=[] if case in usual else pytest.mark.long)
-
-
-#: Harm, before and after each statement, under each runner; some are for ``make test-long``.
+LONG: Final = pytest.mark.long
+#: Harm, before and after each statement, under each runner, is for ``make test-long``. The fast
+#: suite goes through the statements with runners by turns; one of processes, which is dear, loses
+#: the answer to its commit, and more of them die below.
 CASES: Final = [
-    _usual(when, harm, runner, usual=_HARMS)
-    for when in get_args(When)
-    for harm in ("crash", "drop")
-    for runner in (THREADS, LOOP, PROCESSES)
+    pytest.param("before", "crash", (THREADS, LOOP) * 2 + (THREADS,), id="before-crash-mixed"),
+    pytest.param("after", "drop", (LOOP, THREADS) * 2 + (PROCESSES,), id="after-drop-mixed"),
+    *(
+        pytest.param(*case, (runner,) * len(STEPS), id="-".join((*case, runner)), marks=LONG)
+        for case in product(get_args(When), ("crash", "drop"))
+        for runner in (THREADS, LOOP, PROCESSES)
+    ),
 ]
-DEATHS: Final = [_usual(step, when, usual=_DEATHS) for step in STEPS for when in get_args(When)]
+DEATHS: Final = [
+    pytest.param((("finish", "after"), ("commit", "before"), ("commit", "after")), id="at-the-end"),
+    pytest.param([*product(STEPS, get_args(When))], id="all", marks=LONG),
+]
 
 
 def prepare(site: Site) -> Site:
@@ -128,17 +124,17 @@ def launch(site: Site, runner: str, case: Case) -> Worker:
     return case.harm.aim(site.fleet.launch(*options, dsn=case.proxy.dsn, **PATIENT))
 
 
-@pytest.mark.parametrize(("when", "harm", "runner"), CASES)
+@pytest.mark.parametrize(("when", "harm", "runners"), CASES)
 def test_harm_at_every_statement_of_a_transaction(
-    bank: Site, when: When, harm: str, runner: str
+    bank: Site, when: When, harm: str, runners: Sequence[str]
 ) -> None:
     """Killed or cut off at any of them: row and SUCCESS are there or neither, in the end once."""
-    task = "deposit_later" if runner == LOOP else "deposit"
     with ExitStack() as stack:
         cases = [Case(step, when, stack.enter_context(Proxy(bank.dsn))) for step in STEPS]
-        for case in cases:
+        for case, runner in zip(cases, runners, strict=True):
             harms: dict[str, Harm] = {"crash": case.harm, "drop": proxy.cut}
             case.proxy.arm(case.step, when, harms[harm])
+            task = "deposit_later" if runner == LOOP else "deposit"
             case.calls += bank.call(task, {"word": case.queue}, queue=case.queue)
             launch(bank, runner, case)
 
@@ -147,7 +143,7 @@ def test_harm_at_every_statement_of_a_transaction(
             return all(case.proxy.cuts for case in cases)
 
         wait_for(met, bank.fleet.explain)
-        bank.fleet.start("--runner", runner, **PATIENT)
+        bank.fleet.start("--runner", runners[0], **PATIENT)
         wanted = sorted(case.queue for case in cases)
         wait_for(lambda: same(bank) == wanted, bank.fleet.explain, 40)
         for case in cases:
@@ -159,52 +155,67 @@ def test_harm_at_every_statement_of_a_transaction(
         assert same(bank) == wanted
 
 
-@pytest.mark.parametrize(("step", "when"), DEATHS)
-def test_a_process_of_a_runner_dies_in_a_transaction(bank: Site, step: str, when: When) -> None:
+@pytest.mark.parametrize("deaths", DEATHS)
+def test_a_process_of_a_runner_dies_in_a_transaction(
+    bank: Site, deaths: Sequence[tuple[str, When]]
+) -> None:
     """Its runner lives: what was not committed begins again, what was is not begun again."""
     with Proxy(bank.dsn) as line:
-        case = Case(step, when, line, ChildKiller(bank))
-        line.arm(step, when, case.harm)
-        case.calls += bank.call("deposit", {"word": "a"}, queue=case.queue)
-        worker = launch(bank, PROCESSES, case)
-        wait_for(lambda: same(bank) == ["a"], bank.fleet.explain)
-        wait_for(lambda: "process.died" in worker.said(), worker.explain)
-        assert len(bank.runs(case.calls)) == (1 if (step, when) == ("commit", "after") else 2)
-        assert worker.alive
+        killer, options = ChildKiller(bank), ("--runner", PROCESSES, "--concurrency", "1")
+        worker = killer.aim(bank.fleet.launch(*options, dsn=line.dsn, **PATIENT))
+        wanted: list[str] = []
+        for death in deaths:
+            line.arm(*death, killer)
+            wanted.append(f"{len(wanted):02} {death}")
+            [call] = bank.call("deposit", {"word": wanted[-1]})
+            wait_for(lambda: same(bank) == wanted, bank.fleet.explain)
+            wait_for(lambda: worker.said().count("process.died") == len(wanted), worker.explain)
+            assert len(bank.runs([call])) == (1 if death == ("commit", "after") else 2), death
+            assert worker.alive
         bank.check()
 
 
-@pytest.mark.parametrize(
-    ("step", "when", "event"),
-    [
-        ("note_effect", "after", "transaction.lost"),
-        ("reset role", "before", "transaction.lost"),
-        ("finish", "after", "transaction.unknown"),
-        ("commit", "after", ""),
-    ],
-)
-def test_a_worker_that_stands_still_in_a_transaction(
-    bank: Site, step: str, when: When, event: str
-) -> None:
-    """Replaced meanwhile, what it brings is rolled back, and it says so; committed it stands."""
-    with Proxy(bank.dsn) as line:
-        case = Case(step, when, line, Freezer())
-        line.arm(step, when, case.harm)
-        case.calls += bank.call("deposit", {"word": "a"}, queue=case.queue)
-        zombie = launch(bank, THREADS, case)
-        wait_for(lambda: bool(line.cuts), zombie.explain)
+#: Where workers stand still, and what they say of it.
+STANDS: Final[dict[tuple[str, When], str]] = {
+    ("note_effect", "after"): "transaction.lost",
+    ("reset role", "before"): "transaction.lost",
+    ("finish", "after"): "transaction.unknown",
+    ("commit", "after"): "",
+}
+
+
+def test_a_worker_that_stands_still_in_a_transaction(bank: Site) -> None:
+    """Replaced meanwhile, what they bring is rolled back, and they say so; committed it stands."""
+    with ExitStack() as stack:
+        cases = [
+            Case(step, when, stack.enter_context(Proxy(bank.dsn)), Freezer())
+            for step, when in STANDS
+        ]
+        for case in cases:
+            case.proxy.arm(case.step, case.when, case.harm)
+            case.calls += bank.call("deposit", {"word": case.queue}, queue=case.queue)
+        zombies = [launch(bank, THREADS, case) for case in cases]
+        wait_for(lambda: all(case.proxy.cuts for case in cases), bank.fleet.explain)
         bank.fleet.start("--runner", THREADS, **PATIENT)
-        wait_for(lambda: same(bank) == ["a"], bank.fleet.explain)
+        wanted = sorted(case.queue for case in cases)
+        wait_for(lambda: same(bank) == wanted, bank.fleet.explain)
         wait_for_runners(bank, 1)
-        zombie.signal(signal.SIGCONT)
-        # Which of them it says depends on whether the server has ended its session by then.
-        events = (event, "transaction.cut", "transaction.unknown") if event else ("",)
-        wait_for(lambda: any(each in zombie.said() for each in events), zombie.explain)
-        wait_for(lambda: "runner.anew" in zombie.said(), zombie.explain)
-        assert len(bank.runs(case.calls)) == (2 if event else 1)
-        zombie.wait_until_up(bank.dsn)
+        for case, zombie in zip(cases, zombies, strict=True):
+            zombie.signal(signal.SIGCONT)
+            _wait_until_told(zombie, STANDS[case.step, case.when])
+            assert len(bank.runs(case.calls)) == (1 if case.step == "commit" else 2), case.queue
+        for zombie in zombies:
+            zombie.wait_until_up(bank.dsn)
         bank.check()
-        assert same(bank) == ["a"]
+        assert same(bank) == wanted
+
+
+def _wait_until_told(zombie: Worker, event: str) -> None:
+    """Wait until it knows that it was replaced, and what became of its transaction."""
+    # Which of them it says depends on whether the server has ended its session by then.
+    events = (event, "transaction.cut", "transaction.unknown") if event else ("",)
+    wait_for(lambda: any(each in zombie.said() for each in events), zombie.explain)
+    wait_for(lambda: "runner.anew" in zombie.said(), zombie.explain)
 
 
 def test_what_a_worker_that_stands_still_has_locked(bank: Site) -> None:

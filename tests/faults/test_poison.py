@@ -12,7 +12,11 @@ from tests.faults.site import Site
 RECOVERIES = 3
 
 
-@pytest.mark.parametrize("poison", ["exit_hard", "segfault", "run_out_of_memory"])
+# Two ways to be ended by a signal, which the exit is next to.
+@pytest.mark.parametrize(
+    "poison",
+    [pytest.param("exit_hard", marks=pytest.mark.long), "segfault", "run_out_of_memory"],
+)
 def test_poison_is_given_up_and_its_neighbours_succeed(site: Site, poison: str) -> None:
     """After three recoveries it ends FAILED with its reason; what stood beside it succeeds."""
     for _ in range(2):

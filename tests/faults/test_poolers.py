@@ -47,11 +47,11 @@ def _pooled(site: Site, mode: Literal["session", "transaction"], size: int) -> I
 
 
 def test_two_workers_share_two_sessions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 tasks succeed, limits hold, nothing is left in sessions that others get; it is said."""
+    """80 tasks succeed, limits hold, nothing is left in sessions that others get; it is said."""
     with _pooled(site, "transaction", 2) as dsn:
         quick = {"PYNENC__RUNNER__POLL_WITHOUT_LISTEN": "0.1"}
         workers = [site.fleet.start(dsn=dsn, **quick) for _ in range(2)]
-        ids = site.work(160, 0.01) + site.work(40, 0.01, lane="one by one", slots=2)
+        ids = site.work(60, 0.01) + site.work(20, 0.01, lane="one by one", slots=2)
         site.wait_for_success(ids)
         monkeypatch.setattr(tasks.app.conf.postgres, "dsn", dsn)
         with tasks.app as app:

@@ -21,6 +21,7 @@ from tests.faults.fleet import Nursery
 from tests.faults.load import load
 from tests.faults.server import OwnServer, folder_for_a_server
 from tests.faults.site import Site
+from tests.support.clusters import seed
 
 
 def test_immediate_restarts_under_load_lose_nothing(own_site: Site, server: OwnServer) -> None:
@@ -28,9 +29,9 @@ def test_immediate_restarts_under_load_lose_nothing(own_site: Site, server: OwnS
     workers = [own_site.fleet.start() for _ in range(2)]
     with load(own_site) as clients:
         for _ in range(2):
-            clients.wait_for_more(100)
+            clients.wait_for_more(50)
             server.restart(signal.SIGQUIT, pause=0.3)
-        clients.wait_for_more(100)
+        clients.wait_for_more(50)
     _wait_until_all_ended(own_site)
     assert all(worker.alive for worker in workers)
     own_site.check()
@@ -47,17 +48,20 @@ def test_death_of_one_backend_restarts_the_server_and_loses_nothing(
             """select pid from pg_stat_activity where application_name = 'pynenc home'"""
         )
         os.kill(backend, signal.SIGKILL)
-        clients.wait_for_more(100)
+        clients.wait_for_more(50)
     _wait_until_all_ended(own_site)
     assert worker.alive
     own_site.check()
 
 
 def test_embedded_postmaster_killed_under_load(
-    bodies: str, nursery: Nursery, tmp_path: Path
+    pattern: Path, bodies: str, nursery: Nursery, tmp_path: Path
 ) -> None:
     """The supervisor starts a killed postmaster again; no task of living workers runs twice."""
-    with folder_for_a_server() as home, EmbeddedPostgres(home) as server:
+    with ExitStack() as stack:
+        home = stack.enter_context(folder_for_a_server())
+        seed(home, pattern)
+        server = stack.enter_context(EmbeddedPostgres(home))
         deploy.migrate(server.dsn)
         site = Site(server.dsn, bodies, nursery, tmp_path)
         try:

@@ -42,7 +42,7 @@ def test_workers_that_leave_under_load_spend_nothing(site: Site) -> None:
     long = site.work(6, 0.8)
     with load(site, clients=1, seconds=0.02, pause=0.06) as clients:
         for worker in workers:
-            clients.wait_for_more(20)
+            clients.wait_for_more(12)
             began = time.monotonic()
             assert worker.stop() == 0, worker.explain()
             assert time.monotonic() - began < 10

@@ -64,22 +64,22 @@ def test_a_call_with_a_key_may_be_made_again(site: Site) -> None:
     site.wait_for_success([which])
 
 
-@pytest.mark.parametrize("verb", ["claim", "finish"])
-def test_a_lone_worker_survives_a_cut_in_any_verb(site: Site, verb: str) -> None:
+def test_a_lone_worker_survives_a_cut_in_any_verb(site: Site) -> None:
     """What a worker claims, begins or ends over a connection that is cut is done just once."""
     with Proxy(site.dsn) as proxy:
         quick = {"PYNENC__RUNNER__HEARTBEAT": "1", "PYNENC__RUNNER__MAX_PENDING_SECONDS": "1"}
         worker = site.fleet.start("--concurrency", "1", dsn=proxy.dsn, **quick)
         site.wait_for_success(site.work(2, 0))
-        # While its thread is busy it claims nothing: the next claim is one that finds work.
-        calls = site.hold(1)
-        site.wait_for_runs(calls, 1)
-        calls += site.work(4, 0.01)
-        proxy.cut_after(verb)
-        site.open_gate()
-        wait_for(lambda: proxy.cuts == 1, worker.explain)
-        site.wait_for_success(calls)
-        assert len(site.runs(calls)) == 5
+        for cuts, verb in enumerate(("claim", "finish"), 1):
+            # While its thread is busy it claims nothing: the next claim is one that finds work.
+            calls = site.hold(1, verb)
+            site.wait_for_runs(calls, 1)
+            calls += site.work(4, 0.01)
+            proxy.cut_after(verb)
+            site.open_gate(verb)
+            wait_for(lambda cuts=cuts: proxy.cuts == cuts, worker.explain)  # type: ignore[misc]
+            site.wait_for_success(calls)
+            assert len(site.runs(calls)) == 5
         site.check()
 
 
@@ -103,7 +103,7 @@ def test_what_a_lost_answer_gave_goes_back_at_once(site: Site) -> None:
         site.check()
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_suspect_survives_a_cut_in_start(site: Site, times: int) -> None:
     """What is begun by itself, as it was recovered before, is begun once for all the cuts."""
     once = {"PYNENC__RUNNER__MAX_RECOVERIES": "1"}

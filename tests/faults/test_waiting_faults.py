@@ -38,11 +38,11 @@ def _edges(site: Site) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("task", "verb", "times"),
     [
-        ("parent", "pause", 1),
+        pytest.param("parent", "pause", 1, marks=pytest.mark.long),
         pytest.param("parent", "resume", 1, marks=pytest.mark.long),
         pytest.param("async_parent", "pause", 1, marks=pytest.mark.long),
         pytest.param("async_parent", "resume", 1, marks=pytest.mark.long),
-        # More often than the store itself repeats a call.
+        # More often than the store itself repeats a call, so that its caller has to.
         ("parent", "pause", 5),
         ("async_parent", "resume", 5),
     ],
@@ -67,7 +67,7 @@ def test_a_wait_survives_a_cut(site: Site, task: str, verb: str, times: int) -> 
         site.check()
 
 
-@pytest.mark.parametrize("task", ["parent", "async_parent"])
+@pytest.mark.parametrize("task", ["parent", pytest.param("async_parent", marks=pytest.mark.long)])
 def test_a_wait_that_ends_while_its_beginning_is_asked_for_again(site: Site, task: str) -> None:
     """Its answer is lost, and the child ends before the next try: the parent is not left PAUSED."""
     runner = COROUTINES if task == "async_parent" else {}
@@ -152,7 +152,7 @@ def test_twenty_waiting_coroutines_survive_their_worker(site: Site) -> None:
     site.check()
 
 
-@pytest.mark.parametrize("task", ["parent", "async_parent"])
+@pytest.mark.parametrize("task", [pytest.param("parent", marks=pytest.mark.long), "async_parent"])
 def test_a_parent_that_waits_in_a_frozen_worker(site: Site, task: str) -> None:
     """Others run it to its end; thawed, its first run is let go, and its place is free again."""
     quick = SHORT_LEASE | (COROUTINES if task == "async_parent" else {})

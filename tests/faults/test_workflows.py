@@ -22,9 +22,13 @@ THREADS: Final = "ThreadRunner"
 LOOP: Final = "AsyncRunner"
 PROCESSES: Final = "PersistentProcessRunner"
 NEWER: Final = {"FAULTS_NEWER": "1"}
-_USUAL: Final = {
-    ("after", "crash", THREADS),
-}
+#: What the fast suite goes through: the first and the last statement, the end of each attempt, what
+#: ran and was not recorded, a child, and what is waited for; all others do what one of them does.
+_USUAL: Final = ("after", "crash", THREADS)
+_SOME: Final[Sequence[Point]] = (
+    *(("workflow_steps", 0), journeys.FUNCTION, ("record_child", 1), ("retry", 0)),
+    *(("workflow_steps", 1), ("await_event", 0), ("retry", 1), ("record_step", 8), ("finish", 0)),
+)
 _KINDS: Final = [
     *product(("crash", "drop"), (THREADS, LOOP, PROCESSES)),
     ("death", PROCESSES),
@@ -34,13 +38,13 @@ _GROUPS: Final = {THREADS: 1, LOOP: 1, PROCESSES: 4}
 
 
 def _harms() -> Iterator[ParameterSet]:
+    yield pytest.param(*_USUAL, _SOME, id=f"{'-'.join(_USUAL)}-some")
     for when, (kind, runner) in product(get_args(When), _KINDS):
-        marks = [] if (when, kind, runner) in _USUAL else [pytest.mark.long]
         groups = _GROUPS[runner]
         for group in range(groups):
             points = POINTS[group::groups]
             name = f"{when}-{kind}-{runner}-{group}"
-            yield pytest.param(when, kind, runner, points, marks=marks, id=name)
+            yield pytest.param(when, kind, runner, points, marks=pytest.mark.long, id=name)
 
 
 @pytest.mark.timeout(300)

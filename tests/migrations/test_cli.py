@@ -157,9 +157,9 @@ def _subprocess(*arguments: str, dsn: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_nothing_that_goes_well_shows_a_password(empty_database_dsn: str, run: Run) -> None:
+def test_nothing_that_goes_well_shows_a_password(database_dsn: str, run: Run) -> None:
     """No command prints the password it connects with, however talkative."""
-    db = ("-v", "db", "--dsn", with_password(empty_database_dsn))
+    db = ("-v", "db", "--dsn", with_password(database_dsn))  # a reset migrates from nothing
     for command in (["migrate"], ["status"], ["reset", "--yes"], ["downgrade", "--yes"], ["sql"]):
         code, out, err = run(*db, *command)
         assert code == 0

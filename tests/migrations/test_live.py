@@ -64,15 +64,15 @@ def test_five_at_once(empty_database_dsn: str, fresh: str) -> None:
 
 def test_threads_of_one_process(empty_database_dsn: str, used_names: list[str], fresh: str) -> None:
     """Threads may migrate several schemas at once, although Alembic keeps its state in globals."""
-    names = ["pynenc", *(f"test_live_{n}" for n in range(2))]
+    names = ["pynenc", "test_live_0"]
     used_names.extend(names[1:])
-    start = threading.Barrier(6)
+    start = threading.Barrier(4)
 
     def migrate(name: str) -> deploy.SchemaStatus:
         start.wait()
         return deploy.migrate(empty_database_dsn, name)
 
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(migrate, names * 2))
     assert [status.schema for status in found] == names * 2
     assert all(status.up_to_date for status in found)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres.embedded_users import eventually, running
+from tests.support import clusters
 from tests.support.plain_sql import undone
 from tests.support.sql import Connection, connect, register_runner, temporary_database
 
@@ -54,15 +55,47 @@ def connection(session: Connection) -> Iterator[Connection]:
         yield session
 
 
+def _outer() -> Path:
+    """Make a folder that also the account can reach to which root lends a server."""
+    outer = Path(tempfile.mkdtemp(prefix="pynenc_pg-test-", dir="/var/tmp"))
+    outer.chmod(0o711)
+    return outer
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def empty_home(tmp_path: Path) -> Iterator[Path]:
     """Name a folder for a server; as root it lies where the server's account can go."""
-    if os.geteuid():
-        folder = tmp_path / "home"
-    else:
-        outer = Path(tempfile.mkdtemp(prefix="pynenc_pg-test-", dir="/var/tmp"))
-        outer.chmod(0o711)
-        folder = outer / "home"
+    folder = (tmp_path if os.geteuid() else _outer()) / "home"
     yield folder
     eventually(lambda: not running(folder), 10)
     shutil.rmtree(folder if os.geteuid() else folder.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pattern() -> Iterator[Path]:
+    """The home of a server that has never run, to be copied: making one is dear."""
+    outer = _outer()
+    yield clusters.make(outer / "pattern")
+    shutil.rmtree(outer)
+
+
+@pytest.fixture
+def home(empty_home: Path, pattern: Path) -> Path:
+    """A folder with data for a server that has never run."""
+    clusters.seed(empty_home, pattern)
+    return empty_home
+
+
+@pytest.fixture(scope="session")
+def _used(pattern: Path) -> Iterator[Path]:
+    outer = _outer()
+    clusters.seed(outer / "home", pattern)
+    yield outer / "home"
+    shutil.rmtree(outer)
+
+
+@pytest.fixture
+def used_home(_used: Path) -> Iterator[Path]:
+    """The folder of a server that other tests have had, and left in good order."""
+    yield _used
+    eventually(lambda: not running(_used), 10)

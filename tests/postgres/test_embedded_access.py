@@ -17,6 +17,7 @@ import pytest
 
 from pynenc_pg.exceptions import EmbeddedServerError
 from pynenc_pg.postgres.embedded import EmbeddedPostgres, folders, from_dsn, is_embedded, locks
+from tests.support.clusters import seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +53,19 @@ def value(dsn: str, sql: str) -> object:
     return row and row[0]
 
 
+@pytest.fixture
+def seeded(place: Path, pattern: Path) -> Path:
+    """The home of a server that has never run."""
+    seed(place / "home", pattern)
+    return place / "home"
+
+
 @pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
 @pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="needs a Python that everybody can run")
-def test_other_local_user_is_refused(place: Path) -> None:
+def test_other_local_user_is_refused(seeded: Path) -> None:
     """Another account of the machine gets "Permission denied", though the server trusts all."""
-    with EmbeddedPostgres(place / "home", durable=False) as server:
-        socket = place / "home" / "socket" / ".s.PGSQL.5432"
+    with EmbeddedPostgres(seeded, durable=False) as server:
+        socket = seeded / "socket" / ".s.PGSQL.5432"
         strangers = [pwd.getpwnam(name) for name in ("nobody", "daemon")]
         stranger = next(s for s in strangers if s.pw_uid != socket.parent.stat().st_uid)
         done = subprocess.run(
@@ -75,25 +83,23 @@ def test_other_local_user_is_refused(place: Path) -> None:
 
 
 def test_everything_is_closed_to_others(place: Path) -> None:
-    """Socket, data, log and locks are open to nobody else, and there is no TCP port."""
-    with EmbeddedPostgres(place / "home", durable=False) as server:
-        data = place / "home" / f"data-{server.binaries.version}"
-        assert [mode(data), mode(place / "home" / "socket")] == [0o700, 0o700]
-        for name in ("boot.lock", "users.lock", "sup.lock", "server.log"):
-            assert mode(place / "home" / name) == 0o600
-        assert value(server.dsn, "SHOW listen_addresses") == ""
-        assert value(server.dsn, "SHOW unix_socket_permissions") == "0700"
+    """Socket, data, log and locks are open to nobody else, and there is no TCP port.
 
-
-def test_folders_that_exist_keep_their_mode(place: Path) -> None:
-    """Neither the folder nor its parents are opened or closed; missing ones are made private."""
+    Neither the folder's parents are opened or closed; missing ones are made private.
+    """
     parent = place / "parent"
     parent.mkdir()
     parent.chmod(0o751)
-    with EmbeddedPostgres(parent / "new" / "home", durable=False):
-        pass
+    home = parent / "new" / "home"
+    with EmbeddedPostgres(home, durable=False) as server:
+        data = home / f"data-{server.binaries.version}"
+        assert [mode(data), mode(home / "socket")] == [0o700, 0o700]
+        for name in ("boot.lock", "users.lock", "sup.lock", "server.log"):
+            assert mode(home / name) == 0o600
+        assert value(server.dsn, "SHOW listen_addresses") == ""
+        assert value(server.dsn, "SHOW unix_socket_permissions") == "0700"
     assert [mode(place), mode(parent)] == [0o711, 0o751]
-    assert mode(parent / "new") == mode(parent / "new" / "home") == (0o711 if ROOT else 0o700)
+    assert mode(home.parent) == mode(home) == (0o711 if ROOT else 0o700)
 
 
 @pytest.mark.skipif(not ROOT, reason="only root lends another account")
@@ -132,9 +138,10 @@ def test_path_that_is_no_folder(place: Path) -> None:
         EmbeddedPostgres(place / "home").start()
 
 
-def test_long_path(place: Path) -> None:
+def test_long_path(place: Path, pattern: Path) -> None:
     """A path too long for a socket gets a short private folder, which goes with the server."""
     home = place / ("x" * 90) / "home"
+    seed(home, pattern)
     with EmbeddedPostgres(home, durable=False) as server:
         sockets = Path(value(server.dsn, "SHOW unix_socket_directories"))  # type: ignore[arg-type]
         assert sockets.parent.parent == folders.SHORT_PLACE
@@ -151,9 +158,17 @@ def test_long_path(place: Path) -> None:
         assert value(server.dsn, "SELECT 1") == 1
 
 
-def test_awkward_path(place: Path) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [
+        # All of it, with an initdb.
+        ["a b%41é,it's"],
+        pytest.param(["a b%41é", "a,b", "it's"], marks=pytest.mark.long),
+    ],
+)
+def test_awkward_path(place: Path, names: list[str]) -> None:
     """Blanks, commas, quotes, percent signs and letters of any kind may stand in the path."""
-    for name in ("a b%41é", "a,b", "it's"):
+    for name in names:
         with EmbeddedPostgres(place / name, durable=False) as server:
             assert value(server.dsn, "SHOW data_directory") == str(
                 place / name / f"data-{server.binaries.version}"
@@ -178,24 +193,14 @@ def test_short_folder_that_became_somebody_elses(
     assert [mode(third), mode(third.parent)] == [0o700, 0o700]
 
 
-def test_socket_folder_that_is_open_is_refused(place: Path) -> None:
+def test_socket_folder_that_is_open_is_refused(seeded: Path) -> None:
     """Whoever enters the socket folder is superuser, so an open one is an error."""
-    home = place / "home"
+    home = seeded
     with EmbeddedPostgres(home, durable=False):
         pass
     (home / "socket").chmod(0o755)
     with pytest.raises(EmbeddedServerError, match="must be a folder of mode 700"):
         EmbeddedPostgres(home, durable=False).start()
-
-
-def test_environment_does_not_mislead(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings meant for another PostgreSQL neither reach the server nor divert its clients."""
-    monkeypatch.setenv("PGPORT", "6543")
-    monkeypatch.setenv("PGDATA", "/nowhere")
-    monkeypatch.setenv("PGDATABASE", "other")
-    monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    with EmbeddedPostgres(place / "home", durable=False) as server:
-        assert value(server.dsn, "SELECT current_database()") == "pynenc"
 
 
 def test_stuck_neighbour(place: Path) -> None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -27,8 +26,11 @@ from tests.postgres.embedded_users import (
 from tests.support.stopwatch import Stopwatch
 
 
-def test_killed_server_comes_back(home: Path) -> None:
-    """After kill -9 of PostgreSQL its users are served again within two seconds, nothing lost."""
+def test_killed_server_and_killed_supervisor(home: Path) -> None:
+    """After kill -9 of PostgreSQL its users are served again within two seconds, nothing lost.
+
+    After that of the supervisor start works again at once, and nothing is left in the end.
+    """
     with EmbeddedPostgres(home) as server:
         ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
         killed = postmaster_pid(home)
@@ -37,35 +39,6 @@ def test_killed_server_comes_back(home: Path) -> None:
         assert eventually(lambda: answers(server.dsn), 30) < 2
         assert ask(server.dsn, "SELECT n FROM kept") == 42
         assert postmaster_pid(home) != killed
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found on Linux")
-def test_busy_session_of_a_killed_server(home: Path) -> None:
-    """A session that never looks up from its work does not keep a killed server down."""
-    with EmbeddedPostgres(home, durable=False) as server:
-        with psycopg.connect(server.dsn) as busy:
-            busy.pgconn.send_query(b"DO 'BEGIN LOOP END LOOP; END'")
-            working = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %LOOP%'"
-            eventually(lambda: ask(server.dsn, working) == 1, 5)
-            os.kill(postmaster_pid(home), signal.SIGKILL)
-            busy.close()
-        assert eventually(lambda: answers(server.dsn), 30) < 2
-
-
-def test_threads_share_one_object(home: Path) -> None:
-    """Threads that start the same object at once all get its DSN."""
-    server = EmbeddedPostgres(home, durable=False)
-    with ThreadPoolExecutor(4) as pool:
-        assert {*pool.map(lambda _: server.start(), range(4))} == {server.dsn}
-    assert answers(server.dsn)
-    server.close()
-    assert eventually(lambda: not running(home), 20) < 1
-
-
-def test_killed_supervisor(home: Path) -> None:
-    """After kill -9 of the supervisor start works again at once, and nothing is left in the end."""
-    with EmbeddedPostgres(home) as server:
-        ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
         killed = supervisor_pid(home)
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: killed not in running(home), 5)
@@ -77,6 +50,19 @@ def test_killed_supervisor(home: Path) -> None:
     assert eventually(lambda: not running(home), 20) < 1
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found on Linux")
+def test_busy_session_of_a_killed_server(used_home: Path) -> None:
+    """A session that never looks up from its work does not keep a killed server down."""
+    with EmbeddedPostgres(used_home, durable=False) as server:
+        with psycopg.connect(server.dsn) as busy:
+            busy.pgconn.send_query(b"DO 'BEGIN LOOP END LOOP; END'")
+            working = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %LOOP%'"
+            eventually(lambda: ask(server.dsn, working) == 1, 5)
+            os.kill(postmaster_pid(used_home), signal.SIGKILL)
+            busy.close()
+        assert eventually(lambda: answers(server.dsn), 30) < 2
+
+
 def test_supervisor_told_to_stop(home: Path) -> None:
     """SIGTERM to the supervisor (a machine shutting down) stops the server in order."""
     with EmbeddedPostgres(home, durable=False) as server:
@@ -86,8 +72,9 @@ def test_supervisor_told_to_stop(home: Path) -> None:
         assert answers(server.start())
 
 
-def test_killed_in_the_middle_of_initdb(home: Path) -> None:
+def test_killed_in_the_middle_of_initdb(empty_home: Path) -> None:
     """A half-made database is never taken for one; what is left of it goes away."""
+    home = empty_home
     with starting_user(home) as process:
         eventually(lambda: bool(list(home.glob("init-*/base"))), 10)
         process.kill()
@@ -116,8 +103,9 @@ def test_pid_file_that_lies(home: Path) -> None:
 
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.long)])
-def test_killed_at_random_moments(home: Path, rounds: int) -> None:
+def test_killed_at_random_moments(empty_home: Path, rounds: int) -> None:
     """However far a boot had come when its process was killed, the next one works, none leaks."""
+    home = empty_home
     seed = random.randrange(1_000_000)
     chance = random.Random(seed)
     for number in range(rounds):

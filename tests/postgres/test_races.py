@@ -133,18 +133,19 @@ def test_a_reused_invocation_does_not_start_before_the_reuse_commits(
     assert register(c, keys=["k"]) != [invocation_id]
 
 
+@pytest.mark.parametrize("batches", [20, pytest.param(40, marks=pytest.mark.long)])
 def test_opposite_orders_do_not_deadlock(  # noqa: C901 - three actors, told together
-    c: Connection, database_dsn: str, pool: ThreadPoolExecutor
+    c: Connection, database_dsn: str, pool: ThreadPoolExecutor, batches: int
 ) -> None:
     """Ten busy keys, batches in any order, every verb at once: no deadlock and nothing lost."""
     keys = [f"k{n}" for n in range(10)]
     orders = list(itertools.islice(itertools.permutations(keys), 0, None, 90_001))
-    total = 40 * 10
+    total = batches * 10
     done = threading.Event()
 
     def produce() -> Counter[str]:
         with connect(database_dsn) as mine:
-            for n in range(40):
+            for n in range(batches):
                 order = orders[n % len(orders)]
                 register(mine, 10, lanes=order, slots=2)
         return Counter()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+import pytest
 
 from tests.support.limits import most_at_once, most_begun
 from tests.support.plain_sql import gaps, state, status_of
@@ -27,13 +28,13 @@ from tests.support.sql import (
 
 
 def work_until_empty(
-    dsn: str, runner: str, *, limit: int, left: Callable[[], bool]
+    dsn: str, runner: str, *, limit: int, left: Callable[[Connection], bool]
 ) -> Counter[str]:
     """Claim, start and finish until nothing is left; count what the database said."""
     said: Counter[str] = Counter()
     with connect(dsn) as connection:
         register_runner(connection, runner)
-        while left():
+        while left(connection):
             try:
                 held = claim(connection, runner, limit)
                 said.update(start(connection, held, runner).values())
@@ -44,24 +45,25 @@ def work_until_empty(
     return said
 
 
+def anything_left(connection: Connection) -> bool:
+    """Whether there is work yet."""
+    return bool(one(connection, "select exists (select from invocation_state)"))
+
+
+@pytest.mark.parametrize("many", [150, pytest.param(400, marks=pytest.mark.long)])
 def test_claim_against_claim_never_exceeds_the_slots(
-    c: Connection, database_dsn: str, pool: ThreadPoolExecutor
+    c: Connection, database_dsn: str, pool: ThreadPoolExecutor, many: int
 ) -> None:
     """Four workers on one lane of three slots: by the history never more than three at once."""
-    ids = register(c, 400, lanes=["k"] * 400, slots=3)
-
-    def left() -> bool:
-        with connect(database_dsn) as look:
-            return bool(one(look, "select exists (select from invocation_state)"))
-
+    ids = register(c, many, lanes=["k"] * many, slots=3)
     said = together(
         pool,
         *[
-            lambda r=f"w{n}": work_until_empty(database_dsn, r, limit=5, left=left)
+            lambda r=f"w{n}": work_until_empty(database_dsn, r, limit=5, left=anything_left)
             for n in range(4)
         ],
     )
-    assert sum(said, Counter()) == {"done": 400}
+    assert sum(said, Counter()) == {"done": many}
     assert most_at_once(c, dict.fromkeys(ids, "k")) == {"k": 3}
     assert one(c, "select count(*) from slot") == 0
     assert gaps(c) == []
@@ -79,17 +81,18 @@ def test_two_claims_of_the_last_slot(c: Connection, other: Connection) -> None:
     assert len(claim(c)) == 1
 
 
+@pytest.mark.parametrize("rounds", [1000, pytest.param(3000, marks=pytest.mark.long)])
 def test_park_against_finish_strands_nothing(
-    c: Connection, database_dsn: str, pool: ThreadPoolExecutor
+    c: Connection, database_dsn: str, pool: ThreadPoolExecutor, rounds: int
 ) -> None:
-    """In 3,000 rounds of finishing a lane's holder while others are parked, all get their turn."""
-    lanes = [f"k{n % 10}" for n in range(3000)]
+    """In all rounds of finishing a lane's holder while others are parked, each gets its turn."""
+    lanes = [f"k{n % 10}" for n in range(rounds)]
     ids = []
-    for part in range(0, 3000, 500):
+    for part in range(0, rounds, 500):
         ids += register(c, 500, lanes=lanes[part : part + 500], slots=1)
     stop = threading.Event()
 
-    def left() -> bool:
+    def left(_connection: Connection) -> bool:
         return not stop.is_set()
 
     def watcher() -> Counter[str]:
@@ -116,7 +119,7 @@ def test_park_against_finish_strands_nothing(
             for n in range(4)
         ],
     )
-    assert sum(said, Counter()) == {"done": 3000}
+    assert sum(said, Counter()) == {"done": rounds}
     parked = one(
         c, "select count(*) from invocation_history where status = 'concurrency_controlled'"
     )
@@ -205,18 +208,13 @@ def test_claims_at_once_keep_a_rate_limit(
     c: Connection, database_dsn: str, pool: ThreadPoolExecutor
 ) -> None:
     """Four claim without a pause: by the history never more in any period than the limit says."""
-    ids = register(c, 60, lanes=["k"] * 60, slots=1000, rate=(10, 0.3))
-
-    def left() -> bool:
-        with connect(database_dsn) as look:
-            return bool(one(look, "select exists (select from invocation_state)"))
-
+    ids = register(c, 40, lanes=["k"] * 40, slots=1000, rate=(10, 0.3))
     said = together(
         pool,
         *[
-            lambda r=f"w{n}": work_until_empty(database_dsn, r, limit=3, left=left)
+            lambda r=f"w{n}": work_until_empty(database_dsn, r, limit=3, left=anything_left)
             for n in range(4)
         ],
     )
-    assert sum(said, Counter()) == {"done": 60}
+    assert sum(said, Counter()) == {"done": 40}
     assert most_begun(c, dict.fromkeys(ids, "k"), 0.3) == {"k": 10}
