@@ -14,7 +14,6 @@ from typing import Final
 
 import psycopg
 import pytest
-from _pytest.mark import ParameterSet
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.support.filled import (
@@ -48,8 +47,6 @@ LARGE: Final = 4_000
 LONG: Final = (10_000, 100_000, 1_000_000)
 #: How far the tables grow under a session that keeps its plans.
 KEPT: Final = 2_000
-#: What is known of the tables.
-KNOWN: Final = ("none", "stale", "fresh", "emptied")
 Claimed = tuple[str, int, float]
 
 
@@ -209,28 +206,11 @@ def grown(few: Watched, many: Watched) -> str:
     return told
 
 
-#: What is asked for all the time, by many at once.
-_HOT: Final = ("register", "claim", "start", "finish", "retry", "release", "promote", "heartbeat")
-
-
-def _sweep() -> Iterator[ParameterSet]:
-    """Each verb with each statistics; the fast suite has the hot ones, and else what misleads most.
-
-    That is none at all, and those of a moment when the tables were empty.
-    """
-    for name in CASES:
-        hot = name.startswith(_HOT)
-        yield pytest.param(name, KNOWN if hot else ("none", "emptied"), id=name)
-        if not hot:
-            yield pytest.param(name, KNOWN, id=f"{name}-all", marks=pytest.mark.long)
-
-
-@pytest.mark.parametrize(("name", "known"), [*_sweep()])
-def test_verb(few: Places, many: Places, kept: Place, name: str, known: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("name", CASES)
+def test_verb(few: Places, many: Places, kept: Place, name: str) -> None:
     """A verb reads the indexes made for it, as many rows of a full table as of a small one."""
     wrong = {}
-    for statistics in known:
-        place = few[statistics]
+    for statistics, place in few.items():
         low, high = place.plans(name), many[statistics].plans(name)
         wrong[f"{statistics}, few rows"] = misread(name, low)
         wrong[f"{statistics}, many rows"] = misread(name, high) + grown(low, high)
