@@ -125,13 +125,12 @@ class _Standby(OwnServer):
 
 
 @pytest.mark.long
-def test_a_standby_takes_over(bodies: str, nursery: Nursery, tmp_path: Path) -> None:
+def test_a_standby_takes_over(pattern: Path, bodies: str, nursery: Nursery, tmp_path: Path) -> None:
     """With synchronous replication nothing that was answered is lost; workers find the new one.
 
     Short: tests of a server that comes back (test_server.py), which differs in its address alone.
     """
-    with own_server() as primary, folder_for_a_server() as home:
-        deploy.migrate(primary.dsn)
+    with own_server(pattern) as primary, folder_for_a_server() as home:
         standby = _Standby(home, primary)
         standby.start()
         both = (
