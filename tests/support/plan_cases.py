@@ -279,7 +279,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "get_call": _case(
         lambda c, s: c.execute("select get_call(%s, %s)", (APP, s.ended[0])),
-        get_call="invocation_pkey",
+        get_call="invocation_pkey invocation_state_pkey",
     ),
     "history": _case(
         lambda c, s: c.execute("select history(%s, %s)", (APP, s.ended[0])),
