@@ -15,7 +15,6 @@ from pynenc_pg.engine.context import entered
 from pynenc_pg.engine.keys import CallKeys
 from pynenc_pg.engine.registry import TaskDefinition
 from pynenc_pg.exceptions import SerializationError
-from pynenc_pg.serializer.base import BaseSerializer
 from pynenc_pg.serializer.large import Outgoing, SharedArguments
 
 
@@ -110,6 +109,7 @@ def _all_new(
     cached: bool,
 ) -> list[NewInvocation]:
     known: dict[int, str] | None = None if shared is None else {}
+    plain = not (cached or task.conf.concurrency_controlled)
     made = []
     for number, call in enumerate(calls):
         try:
@@ -117,10 +117,12 @@ def _all_new(
                 arguments, large = outgoing.arguments(call)
             else:
                 arguments, large = shared.encode(call, outgoing)
-            new = _new(
-                task, call, arguments, outgoing.serializer,
-                offset=offset, known=known, cached=cached,
-            )  # fmt: skip
+            which = InvocationId(new_invocation_id(offset))
+            if plain:
+                new = NewInvocation(which, call_id(task.task_id, arguments), arguments)
+            else:
+                keys = CallKeys(task, call, outgoing.serializer, known)
+                new = _keyed(which, task, arguments, keys, cached=cached)
         except SerializationError as error:
             if len(calls) > 1:
                 error.add_note(f"in call {number} of these {len(calls)}, counted from 0")
@@ -131,20 +133,9 @@ def _all_new(
     return made
 
 
-def _new(
-    task: TaskDefinition,
-    call: Mapping[str, Any],
-    arguments: str,
-    serializer: BaseSerializer,
-    *,
-    offset: float,
-    known: dict[int, str] | None,
-    cached: bool,
+def _keyed(
+    which: InvocationId, task: TaskDefinition, arguments: str, keys: CallKeys, *, cached: bool
 ) -> NewInvocation:
-    which = InvocationId(new_invocation_id(offset))
-    if not (cached or task.conf.concurrency_controlled):
-        return NewInvocation(which, call_id(task.task_id, arguments), arguments)
-    keys = CallKeys(task, call, serializer, known)
     return NewInvocation(
         invocation_id=which,
         call_id=keys.identity if cached else keys.call_id or call_id(task.task_id, arguments),

@@ -122,6 +122,8 @@ class Outgoing:
             SerializationError: names the argument that cannot be carried.
         """
         limits, serializer, known = self.limits, self.serializer, self._known
+        if not call:
+            return "{}", ()
         if limits is None:
             return encode_arguments(call, serializer), ()
         try:
