@@ -6,7 +6,9 @@ worker and the doctor have one more, see ``pynenc-pg runner start --help``.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -79,4 +81,14 @@ def main() -> None:
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
         say(f"pynenc-pg: {error}", err=True)
+        if isinstance(error, OSError):
+            _forget_output()
         sys.exit(1)
+
+
+def _forget_output() -> None:
+    """What could not be printed is not tried once more at the exit, whose code would be another."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
