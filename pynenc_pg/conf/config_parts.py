@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator
 
 from pynenc_pg.conf.section import Section
-from pynenc_pg.conf.values import Seconds
+from pynenc_pg.conf.values import Limit
 
 
 def _always(value: bool) -> bool:  # noqa: FBT001 - a validator
@@ -37,7 +37,7 @@ class BrokerConf(Section):
     section: ClassVar[str] = "broker"
 
     #: Seconds between two looks for work while notifications arrive; None: ``runner.poll``.
-    queue_timeout_sec: Seconds | None = None
+    queue_timeout_sec: Limit = None
 
 
 class TriggerConf(Section):

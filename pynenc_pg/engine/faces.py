@@ -115,7 +115,9 @@ class OrchestratorFace(_Face):
             raise InvocationStatusTransitionError(message)
         lease = backend.get_call(invocation_id).lease
         if not self._step(Hold(invocation_id, lease or 0), found.status, status, runner_ctx):
-            message = f"{found.status} -> {status}: runner {runner_id} does not own it any more"
+            message = (
+                f"{found.status} -> {status}: it is not {runner_id}'s any more, or has moved on"
+            )
             raise InvocationStatusOwnershipError(message)
 
     def _step(
@@ -124,7 +126,8 @@ class OrchestratorFace(_Face):
         verbs, me = self._engine.store.orchestrator, ctx.runner_id
         which, lease = hold.invocation_id, hold.lease
         if not before.is_owned():
-            return verbs.cancel(which, me) is CancelAnswer.CANCELLED
+            # Taken meanwhile, its owner is asked to end it.
+            return verbs.cancel(which, me) in {CancelAnswer.CANCELLED, CancelAnswer.REQUESTED}
         if after is S.RUNNING:
             answers = verbs.start(me, [hold])
         elif after is S.RESUMED:
@@ -139,4 +142,4 @@ class OrchestratorFace(_Face):
             answers = verbs.finish(me, [Ending(which, lease, after, value)])
         else:
             answers = verbs.release(me, [hold])
-        return answers.get(which, Answer.DONE) is not Answer.LOST
+        return answers.get(which, Answer.DONE) in {Answer.DONE, Answer.ALREADY}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pynenc_pg import InvocationStatus, Pynenc, RetryError
@@ -73,6 +75,24 @@ def test_steps_that_are_refused(app: Pynenc) -> None:
     with pytest.raises(InvocationNotFoundError):
         app.orchestrator.get_invocation_status(unknown)
     assert [e.status for e in app.get_invocation(which).history] == [S.REGISTERED, S.PENDING]
+
+
+def test_two_at_once(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has changed since it was looked at is told, and not changed; what is taken is asked."""
+    which = _claimed(app)
+    backend = app.engine.store.state_backend
+    before, lease = backend.get_invocation(which), backend.get_call(which)
+    app.orchestrator.set_invocation_status(which, S.REROUTED, ME)
+    app.orchestrator.claim(OTHER.runner_id, [], 1)
+    monkeypatch.setattr(backend, "get_invocation", lambda _: before)
+    monkeypatch.setattr(backend, "get_call", lambda _: lease)
+    with pytest.raises(InvocationStatusOwnershipError, match="has moved on"):
+        app.orchestrator.set_invocation_status(which, S.RUNNING, ME)
+    monkeypatch.setattr(backend, "get_invocation", lambda _: replace(before, status=S.REROUTED))
+    app.orchestrator.set_invocation_status(which, S.FAILED, ME)
+    monkeypatch.undo()
+    assert app.orchestrator.get_invocation_status(which) is S.PENDING
+    assert app.orchestrator.asked_to_stop(OTHER.runner_id) == [which]
 
 
 def test_failed_by_hand_before_it_is_taken(app: Pynenc) -> None:

@@ -57,6 +57,7 @@ def _refused(values: Any = None, **arguments: Any) -> str:
             "orchestrator.cycle_control = False: must be true, the database does it in any case",
         ),
         ({"broker": {"queue_timeout_sec": "x"}}, "broker.queue_timeout_sec = 'x': must be a"),
+        ({"broker": {"queue_timeout_sec": 0}}, "queue_timeout_sec = 0: must be greater than 0"),
         ({"runner": 3}, "runner = (hidden): must be a table of settings (set in code)"),
         (
             {"orchestrator_cls": "RedisOrchestrator"},
