@@ -84,13 +84,13 @@ def test_two_at_once(app: Pynenc, monkeypatch: pytest.MonkeyPatch) -> None:
     before, lease = backend.get_invocation(which), backend.get_call(which)
     app.orchestrator.set_invocation_status(which, S.REROUTED, ME)
     app.orchestrator.claim(OTHER.runner_id, [], 1)
-    monkeypatch.setattr(backend, "get_invocation", lambda _: before)
-    monkeypatch.setattr(backend, "get_call", lambda _: lease)
-    with pytest.raises(InvocationStatusOwnershipError, match="has moved on"):
-        app.orchestrator.set_invocation_status(which, S.RUNNING, ME)
-    monkeypatch.setattr(backend, "get_invocation", lambda _: replace(before, status=S.REROUTED))
-    app.orchestrator.set_invocation_status(which, S.FAILED, ME)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(backend, "get_invocation", lambda _: before)
+        patched.setattr(backend, "get_call", lambda _: lease)
+        with pytest.raises(InvocationStatusOwnershipError, match="has moved on"):
+            app.orchestrator.set_invocation_status(which, S.RUNNING, ME)
+        patched.setattr(backend, "get_invocation", lambda _: replace(before, status=S.REROUTED))
+        app.orchestrator.set_invocation_status(which, S.FAILED, ME)
     assert app.orchestrator.get_invocation_status(which) is S.PENDING
     assert app.orchestrator.asked_to_stop(OTHER.runner_id) == [which]
 
