@@ -86,6 +86,7 @@ class PgOrchestrator(Registering):
 
         ``holds`` has what was sent lately of large values; ``periods`` answers what is kept.
         """
+        super().__init__()
         self._database = database
         self._holds = holds or PgClientDataStore(database)
         self._app = database.app_id

@@ -11,6 +11,7 @@ from pynenc_pg.domain.ids import InvocationId
 from pynenc_pg.domain.records import Batch, Registered
 from pynenc_pg.postgres import borrowed, holding
 from pynenc_pg.postgres.client_data_store import TRIES, PgClientDataStore
+from pynenc_pg.postgres.gathering import Gathering, goes_with_others
 from pynenc_pg.postgres.templates import render
 
 if TYPE_CHECKING:
@@ -88,10 +89,16 @@ class Registering:
     _database: PgDatabase
     _holds: PgClientDataStore
 
+    def __init__(self) -> None:
+        self._gathering = Gathering(self._register_plain)
+
     def register(self, batch: Batch) -> list[Registered]:
         """Accept calls as REGISTERED, all or none; answers stand in the order of the batch."""
-        if batch.refs:
-            return self._register_holding(batch)
+        if goes_with_others(batch):
+            return self._gathering.register(batch)
+        return self._register_holding(batch) if batch.refs else self._register_plain(batch)
+
+    def _register_plain(self, batch: Batch) -> list[Registered]:
         statement = _verb(batch).plain
         rows = self._database.call(statement, self._registration(batch, own=True))
         return _registered(batch, rows)
