@@ -56,6 +56,10 @@ ROWS: Final = {
     "round_trip_chained_p99": Row("round trip, back to back, p99", "ms"),
     "idle_statements": Row("statements of one idle worker", "/min"),
     "idle_cpu": Row("CPU of one idle worker", "% of a core"),
+    "held_rate": Row("calls run under a snapshot, of 2,000 each second", "/s"),
+    "held_claim": Row("a claim meanwhile, p50", "ms"),
+    "held_slower": Row("a claim meanwhile / before, p95", "x", share=True),
+    "held_recovered": Row("claims as before, after the release", "s"),
     "disk_queued": Row("disk of a queued call", "bytes"),
     "disk_finished": Row("disk of a finished call", "bytes"),
 }

@@ -32,6 +32,8 @@ class Scale:
     settle: float = 25.0  # seconds before: sessions report what they did up to 10 s later
     producers: int = 16  # threads, coroutines or processes that call at once
     crowded: int = 8_000  # calls of all of these together
+    held: float = 30.0  # seconds a snapshot is held open
+    held_rate: float = 2_000.0  # calls a second meanwhile
     crowd: tuple[int, int] = (8, 32)  # worker processes at once; fewer only in tests
 
     def part(self, share: int) -> Scale:
@@ -57,6 +59,7 @@ QUICK = Scale(
     chained=100,
     idle=5.0,
     crowded=1_600,
+    held=5.0,
 )
 TINY = Scale(
     rounds=1,
@@ -69,6 +72,8 @@ TINY = Scale(
     settle=0.5,
     producers=2,
     crowded=50,
+    held=0.5,
+    held_rate=100.0,
     crowd=(1, 2),
 )
 

@@ -2,8 +2,7 @@
 
 No-op calls are run to their end by the verbs, and the disk is read table by table, index by index.
 Then a database is filled in SQL with finished, scheduled and parked ones, and claims in it are
-timed by turns with claims in an empty one. At last calls are run at a steady rate, before, while
-and after somebody holds a snapshot open.
+timed by turns with claims in an empty one.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +29,10 @@ from pynenc_pg.postgres.orchestrator import PgOrchestrator
 
 _APP: Final = "storage"
 #: As one made by ``new_runner_id`` is long, and a task's id usually.
-_RUNNER: Final = RunnerId("ThreadRunner@host-07.example:12345:6b0e51a2")
+RUNNER: Final = RunnerId("ThreadRunner@host-07.example:12345:6b0e51a2")
 _TASK: Final = "shop.orders.tasks.send_confirmation"
 _STEP: Final = 100_000
-_BATCH: Final = 500
+BATCH: Final = 500
 _SIZES: Final = """
 select regexp_replace(coalesce(t.relname, c.relname), '_\\d{8}$', '') as what,
        case when t.oid is not null then regexp_replace(c.relname, '_\\d{8}', '') end as index,
@@ -80,8 +78,6 @@ select id, %(app)s, 'default', 'concurrency_controlled', 'registered', 1, now(),
        extract(epoch from now()), l.lane_id
 from made, pynenc.lane l where l.app_id = %(app)s"""
 )
-_DEAD: Final = """select coalesce(sum(n_dead_tup), 0)::bigint from pg_stat_user_tables
-where schemaname = 'pynenc' and relname = 'invocation_state'"""
 
 
 def main() -> None:
@@ -91,8 +87,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=100_000, help="finished; 0: not measured")
     parser.add_argument("--live", type=int, help="scheduled, and parked; default: a tenth of it")
     parser.add_argument("--claims", type=int, default=300, help="of each kind, in each database")
-    parser.add_argument("--held", type=float, default=0.0, metavar="SECONDS", help="a snapshot")
-    parser.add_argument("--rate", type=float, default=500.0, help="calls a second, meanwhile")
     asked = parser.parse_args()
     console = Console(soft_wrap=True)
     with embedded(Path(tempfile.gettempdir())) as server:
@@ -101,9 +95,6 @@ def main() -> None:
                 _disk(database, asked.calls, console)
         if asked.size:
             _claims(server, asked, console)
-        if asked.held:
-            with server.fresh() as database:
-                _hold(database, asked.held, asked.rate, console)
 
 
 @contextmanager
@@ -112,7 +103,7 @@ def worker(dsn: str) -> Iterator[PgOrchestrator]:
     database = PgDatabase(dsn, app_id=_APP, pool_size=2)
     try:
         orchestrator = PgOrchestrator(database)
-        orchestrator.register_runner(RunnerSpec(_RUNNER, "ThreadRunner", lease=86_400))
+        orchestrator.register_runner(RunnerSpec(RUNNER, "ThreadRunner", lease=86_400))
         yield orchestrator
     finally:
         database.close()
@@ -130,7 +121,7 @@ def call(orchestrator: PgOrchestrator, n: int) -> None:
 def end(orchestrator: PgOrchestrator, held: Sequence[Claimed]) -> None:
     """End what was claimed and begun."""
     done = InvocationStatus.SUCCESS
-    orchestrator.finish(_RUNNER, [Ending(h.invocation_id, h.lease, done, "null") for h in held])
+    orchestrator.finish(RUNNER, [Ending(h.invocation_id, h.lease, done, "null") for h in held])
 
 
 # --- the disk ---------------------------------------------------------------------------------
@@ -139,11 +130,11 @@ def end(orchestrator: PgOrchestrator, held: Sequence[Claimed]) -> None:
 def _disk(database: Database, calls: int, console: Console) -> None:
     before = _sizes(database)
     with worker(database.dsn) as orchestrator:
-        for _ in range(calls // _BATCH):
-            call(orchestrator, _BATCH)
-            end(orchestrator, orchestrator.claim(_RUNNER, (), _BATCH, begin_below=3))
+        for _ in range(calls // BATCH):
+            call(orchestrator, BATCH)
+            end(orchestrator, orchestrator.claim(RUNNER, (), BATCH, begin_below=3))
     database.do("vacuum")
-    n = calls // _BATCH * _BATCH
+    n = calls // BATCH * BATCH
     grown = {
         key: (size - before.get(key, 0)) / n
         for key, size in _sizes(database).items()
@@ -181,7 +172,7 @@ def _claims(server: Server, asked: argparse.Namespace, console: Console) -> None
                 for limit in (1, 100):
                     call(orchestrator, limit)
                     began = time.perf_counter()
-                    held = orchestrator.claim(_RUNNER, (), limit, begin_below=3)
+                    held = orchestrator.claim(RUNNER, (), limit, begin_below=3)
                     times.setdefault((name, limit), []).append(time.perf_counter() - began)
                     end(orchestrator, held)
     console.print(f"full: {asked.size:,} finished, {live:,} scheduled, {live:,} parked")
@@ -190,9 +181,9 @@ def _claims(server: Server, asked: argparse.Namespace, console: Console) -> None
         for name, _ in workers:
             found = times[name, limit]
             console.print(
-                f"claim of {limit}, {name}: {_shown(found)}; p50 "
+                f"claim of {limit}, {name}: {shown(found)}; p50 "
                 f"{statistics.median(found) / statistics.median(base):.2f}, p95 "
-                f"{_p95(found) / _p95(base):.2f} of the empty one"
+                f"{p95(found) / p95(base):.2f} of the empty one"
             )
 
 
@@ -212,74 +203,20 @@ def _fill(database: Database, finished: int, live: int) -> None:
         for statement, n in ((_FINISHED, finished), (_SCHEDULED, live), (_PARKED, live)):
             for first in range(0, n, _STEP):
                 facts = {"n": min(_STEP, n - first), "salt": f"{statement[-20:]}{first}"}
-                facts |= {"app": _APP, "task": _TASK, "runner": _RUNNER}
+                facts |= {"app": _APP, "task": _TASK, "runner": RUNNER}
                 session.execute(statement.encode(), facts)
                 session.commit()
     database.do("vacuum analyze")
 
 
-# --- a snapshot held open -----------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Phase:
-    """What was done in a span of time."""
-
-    name: str
-    done: int = 0
-    claims: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-def _hold(database: Database, seconds: float, rate: float, console: Console) -> None:
-    with worker(database.dsn) as orchestrator:
-        for name in ("before", "held", "released"):
-            span = seconds if name == "held" else max(5.0, seconds / 3)
-            with ExitStack() as stack:
-                if name == "held":
-                    stack.enter_context(snapshot(database.dsn))
-                phase = churn(orchestrator, name, span, rate)
-                dead = database.value(_DEAD)
-            console.print(
-                f"{name} ({phase.seconds:.0f} s): {phase.done / phase.seconds:,.0f} calls/s of "
-                f"{rate:,.0f}, claims {_shown(phase.claims)}, {dead:,} dead rows at its end"
-            )
-
-
-@contextmanager
-def snapshot(dsn: str) -> Iterator[None]:
-    """Hold a snapshot open: nothing that dies meanwhile can be cleared away."""
-    with psycopg.connect(dsn) as session:
-        session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        session.execute("select count(*) from pynenc.invocation_state")
-        yield
-
-
-def churn(orchestrator: PgOrchestrator, name: str, seconds: float, rate: float) -> Phase:
-    """Call, claim and end at a steady rate, a hundredth of a second's calls at a time."""
-    phase, began = Phase(name), time.perf_counter()
-    while (now := time.perf_counter() - began) < seconds:
-        behind = int(now * rate) - phase.done
-        if behind < max(1, rate / 100):
-            time.sleep(0.001)
-            continue
-        n = min(behind, _BATCH)
-        call(orchestrator, n)
-        started = time.perf_counter()
-        held = orchestrator.claim(_RUNNER, (), n, begin_below=3)
-        phase.claims.append(time.perf_counter() - started)
-        end(orchestrator, held)
-        phase.done += len(held)
-    phase.seconds = time.perf_counter() - began
-    return phase
-
-
-def _p95(seconds: Sequence[float]) -> float:
+def p95(seconds: Sequence[float]) -> float:
+    """Return what 95 of 100 do not exceed."""
     return sorted(seconds)[len(seconds) * 95 // 100]
 
 
-def _shown(seconds: Sequence[float]) -> str:
-    return f"p50 {1000 * statistics.median(seconds):.2f} ms, p95 {1000 * _p95(seconds):.2f} ms"
+def shown(seconds: Sequence[float]) -> str:
+    """Tell median and 95th percentile."""
+    return f"p50 {1000 * statistics.median(seconds):.2f} ms, p95 {1000 * p95(seconds):.2f} ms"
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ class Calls(Generic[R_co]):
         self.definition = definition
         self.binding = Binding(definition.task_id, definition.signature)
         self._task = task
+        self._find_task = lambda: task  # one for all handles
         self._engine = engine
         self._sync_engine = sync_engine
 
@@ -146,7 +147,7 @@ class Calls(Generic[R_co]):
             invocation_id,
             task_id=self.definition.task_id,
             engine=engine,
-            task=lambda: self._task,
+            task=self._find_task,
             reused=reused,
         )
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import crowd, measure, ours, stores, tasks
+from benchmarks.held import under_snapshot
 from benchmarks.stored import Stored
 from benchmarks.stores import Postgres
 from pynenc_pg.invocation.handle import Invocation
@@ -126,6 +127,12 @@ class Worker(Stored[Client]):
             return rate
 
         return crowd.drains(bench.scale, drain) | last
+
+    def held(self, bench: Bench) -> Figures:
+        """Run calls at a steady rate by the verbs, while somebody holds a snapshot open."""
+        scale = bench.scale
+        with self.store(bench) as store:
+            return under_snapshot(store.database, scale.held, scale.held_rate).figures()
 
     def watched_drain(
         self, bench: Bench, processes: int, query: str

@@ -4,45 +4,39 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 
-import psycopg
 import pytest
 
+from benchmarks.held import under_snapshot
+from benchmarks.server import Server
 from tests.support.plain_sql import gaps
-from tests.support.sql import Connection, claim, connect, finish, one, register, start
+from tests.support.sql import connect, one
 
-SECONDS = float(os.environ.get("PYNENC_TEST_HELD", "60"))
-AT_ONCE = 20
-
-
-def churn(connection: Connection, seconds: float) -> int:
-    """Call, claim, begin and end; every claim has to find all that was called."""
-    until, done = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        called = register(connection, AT_ONCE)
-        held = claim(connection, limit=AT_ONCE)
-        assert sorted(which for which, _ in held) == sorted(called)
-        assert start(connection, held) == finish(connection, held) == {}
-        done += len(held)
-    return done
+SECONDS = float(os.environ.get("PYNENC_TEST_HELD", "600"))
+RATE = 2_000.0
+MINUTE = 60.0
 
 
 @pytest.mark.long
-@pytest.mark.timeout(SECONDS * 3 + 120)
-def test_claims_go_on_under_a_snapshot(c: Connection, database_dsn: str) -> None:
-    """Work is accepted, found at once and ended all the time; afterwards the dead go."""
-    with connect(database_dsn, autocommit=False) as holder:
-        holder.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        assert one(holder, "select count(*) from invocation_outcome") == 0
-        done = churn(c, SECONDS)
-        assert one(holder, "select count(*) from invocation_outcome") == 0  # it is held indeed
-        assert one(c, "select count(*) from invocation_outcome") == done > 0
-        c.execute("vacuum invocation_state")
-        pages = one(c, "select pg_relation_size('invocation_state')")
-        assert pages > 0
-        holder.rollback()
-    assert churn(c, 1) > 0
-    c.execute("vacuum invocation_state")
-    assert one(c, "select count(*) from invocation_state") == 0
-    assert one(c, "select pg_relation_size('invocation_state')") < pages
-    assert gaps(c) == []
+@pytest.mark.timeout(SECONDS * 2 + 300)
+def test_claims_go_on_under_a_snapshot(server_dsn: str, template: str) -> None:
+    """The rate is kept, every claim finds all that was called, and after a minute all is as before.
+
+    Once the snapshot has gone the dead go, too: the table is as small as what is live.
+    """
+    with closing(Server(server_dsn)) as server, server.fresh() as database:
+        found = under_snapshot(database, SECONDS, RATE)
+        assert found.held.rate > 0.95 * RATE, found.told(RATE)
+        assert found.slower < 3, found.told(RATE)
+        assert found.recovered is not None, found.told(RATE)
+        assert found.recovered <= MINUTE + 1, found.told(RATE)
+        with connect(database.dsn) as c:
+            done = found.before.done + found.held.done
+            assert one(c, "select count(*) from pynenc.invocation_outcome") > done
+            assert one(c, "select count(*) from pynenc.invocation_state") == 0
+            deadline = time.monotonic() + MINUTE
+            while one(c, "select pg_relation_size('pynenc.invocation_state')") > 0:
+                assert time.monotonic() < deadline
+                c.execute("vacuum pynenc.invocation_state")
+            assert gaps(c) == []
