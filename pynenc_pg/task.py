@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
 import inspect
@@ -28,6 +27,7 @@ from pynenc_pg.engine.binding import Params
 from pynenc_pg.engine.context import entered
 from pynenc_pg.engine.logs import TaskLogger
 from pynenc_pg.engine.registry import TaskDefinition, task_id_of
+from pynenc_pg.engine.threads import in_thread
 from pynenc_pg.exceptions import RetryError, TaskNotFoundError
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
@@ -104,7 +104,7 @@ class Task(Generic[P, R_co]):
         Raises:
             TypeError: as at a plain call.
         """
-        return await asyncio.to_thread(self, *args, **kwargs)
+        return await in_thread(self, *args, **kwargs)
 
     def args(self, *args: P.args, **kwargs: P.kwargs) -> Arguments:
         """Bind a call without making it: an element for ``parallelize`` that type checkers know.
@@ -138,7 +138,7 @@ class Task(Generic[P, R_co]):
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
     ) -> InvocationGroup[R_co]:
         """Like ``parallelize``, from a coroutine: the event loop goes on meanwhile."""
-        return await asyncio.to_thread(self.parallelize, params, common_args)
+        return await in_thread(self.parallelize, params, common_args)
 
     @overload
     def using(self, session: Session) -> InTransaction[P, R_co]: ...
@@ -363,7 +363,7 @@ def direct(
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         if aggregate_func is None:
             return await (await task.acall(*args, **kwargs)).async_result()
-        group = await asyncio.to_thread(parts, *args, **kwargs)
+        group = await in_thread(parts, *args, **kwargs)
         return aggregate_func([result async for result in group.async_results()])
 
     chosen: Any = call_async if inspect.iscoroutinefunction(task.func) else call

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from pynenc_pg.calls import Calls
 from pynenc_pg.engine.binding import Params
+from pynenc_pg.engine.threads import in_thread
 from pynenc_pg.invocation.group import InvocationGroup
 from pynenc_pg.invocation.handle import Invocation
 from pynenc_pg.transaction import InAsyncTransaction, InTransaction, within
@@ -32,7 +32,7 @@ class TunedTask(Generic[P, R_co]):
 
     async def acall(self, *args: P.args, **kwargs: P.kwargs) -> Invocation[R_co]:
         """Register a call from a coroutine: see ``Task.acall``."""
-        return await asyncio.to_thread(self._calls.call, args, kwargs)
+        return await in_thread(self._calls.call, args, kwargs)
 
     def parallelize(
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
@@ -44,7 +44,7 @@ class TunedTask(Generic[P, R_co]):
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
     ) -> InvocationGroup[R_co]:
         """Like ``parallelize``, from a coroutine: the event loop goes on meanwhile."""
-        return await asyncio.to_thread(self._calls.parallelize, params, common_args)
+        return await in_thread(self._calls.parallelize, params, common_args)
 
     @overload
     def using(self, session: Session) -> InTransaction[P, R_co]: ...
