@@ -276,14 +276,22 @@ def _finished(result: Any, stop: Stop) -> Any:
     """Run what an ``async def`` task returned to its end; anything else comes back as it is."""
     if not inspect.iscoroutine(result):
         return result
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    # Not in a handler of the error that a thread without a loop raises: what the task raises would
+    # have it as its context.
+    if not _in_loop():
         return asyncio.run(_awaited(result, stop))
     # Executed at its call, from code that runs in a loop itself: that one cannot run another.
     context = contextvars.copy_context()
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(context.run, asyncio.run, _awaited(result, stop)).result()
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _awaited(result: Coroutine[Any, Any, Any], stop: Stop) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import traceback
+from pathlib import Path
 from typing import Any, Final
 
 from pynenc_pg.exceptions import TaskFailedError
@@ -26,6 +29,11 @@ from pynenc_pg.serializer.wire import (
 TRACEBACK_LENGTH: Final = 100_000
 REMOTE: Final = "Remote traceback:\n"
 AGAIN: Final = "\nRaised again by the task that waited for it:\n\n"
+#: Where a traceback begins before it comes to the task's function.
+_ON_THE_WAY: Final = (
+    f"{Path(__file__).parents[1] / 'engine'}{os.sep}",
+    f"{Path(asyncio.__file__).parent}{os.sep}",
+)
 
 
 def encode_exception(error: BaseException, serializer: BaseSerializer) -> str:
@@ -117,6 +125,8 @@ def _remote_text(error: BaseException) -> str:
 
 def _formatted(error: BaseException) -> str:
     shown = traceback.TracebackException.from_exception(error)
+    theirs = next((n for n, frame in enumerate(shown.stack) if not _is_ours(frame)), 0)
+    del shown.stack[:theirs]
     parts, seen = [shown], set()
     while parts:  # the notes of others are kept with them, not repeated here
         part = parts.pop()
@@ -127,6 +137,11 @@ def _formatted(error: BaseException) -> str:
             part.__notes__ = [note for note in part.__notes__ if not is_remote(note)]
         parts += [p for p in (part.__cause__, part.__context__, *(part.exceptions or ())) if p]
     return "".join(shown.format())
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    """Whether it is on the way to the task's function, which says nothing of the task."""
+    return frame.filename.startswith(_ON_THE_WAY)
 
 
 def _text(wire: Any, read: Any) -> str:

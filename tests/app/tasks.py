@@ -56,6 +56,12 @@ def refuse(code: int) -> NoReturn:
 
 
 @app.task
+async def refuse_later(code: int) -> NoReturn:
+    """Raise it from a coroutine."""
+    raise Refused(code, "no")
+
+
+@app.task
 def be_awkward() -> NoReturn:
     """Raise an error that cannot be built from its args."""
     raise Awkward(code=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import pytest
 
@@ -17,6 +18,7 @@ from pynenc_pg.exceptions import (
     TaskFailedError,
 )
 from pynenc_pg.invocation.handle import Invocation
+from pynenc_pg.task import Task
 from tests.app import tasks
 from tests.app.conftest import Runner
 
@@ -80,6 +82,17 @@ def test_an_error_comes_back_as_itself(runner: Runner) -> None:
         with pytest.raises(SerializationError, match="generator"):
             tasks.unreadable().result_or_raise(20)
         assert tasks.add(1, 1).result_or_raise(20) == 2
+
+
+@pytest.mark.parametrize("refuse", [tasks.refuse, tasks.refuse_later])
+def test_a_traceback_begins_in_the_task(runner: Runner, refuse: Task[[int], NoReturn]) -> None:
+    """The way of the worker to it is left out: it says nothing of what went wrong."""
+    with runner(), pytest.raises(tasks.Refused) as caught:
+        refuse(4).result_or_raise(20)
+    head, first, *_ = caught.value.__notes__[0].strip().splitlines()[1:]
+    assert head == "Traceback (most recent call last):"
+    assert f'File "{tasks.__file__}"' in first
+    assert caught.value.__context__ is None
 
 
 def test_retries_until_it_succeeds(runner: Runner) -> None:

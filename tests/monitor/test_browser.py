@@ -381,7 +381,8 @@ def test_on_a_phone(visitor: Visitor, place: Place) -> None:
     ):
         visitor.go(path)
         assert visitor.page.evaluate(TOO_WIDE) <= 0, path
-    visitor.page.get_by_text("Menu", exact=True).click()
     visitor.check("phone")
+    visitor.page.get_by_text("Menu", exact=True).click()
+    visitor.check()
     visitor.click("Queues", within="nav")
     assert visitor.page.inner_text("h1") == "Queues"
