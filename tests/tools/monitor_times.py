@@ -24,7 +24,9 @@ from pynenc_pg.conf.config_postgres import PostgresConf
 from pynenc_pg.conf.config_pynenc import PynencConf
 from pynenc_pg.monitor import make_site
 from pynenc_pg.postgres import deploy
+from pynenc_pg.postgres.database import PgDatabase
 from pynenc_pg.postgres.embedded import EmbeddedPostgres
+from pynenc_pg.postgres.measures import Measurer
 from tests.tools.monitor_fill import fill
 
 if TYPE_CHECKING:
@@ -87,12 +89,19 @@ def measure(dsn: str) -> Iterator[tuple[str, float, float]]:
     with TestClient(make_site(conf), base_url="http://127.0.0.1") as browser:
         browser.get("/queues")
         for name, look in looks(browser, dsn):
-            took = []
-            for _ in range(_LOOKS):
-                begin = time.perf_counter()
-                look().raise_for_status()
-                took.append(1000 * (time.perf_counter() - begin))
-            yield name, statistics.median(took), max(took)
+            yield name, *_timed(lambda look=look: look().raise_for_status())  # type: ignore[misc]
+    database = PgDatabase(dsn, app_id="shop")
+    yield "metrics of the database", *_timed(Measurer(database).ask)
+    database.close()
+
+
+def _timed(look: Callable[[], object]) -> tuple[float, float]:
+    took = []
+    for _ in range(_LOOKS):
+        begin = time.perf_counter()
+        look()
+        took.append(1000 * (time.perf_counter() - begin))
+    return statistics.median(took), max(took)
 
 
 def main(number: int, folder: str) -> None:
