@@ -44,9 +44,14 @@ RUNNERS: dict[str, type[BaseRunner]] = {
 
 
 def build_store(conf: PynencConf) -> Store:
-    """Build the components the configuration names; nothing is opened before the first use."""
+    """Build the components the configuration names; nothing is opened before the first use.
+
+    Raises:
+        ConfigError: it leads round a pooler, and to no database.
+    """
     if conf.store == "postgres":
         return _postgres(conf)
+    conf.check_memory()
     return memory_store(conf.app_id, periods=lambda: conf.retention.periods)
 
 

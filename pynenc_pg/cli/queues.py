@@ -59,7 +59,10 @@ def list_(
 def pause(context: Context, name: str) -> None:
     """Let no runner take work of a queue; calls are accepted, and what runs goes on."""
     with _shared(context) as app:
+        known = [one.name for one in app.queues()]
         app.pause_queue(name)
+        if known and name not in known:  # as after a slip of the finger
+            say(f"no call has named queue {name} yet: there are {', '.join(known)}")
         _tell(app, name)
 
 

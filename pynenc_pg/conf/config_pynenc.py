@@ -175,6 +175,21 @@ class PynencConf(Section):
         )
         raise ConfigError(message)
 
+    def check_memory(self) -> None:
+        """Refuse to keep in memory what somebody has begun to configure a database for.
+
+        Raises:
+            ConfigError: names what is set and what is missing.
+        """
+        if self.postgres.direct_dsn is None or any(getattr(self, field) for field in COMPONENTS):
+            return
+        message = (
+            f"postgres.direct_dsn is set {told(self.postgres.source('direct_dsn'))}, and "
+            "postgres.dsn is not: the way round a pooler is no way to the database by itself; set "
+            "postgres.dsn (PYNENC__POSTGRES__DSN), or orchestrator_cls = 'MemOrchestrator'"
+        )
+        raise ConfigError(message)
+
     def task_conf(
         self,
         task_id: str,

@@ -64,6 +64,17 @@ def test_pause_look_and_resume(run: Run, dsn: str) -> None:
     assert (done.exit_code, done.output) == (0, "queue mail is open: 10 ready, 0 running\n")
 
 
+def test_a_new_name_beside_known_ones_is_said(run: Run, dsn: str) -> None:
+    """It is paused, as one may before the first call; whoever mistyped it sees so."""
+    run("pause", "mail")
+    done = run("pause", "mial")
+    assert done.output == (
+        "no call has named queue mial yet: there are mail\n"
+        "queue mial is paused: 0 ready, 0 running\n"
+    )
+    assert "no call" not in run("pause", "mail").output
+
+
 def test_json_for_machines(run: Run, dsn: str) -> None:
     """A list of objects, empty if there are no queues."""
     assert json.loads(run("list", "--json").output) == []

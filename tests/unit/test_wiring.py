@@ -53,6 +53,18 @@ def test_processes_need_a_store_they_can_see(name: str) -> None:
     app.close()
 
 
+def test_a_way_round_a_pooler_is_none_to_the_database() -> None:
+    """Work would be kept in memory, and nobody told; who wants that says so."""
+    values = {"postgres": {"direct_dsn": "postgresql://u:secret@db/shop"}}
+    app = Pynenc("half", config_values=values)
+    with pytest.raises(ConfigError, match=r"direct_dsn is set .*dsn is not: the way") as it:
+        _ = app.orchestrator
+    assert "secret" not in str(it.value)
+    named = Pynenc("named", config_values={**values, "orchestrator_cls": "MemOrchestrator"})
+    assert named.state_backend.count_ready() == 0
+    named.close()
+
+
 def test_mixed_stores_are_refused_at_use() -> None:
     """Components may be set one after the other; a mix is refused when the app is used."""
     app = Pynenc("mixed")
