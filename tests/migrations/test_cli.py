@@ -260,6 +260,9 @@ def test_the_one_app_of_the_folder_names_the_database(
         assert run("db", "status")[1].startswith("schema mine on PostgreSQL")
         _, out, _ = run("db", "--dsn", empty_database_dsn, "status")
         assert out.startswith("schema pynenc on PostgreSQL")
+        (tmp_path / "other.py").write_text(APP.format(dsn=empty_database_dsn, schema="mine"))
+        code, _, err = run("db", "status")
+        assert (code, "postgres.dsn of the app (--app)" in err) == (1, True)
     finally:
         sys.modules.pop(module, None)
 
