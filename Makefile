@@ -19,7 +19,7 @@ DOCS := $(VENV)/.installed-docs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-minimum test-pythons check format docs bench bench-peers schema \
+.PHONY: help demo test test-long test-minimum test-pythons test-new-user check format docs bench bench-peers schema \
   package sbom constraints clean
 
 help: ## show this list
@@ -40,6 +40,9 @@ test-minimum: $(DEV) ## run a part of the tests with the oldest versions that py
 
 test-pythons: $(DEV) ## run that part with each Python from 3.11 on that is on the PATH
 	@$(BIN)/python -m tests.tools.environments pythons -n $(WORKERS) $(ARGS)
+
+test-new-user: $(DEV) ## follow README, tutorial and examples with the wheel alone; as root also as nobody
+	@$(BIN)/python -m tests.tools.new_user $(ARGS)
 
 check: $(DEV) ## lint, formatting, types, layers: what CI checks before the tests
 	@echo "== ruff check"

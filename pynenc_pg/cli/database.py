@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pynenc_pg.cli.find import is_clear
 from pynenc_pg.cli.shell import shell
 from pynenc_pg.conf.load import load
 from pynenc_pg.exceptions import ConfigError
 from pynenc_pg.postgres import embedded
-from pynenc_pg.postgres.conninfo import read_dsn
+from pynenc_pg.postgres.conninfo import read_dsn, without_password
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from pynenc_pg.cli.reach import Context
+    from pynenc_pg.conf.config_pynenc import PynencConf
     from pynenc_pg.postgres.deploy import Plan, SchemaStatus
 
 
@@ -34,7 +37,7 @@ class Target:
     """Where a command works. An embedded server stays up until the command ends."""
 
     def __init__(self, parent: Context, dsn: str | None, schema: str | None) -> None:
-        conf = parent.app().conf if parent.app_name else load()
+        conf = _configuration(parent, dsn)
         self.parent = parent
         self.schema = schema or conf.postgres.schema_name
         # Not over a pooler: a migration holds a lock of its session.
@@ -59,6 +62,15 @@ class Target:
             return self._given
         self._server = self._server or embedded.from_dsn(self._given)
         return self._server.start()
+
+
+def _configuration(parent: Context, dsn: str | None) -> PynencConf:
+    """Return the app's where one is named, or where nothing else says what the database is."""
+    if not parent.app_name:
+        found = load()
+        if dsn or found.postgres.dsn or not is_clear():
+            return found
+    return parent.app().conf
 
 
 def _deploy() -> ModuleType:
@@ -171,6 +183,23 @@ def export(
         output.write(line + "\n")
         count += 1
     click.echo(f"{count} invocations", err=True)
+
+
+@database.command(name="dsn")
+@click.option("--hold", is_flag=True, help="Until Ctrl-C, with an embedded server up so long.")
+@click.pass_obj
+def print_dsn(target: Any, *, hold: bool) -> None:
+    """Print the DSN for other programs, without a password: psql "$(pynenc-pg db dsn)".
+
+    An embedded server stops with its last user: have a worker at work meanwhile, or say --hold.
+    """
+    stops = {signal.SIGINT, signal.SIGTERM}
+    dsn = without_password(target.dsn)
+    if hold:  # not before the server is started, which would inherit that
+        signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    click.echo(dsn)
+    if hold:
+        signal.sigwait(stops)
 
 
 database.add_command(shell)

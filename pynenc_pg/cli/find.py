@@ -38,6 +38,11 @@ def has_app(name: str | None = None) -> bool:
     return bool(name or os.environ.get(VARIABLE) or candidates(Path.cwd()))
 
 
+def is_clear(name: str | None = None) -> bool:
+    """Whether an app is named, or the current folder has one alone; nothing is imported."""
+    return bool(name or os.environ.get(VARIABLE)) or len(candidates(Path.cwd())) == 1
+
+
 def _which(found: list[Candidate]) -> str:
     if found:
         names = ", ".join(each.dotted for each in found)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ from pynenc_pg.postgres.templates import (
     migrations_path,
     render,
 )
+from pynenc_pg.postgres.versions import told
 
 #: A schema that an admin has made is taken as it is: IF NOT EXISTS would ask for the right to
 #: create schemas even where there is nothing to create.
@@ -41,6 +42,9 @@ begin
     end if;
 end $$;"""
 
+
+#: Null where it is not there.
+_READABLE: Final = "select has_table_privilege(to_regclass('{schema}.alembic_version'), 'select')"
 
 #: Revisions are named pynenc_0001 and on, so their order can be told from their names.
 _PREFIX: Final = "pynenc_"
@@ -182,6 +186,8 @@ def reset(dsn: str, schema: str = "pynenc") -> SchemaStatus:
 def status(dsn: str, schema: str = "pynenc") -> SchemaStatus:
     """Say which revision the database has, and which one this code brings.
 
+    Members of our roles may ask, too: not what is noted for Alembic, but the schema itself.
+
     Raises:
         SchemaVersionError: the tables were made by somebody else's Alembic, which knows.
     """
@@ -269,8 +275,7 @@ def _config(schema: str, buffer: io.StringIO | None = None) -> Config:
 
 def _status(config: Config, connection: sa.Connection) -> SchemaStatus:
     schema = config.get_main_option("pynenc_schema") or "pynenc"
-    context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
-    heads = context.get_current_heads()
+    heads = _heads(connection, schema)
     version = connection.exec_driver_sql("show server_version").scalar_one()
     if not heads and _has_tables(connection, schema):
         message = (
@@ -284,6 +289,16 @@ def _status(config: Config, connection: sa.Connection) -> SchemaStatus:
         head=ScriptDirectory.from_config(config).get_current_head() or "",
         server_version=str(version).split()[0],
     )
+
+
+def _heads(connection: sa.Connection, schema: str) -> tuple[str, ...]:
+    def ask(query: str, _: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
+        return connection.exec_driver_sql(render(query, schema)).fetchall()
+
+    if ask(_READABLE)[0][0] is False:
+        return (told(ask)[0],)
+    context = MigrationContext.configure(connection, opts={"version_table_schema": schema})
+    return context.get_current_heads()
 
 
 def _has_tables(connection: sa.Connection, schema: str) -> bool:

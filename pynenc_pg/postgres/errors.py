@@ -123,6 +123,8 @@ def _sentence(said: _Said) -> str:
             "The schema is missing, or of another release than this code. Run: pynenc-pg db "
             "migrate; if it is newer already, install its release"
         )
+    elif said.state == "42501" and "alembic_version" in said.primary:
+        parts.append("Migrations are for the owner of the schema: connect as the role that made it")
     elif said.state == "42501":
         parts.append(
             "Grant the role that fits: pynenc_producer to call, pynenc_worker to run tasks, "

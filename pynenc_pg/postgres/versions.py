@@ -18,7 +18,16 @@ _KNOWN: Final = """select to_regprocedure('{schema}.schema_version()') is not nu
     to_regclass('{schema}.invocation_state') is not null"""
 _VERSION: Final = "select revision, serves_from from {schema}.schema_version()"
 
-Ask = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+Ask = Callable[[str, Sequence[object]], Sequence[Sequence[Any]]]
+
+
+def told(ask: Ask) -> tuple[str, str]:
+    """Ask for the revision of the schema, and for the oldest one whose workers it serves.
+
+    What is noted for Alembic is its owner's alone to read. This may members of all our roles.
+    """
+    [(revision, serves_from)] = ask(_VERSION, ())
+    return str(revision), str(serves_from)
 
 
 def check_schema(ask: Ask, schema: str) -> None:
@@ -31,7 +40,7 @@ def check_schema(ask: Ask, schema: str) -> None:
     if not is_there:
         message = f"there is no schema {schema} of ours in the database: pynenc-pg db migrate"
         raise SchemaVersionError(message)
-    revision, serves_from = ask(_VERSION, ())[0] if can_tell else (_SILENT, _SILENT)
+    revision, serves_from = told(ask) if can_tell else (_SILENT, _SILENT)
     # The package itself is above this layer, and was imported before it.
     release = sys.modules["pynenc_pg"].__version__
     code = f"this code, pynenc_pg {release},"

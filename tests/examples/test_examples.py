@@ -16,31 +16,14 @@ from typing import Final
 import pytest
 
 from pynenc_pg.postgres.embedded import EmbeddedPostgres
+from tests.support.examples import CONSOLE, EXAMPLES, NAMES, ROOT, compare, shown
 
-ROOT: Final = Path(__file__).parents[2]
-EXAMPLES: Final = ROOT / "examples"
-NAMES: Final = sorted(path.name for path in EXAMPLES.iterdir() if path.name[0].isdigit())
 #: They use a store in memory by themselves, wherever a database may be.
 IN_MEMORY: Final = {"01_basic_local_threaded", "05_sync_unit_testing", "06_mem_mode_testing"}
 
-_CONSOLE: Final = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _ROW: Final = re.compile(
     r"^\| \[\d+\]\(([^)]+)/\) \| [^|]+ \| [^|]+ \| \[[^]]+\]\(\.\./docs/[^)]+\) \|$", re.MULTILINE
 )
-#: What differs from run to run.
-_CHANGING: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}|\d+\.\d+s\b")
-
-
-def _shown(name: str) -> tuple[list[str], str]:
-    """The command that the README says, and what it prints there."""
-    text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
-    block = _CONSOLE.findall(text)[0]
-    folder, command, *printed = block.splitlines()
-    assert folder == f"$ cd examples/{name}"
-    program, *arguments = command.removeprefix("$ ").split()
-    assert program == "python"
-    return arguments, "\n".join(printed)
-
 
 Run = Callable[[str, str], None]
 
@@ -57,7 +40,7 @@ class Launcher:
 
     def run(self, name: str, dsn: str) -> None:
         """As ``python`` would, but for what is imported already."""
-        arguments, _ = _shown(name)
+        arguments, _ = shown(name)
         for path in (self._output, self._errors):
             path.unlink(missing_ok=True)
         order = {
@@ -72,7 +55,7 @@ class Launcher:
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
-        _compare(name, code, self._output.read_text(), self._errors.read_text())
+        compare(name, code, self._output.read_text(), self._errors.read_text())
 
     def close(self) -> None:
         """End it."""
@@ -89,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 def _run_command(name: str, dsn: str) -> None:
     """Run the very command."""
-    arguments, _ = _shown(name)
+    arguments, _ = shown(name)
     done = subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=EXAMPLES / name,
@@ -99,7 +82,7 @@ def _run_command(name: str, dsn: str) -> None:
         check=False,
         timeout=100,
     )
-    _compare(name, done.returncode, done.stdout, done.stderr)
+    compare(name, done.returncode, done.stdout, done.stderr)
 
 
 def _environment(name: str, dsn: str) -> dict[str, str]:
@@ -110,17 +93,6 @@ def _environment(name: str, dsn: str) -> dict[str, str]:
         return {**ours, "PYTHONPATH": path}
     dsn = "host=/nowhere" if name in IN_MEMORY else dsn
     return {**ours, "PYTHONPATH": path, "PYNENC__POSTGRES__DSN": dsn}
-
-
-def _compare(name: str, code: int, output: str, errors: str) -> None:
-    arguments, shown = _shown(name)
-    assert code == 0, output + errors
-    said = errors if "unittest" in arguments else output
-    assert _blank(said) == _blank(shown), errors
-
-
-def _blank(text: str) -> list[str]:
-    return [_CHANGING.sub("…", line) for line in text.strip().splitlines()]
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - IN_MEMORY))
@@ -159,7 +131,7 @@ def test_a_script_and_what_became_of_it() -> None:
     done = subprocess.run(
         [sys.executable, "before.py"], cwd=folder, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == _shown(folder.name)[1].splitlines()[0]
+    assert done.stdout.strip() == shown(folder.name)[1].splitlines()[0]
 
 
 def test_all_are_in_the_index() -> None:
@@ -174,7 +146,7 @@ def test_each_readme_is_short_and_leads_on() -> None:
     """Ten lines or so beside what is printed, and a page of the documentation at the end."""
     for name in NAMES:
         text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
-        prose = _CONSOLE.sub("", text).split("\n")
+        prose = CONSOLE.sub("", text).split("\n")
         assert len([line for line in prose if line]) <= 12, name
         assert "(../../docs/" in text.partition("\nRead on: ")[2], name
 

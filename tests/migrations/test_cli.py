@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pynenc_pg.cli.main import main
 from pynenc_pg.exceptions import PynencError
 from pynenc_pg.postgres import deploy
+from pynenc_pg.postgres.embedded import EmbeddedPostgres
 from tests.migrations.support import HEAD, ask, has_schema, run_a_task, what_lies_in
 
 SECRET = "not-to-be-seen"  # noqa: S105 - the test looks for it
@@ -196,6 +200,71 @@ def test_shell_runs_psql(database_dsn: str) -> None:
     assert done.returncode == 1
     assert "no_such_column" in done.stderr
     assert SECRET not in done.stderr
+
+
+def test_the_dsn_for_other_programs(database_dsn: str, run: Run) -> None:
+    """`db dsn` prints what psql takes, as it was given; a password is taken out of it."""
+    plain = "postgresql://me@db.example.org:5433/shop?sslmode=require"
+    assert run("db", "--dsn", plain, "dsn") == (0, f"{plain}\n", "")
+    for given in (
+        f"postgresql://me:{SECRET}@db.example.org:5433/shop?sslmode=require&sslpassword={SECRET}",
+        f"user=me host=db.example.org port=5433 dbname=shop sslmode=require password={SECRET}",
+    ):
+        code, out, err = run("db", "--dsn", given, "dsn")
+        assert (code, err) == (0, "")
+        assert conninfo_to_dict(out.strip()) == conninfo_to_dict(plain)
+    code, out, _ = run("db", "--dsn", database_dsn, "dsn")
+    assert code == 0
+    kept = {n: v for n, v in conninfo_to_dict(database_dsn).items() if n != "password"}
+    assert conninfo_to_dict(out.strip()) == kept
+
+
+def test_the_dsn_of_an_embedded_server(other_folder: Path) -> None:
+    """With --hold the server is up until Ctrl-C, which ends the command well."""
+    command = [sys.executable, "-m", "pynenc_pg", "db", "dsn", "--hold"]
+    environment = {**os.environ, "PYNENC__POSTGRES__DSN": f"embedded://{other_folder}"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        said = process.stdout.readline().strip()
+        assert ask(said, "select current_database()") == [("pynenc",)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+@pytest.fixture
+def other_folder() -> Iterator[Path]:
+    """A folder without anything in it, which the server's own user may enter."""
+    with tempfile.TemporaryDirectory(prefix="pynenc-pg-dsn-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        yield folder
+        with EmbeddedPostgres(folder):  # whoever starts it waits for the one that is ending
+            pass
+
+
+APP = """from pynenc_pg import PynencBuilder
+app = PynencBuilder().app_id("shop").postgres({dsn!r}, schema={schema!r}).build()
+"""
+
+
+def test_the_one_app_of_the_folder_names_the_database(
+    empty_database_dsn: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all commands find it; where the environment or an option says the database, they do."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYNENC_APP", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module = f"of_this_folder_{os.getpid()}"
+    (tmp_path / f"{module}.py").write_text(APP.format(dsn=empty_database_dsn, schema="mine"))
+    try:
+        assert run("db", "status")[1].startswith("schema mine on PostgreSQL")
+        _, out, _ = run("db", "--dsn", empty_database_dsn, "status")
+        assert out.startswith("schema pynenc on PostgreSQL")
+        (tmp_path / "other.py").write_text(APP.format(dsn=empty_database_dsn, schema="mine"))
+        code, _, err = run("db", "status")
+        assert (code, "postgres.dsn of the app (--app)" in err) == (1, True)
+    finally:
+        sys.modules.pop(module, None)
 
 
 def test_shell_refuses_a_dsn_it_cannot_read() -> None:

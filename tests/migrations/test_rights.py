@@ -75,6 +75,25 @@ def test_roles_an_admin_has_made_are_used(
         assert run_a_task(dsn, unused_name) == 42
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_may_ask_for_the_revision(database_dsn: str, unused_name: str, role: str) -> None:
+    """The schema tells those who may not read what is noted; to migrate they are not."""
+    found = deploy.status(database_dsn)
+    with login(database_dsn, unused_name, f"in role pynenc_{role}") as dsn:
+        assert deploy.status(dsn) == found
+        with pytest.raises(StoreError, match="for the owner of the schema: connect as the role"):
+            deploy.migrate(dsn)
+
+
+def test_a_role_without_rights_is_told_what_it_needs(database_dsn: str, unused_name: str) -> None:
+    """The roles that may ask are named."""
+    with (
+        login(database_dsn, unused_name) as dsn,
+        pytest.raises(StoreError, match=r"permission denied for schema pynenc.*pynenc_worker"),
+    ):
+        deploy.status(dsn)
+
+
 def test_in_a_schema_that_an_admin_has_made(
     empty_database_dsn: str, owner: str, unused_name: str
 ) -> None:

@@ -9,7 +9,6 @@ import runpy
 import shlex
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -23,6 +22,7 @@ from pynenc_pg import Pynenc
 from pynenc_pg.cli.main import main
 from pynenc_pg.testing import eager, on_postgres
 from tests.support.blocks import DOCS, Block, arguments_of, blocks_of, same_output
+from tests.support.typed import patient, type_in
 
 PAGES: Final = sorted((DOCS / "tutorial").glob("[0-9]*.md"))
 STEPS: Final = [block for page in PAGES for block in blocks_of(page)]
@@ -170,9 +170,6 @@ def test_the_tutorial_within_one_process(
     assert not wrong, "\n\n".join(wrong)
 
 
-_MARK: Final = "=== end of"
-
-
 def _free_port() -> str:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -183,37 +180,19 @@ def _free_port() -> str:
 @pytest.mark.timeout(300)
 def test_the_tutorial_as_it_stands(folder: Path, database_dsn: str) -> None:
     """All of it in one shell, with a real worker: each command prints what is shown."""
-    commands: list[tuple[str, str, str]] = []
-    script = ['sleep() { command sleep "$(($1 * 3))"; }']  # whatever else this machine does
-    for block in STEPS:
-        if block.file and block.language in {"python", "toml"}:
-            script.append(f"cat > {block.file} <<'END_OF_FILE'\n{block.text}END_OF_FILE")
-        elif block.language == "console":
-            for command, shown in block.commands():
-                if not _elsewhere(command):
-                    script += [command, f"echo '{_MARK} {len(commands)}'"]
-                    commands.append((block.page, command, shown))
     bin_ = folder / ".bin"
     bin_.mkdir()
     for name, module in (("pynenc-pg", "-m pynenc_pg"), ("python", ""), ("pytest", "-m pytest")):
         program = f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n'
         (bin_ / name).write_text(program, encoding="utf-8")
         (bin_ / name).chmod(0o755)
-    shell = subprocess.Popen(
-        ["bash"], cwd=folder, env={**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        said, log = shell.communicate("\n".join(script).replace("8089", _free_port()), timeout=280)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)  # a worker that is left
-    printed = re.split(rf"^{_MARK} \d+\n", said, flags=re.MULTILINE)
-    assert len(printed) == len(commands) + 1, said + log
-    wrong = [
-        f"{page}\n$ {command}\n{was}--- shown:\n{shown}"
-        for (page, command, shown), was in zip(commands, printed, strict=False)
-        if shown and not same_output(was, shown)
-    ]
+    port = _free_port()
+    typed, log = type_in(
+        STEPS,
+        folder=folder,
+        environment={**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"},
+        change=lambda text: "" if _elsewhere(text) else patient(text).replace("8089", port),
+        seconds=280,
+    )
+    wrong = [one.wrong for one in typed if one.wrong]
     assert not wrong, "\n\n".join([*wrong, log])

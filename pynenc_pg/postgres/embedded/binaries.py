@@ -215,7 +215,7 @@ def _output(program: Path, option: str) -> str:
 
 
 def _tell(found: Binaries) -> None:
-    logger.info(
+    logger.debug(
         "embedded.binaries_found: PostgreSQL %d from %s (%s)",
         found.version,
         found.source,
