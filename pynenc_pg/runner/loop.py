@@ -144,11 +144,15 @@ class _Service:
             ended=partial(runner.engine.results.hear, spec.runner_id),
         )
         self._executor = self._new_executor()
+        self._strays = Strays(
+            self._store.orchestrator, spec.runner_id, again_after=self._conf.max_pending_seconds
+        )
         self._home = Home(
             engine=runner.engine,
             conf=self._conf,
             spec=spec,
             wake=self._hint,
+            doubt=self._strays.doubt,
             fenced=self._fenced,
             cancel=self._cancel,
             holds=lambda: bool(self._strays.held),
@@ -162,9 +166,6 @@ class _Service:
         self._drained = False  # the last claim left nothing, and no hint has come since
         self._suspects = Suspects(
             max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
-        )
-        self._strays = Strays(
-            self._store.orchestrator, spec.runner_id, again_after=self._conf.max_pending_seconds
         )
         self._noise = Noise(logger)
 
