@@ -7,7 +7,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -38,9 +38,9 @@ def hung_up(connection: psycopg.Connection[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def answered(connection: psycopg.Connection[Any], seconds: float = _ANSWER) -> Iterator[None]:
+def answered(connection: psycopg.Connection[Any], seconds: float | None = None) -> Iterator[None]:
     """Cut the connection when what runs in the block is not answered in time."""
-    timer = threading.Timer(seconds, hang_up, (connection,))
+    timer = threading.Timer(_ANSWER if seconds is None else seconds, hang_up, (connection,))
     timer.daemon = True
     timer.start()
     try:
@@ -50,9 +50,28 @@ def answered(connection: psycopg.Connection[Any], seconds: float = _ANSWER) -> I
 
 
 def hang_up(connection: psycopg.Connection[Any]) -> None:
-    """End the socket under whoever waits for it; closing it is left to them."""
-    with (
-        contextlib.suppress(OSError, psycopg.Error),
-        socket.socket(fileno=os.dup(connection.fileno())) as end,
-    ):
-        end.shutdown(socket.SHUT_RDWR)
+    """End the socket under whoever waits for it; closing it is left to them.
+
+    The server may not look at it for long: a commit that waits for a synchronous standby does not
+    end with its client. So the server is asked to stop as well, by a thread: it may not answer.
+    """
+    with contextlib.suppress(OSError, psycopg.Error):
+        stop = _stopping(connection)
+        with socket.socket(fileno=os.dup(connection.fileno())) as end:
+            # First: what is stopped may be answered as if nothing were amiss.
+            end.shutdown(socket.SHUT_RDWR)
+        threading.Thread(target=stop, name="pynenc-cancel", daemon=True).start()
+
+
+def _stopping(connection: psycopg.Connection[Any]) -> Callable[[], None]:
+    """Make what asks the server to stop; it needs the connection no more."""
+    try:
+        ask: Callable[[], None] = connection.pgconn.cancel_conn().blocking
+    except psycopg.NotSupportedError:  # a libpq before 17
+        ask = connection.pgconn.get_cancel().cancel
+
+    def stop() -> None:
+        with contextlib.suppress(psycopg.Error):
+            ask()
+
+    return stop

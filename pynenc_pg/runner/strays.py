@@ -78,7 +78,7 @@ class Strays:
             self._looks.pop(0)
             if found:
                 logger.warning(
-                    "claim.strays: %d given back: the answer of a claim was lost, or the server that "
-                    "took over has not heard of an end",
+                    "claim.strays: %d given back: the answer of a claim was lost, or the server "
+                    "that took over has not heard of an end",
                     found,
                 )

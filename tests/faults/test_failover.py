@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -76,8 +76,8 @@ def test_a_standby_that_lags_takes_over(pair: Site, follower: Standby) -> None:
     site.check()
 
 
-def _forget(site: Site, lost: list[str]) -> None:
+def _forget(site: Site, lost: Sequence[str]) -> None:
     """Take from the records what the database cannot know: it was acknowledged, and is gone."""
     site.ledger.acknowledged = [i for i in site.ledger.acknowledged if i not in lost]
     with psycopg.connect(site.bodies, autocommit=True) as side:
-        side.execute("delete from body_run where invocation_id = any (%s::uuid[])", (lost,))
+        side.execute("delete from body_run where invocation_id = any (%s::uuid[])", (list(lost),))
