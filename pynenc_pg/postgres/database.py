@@ -40,6 +40,7 @@ _RECONNECT: Final = 1.0
 #: synchronous standby, or have been told not to, and reading of it waits for nothing.
 _AS_DURABLE: Final = b"""select case when not pg_is_in_recovery()
     then pg_logical_emit_message(true, 'pynenc', '') end"""
+_TIMED_OUT: Final = frozenset({"25P03", "25P04"})  # the server has ended session and transaction
 _SYNC_WAIT: Final = "SyncRepWaitForLSN"  # the function of the server that waits for it
 _WRONG_SERVER: Final = "25006"  # read-only: a standby, or a primary that is none any more
 
@@ -268,7 +269,7 @@ def is_lost(error: Exception) -> bool:
     """Whether the connection is gone."""
     state = getattr(error, "sqlstate", None) or ""
     if state:
-        return state[:2] in {"08", "57"} and state != "57014"
+        return (state[:2] in {"08", "57"} and state != "57014") or state in _TIMED_OUT
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
