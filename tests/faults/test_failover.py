@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
@@ -16,7 +17,8 @@ from tests.faults.standby import Standby, standby
 from tests.support.stopwatch import Stopwatch
 
 #: Seconds from the promotion until work is done again: T of the settings, and 5.
-BOUND = 8.0
+BOUND: Final = 8.0
+_SERVED: Final = ("--queues", "default,children")
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def test_a_standby_that_lags_takes_over(pair: Site, follower: Standby) -> None:
     A worker that was with the standby alone waits until it can be written.
     """
     site = pair
-    workers = [site.fleet.start("--concurrency", "4") for _ in range(2)]
-    early = site.fleet.launch(dsn=follower.dsn)
+    workers = [site.fleet.start("--concurrency", "4", *_SERVED) for _ in range(2)]
+    early = site.fleet.launch(*_SERVED, dsn=follower.dsn)
     kept = site.work(3, 0)
     site.wait_for_success(kept)
     ends_in_tail, goes_on, parents = site.hold(2), site.hold(2, "late"), site.parents("parent", 1)
