@@ -144,9 +144,8 @@ class _Service:
             ended=partial(runner.engine.results.hear, spec.runner_id),
         )
         self._executor = self._new_executor()
-        self._strays = Strays(
-            self._store.orchestrator, spec.runner_id, again_after=self._conf.max_pending_seconds
-        )
+        pending = self._conf.max_pending_seconds
+        self._strays = Strays(self._store.orchestrator, spec.runner_id, again_after=pending)
         self._home = Home(
             engine=runner.engine,
             conf=self._conf,
@@ -164,9 +163,7 @@ class _Service:
         self._looks = 0
         self._refused_at = -math.inf
         self._drained = False  # the last claim left nothing, and no hint has come since
-        self._suspects = Suspects(
-            max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
-        )
+        self._suspects = Suspects(max_recoveries=self._conf.max_recoveries, max_pending=pending)
         self._noise = Noise(logger)
 
     def _new_executor(self) -> Executor:
