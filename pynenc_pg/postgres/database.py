@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import Diagnostic
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pynenc_pg.domain.chance import chance
@@ -35,6 +36,12 @@ _TRIES: Final = 4
 _PATIENCE: Final = 10.0
 _TURN: Final = 2.0
 _RECONNECT: Final = 1.0
+#: Written after a verb that was lost and has been found done: its commit may still wait for a
+#: synchronous standby, or have been told not to, and reading of it waits for nothing.
+_AS_DURABLE: Final = b"""select case when not pg_is_in_recovery()
+    then pg_logical_emit_message(true, 'pynenc', '') end"""
+_TIMED_OUT: Final = frozenset({"25P03", "25P04"})  # the server has ended session and transaction
+_SYNC_WAIT: Final = "SyncRepWaitForLSN"  # the function of the server that waits for it
 _WRONG_SERVER: Final = "25006"  # read-only: a standby, or a primary that is none any more
 
 
@@ -67,6 +74,7 @@ class PgDatabase:
         self._pid = 0
         self._lock = threading.Lock()
         self._statements: dict[str, bytes] = {}
+        self._unsure: set[_Connection] = set()  # the wait of whose commit was cancelled
 
     @property
     def dsn(self) -> str:
@@ -127,8 +135,11 @@ class PgDatabase:
                     if hung_up(connection):
                         connection.close()  # the pool forgets it and we have sent nothing
                         continue
-                    sent = True
-                    return self._run(connection, query, parameters, binary=binary)
+                    repeated, sent = sent, True
+                    rows = self._run(connection, query, parameters, binary=binary)
+                    if repeated:
+                        self._run(connection, _AS_DURABLE, (), binary=False)
+                    return rows
             except UnicodeEncodeError as error:  # the driver's own: half a surrogate pair
                 message = f"the database holds Unicode text alone: {error}"
                 raise DataRejectedError(message) from error
@@ -167,9 +178,14 @@ class PgDatabase:
         deadlines = self._deadlines
         deadlines.begin(connection)
         try:
-            return connection.execute(query, parameters, prepare=True, binary=binary).fetchall()
+            found = connection.execute(query, parameters, prepare=True, binary=binary).fetchall()
         finally:
             deadlines.end(connection)
+        if connection in self._unsure:
+            self._unsure.discard(connection)
+            message = "somebody has cancelled the wait for a synchronous standby"
+            raise psycopg.OperationalError(message)
+        return found
 
     def _rendered(self, statement: str) -> bytes:
         query = self._statements.get(statement)
@@ -235,6 +251,12 @@ class PgDatabase:
         return self._pool
 
     def _configure(self, connection: psycopg.Connection[Any]) -> None:
+        def note(notice: Diagnostic) -> None:
+            # A warning is all that the server has to say of a commit that may be lost.
+            if notice.source_function == _SYNC_WAIT:
+                self._unsure.add(connection)
+
+        connection.add_notice_handler(note)
         if sessions.set_up(connection) and "postgres.pooler" not in self.told:
             self.told.add("postgres.pooler")
             logger.info(
@@ -247,7 +269,7 @@ def is_lost(error: Exception) -> bool:
     """Whether the connection is gone."""
     state = getattr(error, "sqlstate", None) or ""
     if state:
-        return state[:2] in {"08", "57"} and state != "57014"
+        return (state[:2] in {"08", "57"} and state != "57014") or state in _TIMED_OUT
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 

@@ -38,6 +38,11 @@ _BY_SQLSTATE: Final[dict[str, type[ours.PynencError]]] = {
     "PN028": ours.WorkflowPausedError,
     "PN029": ours.InvocationCancelledError,
     "25006": ours.StoreUnavailableError,  # a read-only server: the wrong one
+    "25P03": ours.StoreUnavailableError,  # by a timeout of the server: the session is gone
+    "25P04": ours.StoreUnavailableError,
+    "40001": ours.StoreUnavailableError,  # others stood in the way
+    "40P01": ours.StoreUnavailableError,
+    "55P03": ours.StoreUnavailableError,
     "3F000": ours.SchemaVersionError,
     "42883": ours.SchemaVersionError,
     "42P01": ours.SchemaVersionError,

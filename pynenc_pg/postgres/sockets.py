@@ -7,14 +7,22 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from psycopg.pq import PollingStatus
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGcancelConn
 
 #: Seconds the server has to answer, by our clock: its own time-outs end nothing when it is frozen,
 #: and a runner must not wait for it longer than its lease.
 _ANSWER: Final = 10.0
+#: Seconds for asking the server to stop.
+_ASKING: Final = 5.0
+_STEPS: Final = {PollingStatus.READING: select.POLLIN, PollingStatus.WRITING: select.POLLOUT}
 
 
 def readable(descriptors: Sequence[int], timeout: float) -> set[int]:
@@ -38,9 +46,9 @@ def hung_up(connection: psycopg.Connection[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def answered(connection: psycopg.Connection[Any], seconds: float = _ANSWER) -> Iterator[None]:
+def answered(connection: psycopg.Connection[Any], seconds: float | None = None) -> Iterator[None]:
     """Cut the connection when what runs in the block is not answered in time."""
-    timer = threading.Timer(seconds, hang_up, (connection,))
+    timer = threading.Timer(_ANSWER if seconds is None else seconds, hang_up, (connection,))
     timer.daemon = True
     timer.start()
     try:
@@ -50,9 +58,32 @@ def answered(connection: psycopg.Connection[Any], seconds: float = _ANSWER) -> I
 
 
 def hang_up(connection: psycopg.Connection[Any]) -> None:
-    """End the socket under whoever waits for it; closing it is left to them."""
-    with (
-        contextlib.suppress(OSError, psycopg.Error),
-        socket.socket(fileno=os.dup(connection.fileno())) as end,
-    ):
-        end.shutdown(socket.SHUT_RDWR)
+    """End the socket under whoever waits for it; closing it is left to them.
+
+    The server may not look at it for long: a commit that waits for a synchronous standby does not
+    end with its client. So the server is asked to stop as well, by a thread: it may not answer.
+    """
+    with contextlib.suppress(OSError, psycopg.Error):
+        request: PGcancelConn | None = None
+        with contextlib.suppress(psycopg.Error):  # a libpq before 17 cannot without blocking all
+            request = connection.pgconn.cancel_conn()
+        with socket.socket(fileno=os.dup(connection.fileno())) as end:
+            # First: what is stopped may be answered as if nothing were amiss.
+            end.shutdown(socket.SHUT_RDWR)
+        if request is not None:
+            threading.Thread(
+                target=_ask_to_stop, args=(request,), name="pynenc-cancel", daemon=True
+            ).start()
+
+
+def _ask_to_stop(request: PGcancelConn) -> None:
+    """Send it step by step: libpq's own way keeps all threads from running meanwhile."""
+    deadline = time.monotonic() + _ASKING
+    with contextlib.suppress(OSError, ValueError, psycopg.Error):
+        request.start()
+        poll = select.poll()
+        while (wants := PollingStatus(request.poll())) in _STEPS and time.monotonic() < deadline:
+            poll.register(request.socket, _STEPS[wants])
+            poll.poll((deadline - time.monotonic()) * 1000)
+            poll.unregister(request.socket)
+        request.finish()

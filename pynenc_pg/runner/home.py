@@ -39,12 +39,15 @@ class Home:
         conf: RunnerConf,
         spec: RunnerSpec,
         wake: Callable[[], None],
+        doubt: Callable[[], None],
         fenced: threading.Event,
         cancel: Callable[[Collection[InvocationId]], None],
         holds: Callable[[], bool],
         abandon: Callable[[], None],
     ) -> None:
         """``wake`` is called when there may be work, ``cancel`` with what is to be stopped.
+
+        ``doubt`` is called when the session is a new one, whose server may be another one.
 
         ``holds`` tells whether there is anything that could be.
 
@@ -56,6 +59,7 @@ class Home:
         self._known = engine.known
         self._told = -1  # the version of what we have told
         self._wake = wake
+        self._doubt = doubt
         self._cancel = cancel
         self._holds = holds
         self._fenced = fenced
@@ -203,6 +207,7 @@ class Home:
                 self._reactions.hint()
         elif hint.kind == "session":
             self._next_beat = now
+            self._doubt()
         elif hint.kind == "runner":
             # Not all of them in the same moment, and once for many that come or go together.
             soon = now + chance.uniform(0, self._conf.sweep)

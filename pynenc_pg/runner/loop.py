@@ -144,11 +144,14 @@ class _Service:
             ended=partial(runner.engine.results.hear, spec.runner_id),
         )
         self._executor = self._new_executor()
+        pending = self._conf.max_pending_seconds
+        self._strays = Strays(self._store.orchestrator, spec.runner_id, again_after=pending)
         self._home = Home(
             engine=runner.engine,
             conf=self._conf,
             spec=spec,
             wake=self._hint,
+            doubt=self._strays.doubt,
             fenced=self._fenced,
             cancel=self._cancel,
             holds=lambda: bool(self._strays.held),
@@ -160,12 +163,7 @@ class _Service:
         self._looks = 0
         self._refused_at = -math.inf
         self._drained = False  # the last claim left nothing, and no hint has come since
-        self._suspects = Suspects(
-            max_recoveries=self._conf.max_recoveries, max_pending=self._conf.max_pending_seconds
-        )
-        self._strays = Strays(
-            self._store.orchestrator, spec.runner_id, again_after=self._conf.max_pending_seconds
-        )
+        self._suspects = Suspects(max_recoveries=self._conf.max_recoveries, max_pending=pending)
         self._noise = Noise(logger)
 
     def _new_executor(self) -> Executor:

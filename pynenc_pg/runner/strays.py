@@ -1,4 +1,7 @@
-"""What a runner holds without knowing: work of a claim whose answer was lost on the way."""
+"""What a runner holds without knowing: work of a claim whose answer was lost on the way.
+
+Or work that it has ended, where a standby took over that had not heard of the end.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ class Strays:
     """Knows what the runner holds, and has the rest given back after a claim without an answer.
 
     Once at once, and once more ``again_after`` seconds later: a server that hung may carry out the
-    claim only after the first look.
+    claim only after the first look. The same after a new session, whose server may be another one.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Strays:
         self._clock = clock
         self._known: set[InvocationId] = set()
         self._looks: list[float] = []
+        self._doubted = False
 
     def hold(self, ids: Iterable[InvocationId]) -> None:
         """These are ours, as the store has answered."""
@@ -59,11 +63,22 @@ class Strays:
         now = self._clock()
         self._looks = [now, now + self._again_after]
 
+    def doubt(self) -> None:
+        """What was answered so far may be undone: the server may be another one. Any thread."""
+        self._doubted = True
+
     def give_back(self) -> None:
         """Have strays given back, if it is time to look for them. By the thread that claims."""
+        if self._doubted:
+            self._doubted = False
+            self.claim_failed()
         while self._looks and self._looks[0] <= self._clock():
             # Known before the store looks: what ends meanwhile is no longer held there.
             found = self._orchestrator.release_strays(self._runner_id, self._known.copy())
             self._looks.pop(0)
             if found:
-                logger.warning("claim.strays: %d given back, a claim's answer was lost", found)
+                logger.warning(
+                    "claim.strays: %d given back: the answer of a claim was lost, or the server "
+                    "that took over has not heard of an end",
+                    found,
+                )

@@ -42,6 +42,21 @@ class OwnServer:
         host = quote(os.fsencode(self.sockets), safe="/")
         return f"postgresql://{cluster.USER}@/postgres?host={host}&port={cluster.PORT}"
 
+    @property
+    def data(self) -> Path:
+        """Its data folder."""
+        return self._data
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, by itself or not."""
+        return self.process is None or self.process.poll() is not None
+
+    @property
+    def said(self) -> str:
+        """Its log."""
+        return self._log.read_text()
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         account = self._account
@@ -57,7 +72,7 @@ class OwnServer:
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
             )
-        wait_for(self._answers, self._log.read_text)
+        wait_for(self.answers, self._log.read_text)
 
     def admit(self, network: str) -> None:
         """Let in whoever comes from there, from the next start on."""
@@ -77,7 +92,8 @@ class OwnServer:
         time.sleep(pause)
         self.start()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it lets somebody in."""
         try:
             psycopg.connect(self.dsn, connect_timeout=5).close()
         except psycopg.OperationalError:

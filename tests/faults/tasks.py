@@ -253,6 +253,15 @@ def deposit_slowly(word: str, gate: str) -> str:
     return word
 
 
+@app.task
+def run_away(setting: str, idle: float) -> None:
+    """Take longer than the server allows, in a transaction with the end."""
+    with recorded(), run_away.invocation.transaction() as connection:
+        connection.execute("select set_config(%s, '100ms', true)", (setting,))
+        time.sleep(idle)
+        connection.execute("select pg_sleep(30)")
+
+
 if "FAULTS_NEWER" in os.environ:
 
     @app.task

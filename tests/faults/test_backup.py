@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,16 +11,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pynenc_pg.exceptions import EmbeddedServerError
 from pynenc_pg.postgres import deploy
-from pynenc_pg.postgres.embedded import EmbeddedPostgres
 from tests.acceptance.workers import wait_for
 from tests.faults.bodies import SIDE
 from tests.faults.fleet import Nursery
 from tests.faults.load import load
-from tests.faults.server import OwnServer, folder_for_a_server, own_server
+from tests.faults.server import own_server
 from tests.faults.settings import KEEN
 from tests.faults.site import Site
+from tests.faults.standby import program, standby
 from tests.support.checker import BODY_RUN
 from tests.support.sql import temporary_database
 
@@ -30,29 +27,12 @@ _GRANTED = """select bool_and(has_function_privilege('pynenc_worker', oid, 'exec
 from pg_proc where proname in ('claim', 'finish')"""
 
 
-def _program(name: str, dsn: str) -> str:
-    """Return a client program that is not older than the server."""
-    with psycopg.connect(dsn) as connection:
-        major = connection.info.server_version // 10000
-    folders = [Path("/usr/lib/postgresql") / str(major) / "bin"]
-    try:
-        found = EmbeddedPostgres().binaries
-        if found.version >= major:
-            folders.append(found.bin_dir)
-    except EmbeddedServerError:
-        pass
-    program = shutil.which(name, path=os.pathsep.join(map(str, folders)))
-    if program is None:
-        pytest.skip(f"there is no {name} for PostgreSQL {major}")
-    return program
-
-
 def _restore(source: str, target: str, folder: Path) -> None:
     """Take the schema, as docs/howto/backup.md says, from one database into an empty one."""
     archive = str(folder / "pynenc.dump")
-    dump = [_program("pg_dump", source), "-Fc", "-n", "pynenc", "-f", archive, "-d", source]
+    dump = [program("pg_dump", source), "-Fc", "-n", "pynenc", "-f", archive, "-d", source]
     subprocess.run(dump, check=True, timeout=60)
-    restore = [_program("pg_restore", target), "--exit-on-error", "-d", target, archive]
+    restore = [program("pg_restore", target), "--exit-on-error", "-d", target, archive]
     subprocess.run(restore, check=True, timeout=60)
 
 
@@ -108,45 +88,23 @@ def test_a_backup_of_a_queue_at_work(
     site.check()
 
 
-class _Standby(OwnServer):
-    """A copy of another server that follows it."""
-
-    def __init__(self, home: Path, primary: OwnServer) -> None:
-        super().__init__(home)
-        shutil.rmtree(self._data)
-        copy = [
-            _program("pg_basebackup", primary.dsn), "-D", str(self._data), "-R", "-c", "fast",
-            "-d", primary.dsn,
-        ]  # fmt: skip
-        subprocess.run(copy, check=True, timeout=60)
-        if self._account:
-            for path in (self._data, *self._data.rglob("*")):
-                os.chown(path, self._account.uid, self._account.gid)
-
-
 @pytest.mark.long
 def test_a_standby_takes_over(pattern: Path, bodies: str, nursery: Nursery, tmp_path: Path) -> None:
     """With synchronous replication nothing that was answered is lost; workers find the new one.
 
-    Short: tests of a server that comes back (test_server.py), which differs in its address alone.
+    Short: one that lags behind (test_failover.py).
     """
-    with own_server(pattern) as primary, folder_for_a_server() as home:
-        standby = _Standby(home, primary)
-        standby.start()
-        both = (
-            f"host={primary.sockets},{standby.sockets} port=5432,5432 user=postgres "
-            "dbname=postgres target_session_attrs=read-write"
-        )
-        site = Site(both, bodies, nursery, tmp_path)
+    with own_server(pattern) as primary, standby(primary) as other:
+        site = Site(other.both(), bodies, nursery, tmp_path)
         try:
             _wait_for_standby(primary.dsn)
             workers = [site.fleet.start() for _ in range(2)]
             with load(site) as clients:
                 clients.wait_for_more(50)
                 primary.stop(signal.SIGQUIT)
-                with psycopg.connect(standby.dsn, autocommit=True) as connection:
+                with psycopg.connect(other.dsn, autocommit=True) as connection:
                     assert connection.execute("select from pynenc.invocations limit 1").rowcount
-                    connection.execute("select pg_promote()")
+                other.promote()
                 clients.wait_for_more(100)
             live = "select count(*) from pynenc.invocation_state"
             wait_for(lambda: site.query(live) == [(0,)], site.fleet.explain, 60)
@@ -154,7 +112,6 @@ def test_a_standby_takes_over(pattern: Path, bodies: str, nursery: Nursery, tmp_
             site.check()
         finally:
             site.close()
-            standby.stop(signal.SIGQUIT)
 
 
 def _wait_for_standby(dsn: str) -> None:

@@ -93,3 +93,18 @@ def test_a_look_that_fails_is_made_again(strays: Strays, store: _Store) -> None:
     store.away = False
     strays.give_back()
     assert (store.held, store.looks) == (set(), 1)
+
+
+def test_a_new_session_may_be_with_another_server(
+    strays: Strays, store: _Store, time: list[float]
+) -> None:
+    """What it holds there and we have ended goes back: at once, or by the second look."""
+    store.held = {"ended"}
+    strays.doubt()
+    strays.give_back()
+    assert (store.held, store.looks) == (set(), 1)
+    store.held = {"ended just then"}
+    time[0] += 5.1
+    strays.give_back()
+    strays.give_back()
+    assert (store.held, store.looks) == (set(), 2)

@@ -4703,6 +4703,11 @@ begin
         returning invocation_id
     )
     select array(select f.invocation_id from fresh f) into v_fresh;
+    if cardinality(v_fresh) < cardinality(p_ids) and p_registration_keys is null then
+        -- Written before, perhaps by a commit that still waits for a synchronous standby: reading waits
+        -- for nothing, and the answer to this call is to mean as much as one to the first.
+        perform pg_logical_emit_message(true, 'pynenc', '');
+    end if;
     if p_registration_keys is null then
         insert into invocation_state (
             invocation_id, app_id, queue, status, status_at, changed_by, rank, due_at, expires_at,
@@ -5167,6 +5172,9 @@ begin
     end loop;
     if v_patience = '0' then
         perform set_config('lock_timeout', '0', true);
+    end if;
+    if v_first is not null then
+        perform pg_logical_emit_message(true, 'pynenc', '');  -- as in register_2
     end if;
     return v_first;
 end $function$;

@@ -27,5 +27,8 @@ begin
     if v_patience = '0' then
         perform set_config('lock_timeout', '0', true);
     end if;
+    if v_first is not null then
+        perform pg_logical_emit_message(true, 'pynenc', '');  -- as in register_2
+    end if;
     return v_first;
 end $$;
