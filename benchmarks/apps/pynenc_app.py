@@ -18,13 +18,17 @@ SQLITE: Final = "BENCH_SQLITE"
 RUNNER: Final = "BENCH_RUNNER"
 #: Minutes between two looks at its triggers, or nothing for its default. Without it there is none.
 LOOKS: Final = "BENCH_LOOKS"
+_CONNECTIONS: Final = 5_000
 _LOOK_AGAIN: Final = 0.002
 
 
 def _make() -> Any:
     builder = PynencBuilder().app_id(os.environ.get(APP, "bench"))
     if REDIS in os.environ:
-        builder = builder.redis(url=os.environ[REDIS])
+        # It writes its history from a thread for each status, and fails with the default of 100.
+        builder = builder.redis(url=os.environ[REDIS]).custom_config(
+            redis_pool_max_connections=_CONNECTIONS
+        )
     else:
         builder = builder.sqlite(os.environ.get(SQLITE))
     builder = (
