@@ -157,6 +157,13 @@ class ThreadStop(InterruptingStop):
             self._thread = threading.get_ident()
             self._interrupt()
 
+    def check(self) -> None:
+        """Raise it once: an interrupt that is on its way would come while the task cleans up."""
+        if self.error is not None and threading.get_ident() == self._thread:
+            with _LOCK:
+                self._raise(None)
+        super().check()
+
     def _raise(self, error: BaseException | None) -> None:
         if self._thread is not None:
             kind = None if error is None else ctypes.py_object(type(error))

@@ -127,14 +127,25 @@ class _Place:
         await asyncio.to_thread(self.enter)
 
 
-class _SignalStop(InterruptingStop):
+class SignalStop(InterruptingStop):
     """Interrupts the main thread, also where it waits in a call of C."""
 
-    __slots__ = ()
+    __slots__ = ("_raised",)
+
+    def __init__(self) -> None:
+        """Nothing is asked."""
+        super().__init__()
+        self._raised: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise it once: a signal that is on its way would come while the task cleans up."""
+        if threading.current_thread() is threading.main_thread():
+            self._raised = self.error
+        super().check()
 
     def heed(self, _number: int, _frame: object) -> None:
-        """The signal has come, to the main thread."""
-        if not self._shields:
+        """The signal has come, to the main thread. No lock: that thread may be holding it."""
+        if not self._shields and self._raised is not self.error:
             self.check()
 
     def _raise(self, error: BaseException | None) -> None:
@@ -150,7 +161,7 @@ class TaskProcess:
         self._engine = app.engine
         self._inbox: SimpleQueue[Begin | None] = SimpleQueue()
         self._answers: SimpleQueue[Granted] = SimpleQueue()
-        self._current: tuple[InvocationId, _SignalStop] | None = None
+        self._current: tuple[InvocationId, SignalStop] | None = None
         self._asking = threading.Lock()
         self._telling = threading.Lock()
 
@@ -199,7 +210,7 @@ class TaskProcess:
 
     def _execute(self, begin: Begin) -> End:
         claimed, engine = begin.claimed, self._engine
-        stop = _SignalStop()
+        stop = SignalStop()
         signal.signal(INTERRUPT, stop.heed)
         self._pauses = Pauses(
             orchestrator=engine.store.orchestrator,
