@@ -17,7 +17,7 @@ MEASURES: Final = (
     "pick_up",  # how long one call waits for an idle process, and for its result
     "idle",  # what a process costs that has nothing to do
     "storage",  # what a call takes on the disk
-    "held",  # how work goes on while somebody holds a snapshot open
+    "snapshot",  # how work goes on while somebody holds a snapshot open
 )
 
 #: One for each round: contender -> row -> value.

@@ -128,7 +128,7 @@ class Worker(Stored[Client]):
 
         return crowd.drains(bench.scale, drain) | last
 
-    def held(self, bench: Bench) -> Figures:
+    def snapshot(self, bench: Bench) -> Figures:
         """Run calls at a steady rate by the verbs, while somebody holds a snapshot open."""
         scale = bench.scale
         with self.store(bench) as store:

@@ -48,7 +48,7 @@ _RATES = {
     "pick_up": {row for row in ROWS if row.startswith(("pick_up", "round_trip"))},
     "idle": set(),
     "storage": {"disk_queued"},
-    "held": {"held_rate", "held_claim", "held_slower", "held_recovered"},
+    "snapshot": {"held_rate", "held_claim", "held_slower", "held_recovered"},
 }
 
 
