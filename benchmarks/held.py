@@ -28,6 +28,7 @@ from pynenc_pg.postgres.orchestrator import PgOrchestrator
 #: Seconds of claims that are looked at together, to tell whether they are as fast as before.
 _WINDOW: Final = 5.0
 _AS_BEFORE: Final = 1.5  # times the p95 of before: from one window to the next it differs by that
+_KEPT: Final = 0.95  # of the rate
 _BEFORE: Final = 15.0
 _PATIENCE: Final = 60.0
 _DEAD: Final = """select coalesce(sum(n_dead_tup), 0)::bigint from pg_stat_user_tables
@@ -65,14 +66,15 @@ class Found:
 
     @property
     def recovered(self) -> float | None:
-        """Seconds from the release until claims had been as before for a while; None: never."""
+        """Seconds from the release until all had been as before for a while; None: never."""
         if not self.as_before(self.released[-1]):
             return None
         return sum(phase.seconds for phase in self.released)
 
     def as_before(self, phase: Phase) -> bool:
-        """Whether claims are as fast as before in it."""
-        return p95(phase.claims) <= _AS_BEFORE * p95(self.before.claims)
+        """Whether claims are as fast as before in it, and as many calls are run."""
+        fast = p95(phase.claims) <= _AS_BEFORE * p95(self.before.claims)
+        return fast and phase.rate >= _KEPT * self.before.rate
 
     def told(self, rate: float) -> str:
         """Return a line for each span, of calls at that rate, and one of their comparison."""
@@ -110,7 +112,7 @@ def main() -> None:
 def under_snapshot(database: Database, seconds: float, rate: float) -> Found:
     """Run calls before, while and after a snapshot is held for ``seconds``.
 
-    The last for as long as it takes until claims are as fast as before, for a minute at most.
+    The last for as long as it takes until all is as before, for a minute at most.
     """
     window = min(_WINDOW, seconds)
     with worker(database.dsn) as orchestrator:
