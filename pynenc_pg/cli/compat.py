@@ -24,7 +24,7 @@ def compat() -> None:
 
 
 @compat.command()
-@click.argument("paths", nargs=-1, type=_PATHS, default=(Path(),))
+@click.argument("paths", nargs=-1, type=_PATHS)
 @_as_json
 @click.pass_context
 def check(context: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> None:
@@ -35,7 +35,7 @@ def check(context: click.Context, paths: tuple[Path, ...], *, as_json: bool) -> 
     """
     from pynenc_pg.compat import check as look  # noqa: PLC0415 - no other command needs it
 
-    findings = look(paths)
+    findings = look(paths or (Path(),))  # no default: click 8.1 has none for many
     if as_json:
         say_json([asdict(one) for one in findings])
     else:
