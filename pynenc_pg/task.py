@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import inspect
@@ -138,7 +139,7 @@ class Task(Generic[P, R_co]):
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
     ) -> InvocationGroup[R_co]:
         """Like ``parallelize``, from a coroutine: the event loop goes on meanwhile."""
-        return await in_thread(self.parallelize, params, common_args)
+        return await asyncio.to_thread(self.parallelize, params, common_args)
 
     @overload
     def using(self, session: Session) -> InTransaction[P, R_co]: ...
@@ -363,7 +364,7 @@ def direct(
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         if aggregate_func is None:
             return await (await task.acall(*args, **kwargs)).async_result()
-        group = await in_thread(parts, *args, **kwargs)
+        group = await asyncio.to_thread(parts, *args, **kwargs)
         return aggregate_func([result async for result in group.async_results()])
 
     chosen: Any = call_async if inspect.iscoroutinefunction(task.func) else call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -44,7 +45,7 @@ class TunedTask(Generic[P, R_co]):
         self, params: Iterable[Params], common_args: Mapping[str, Any] | None = None
     ) -> InvocationGroup[R_co]:
         """Like ``parallelize``, from a coroutine: the event loop goes on meanwhile."""
-        return await in_thread(self._calls.parallelize, params, common_args)
+        return await asyncio.to_thread(self._calls.parallelize, params, common_args)
 
     @overload
     def using(self, session: Session) -> InTransaction[P, R_co]: ...

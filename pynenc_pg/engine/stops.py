@@ -159,10 +159,13 @@ class ThreadStop(InterruptingStop):
 
     def check(self) -> None:
         """Raise it once: an interrupt that is on its way would come while the task cleans up."""
-        if self.error is not None and threading.get_ident() == self._thread:
-            with _LOCK:
-                self._raise(None)
-        super().check()
+        try:
+            super().check()
+        except BaseException:
+            if threading.get_ident() == self._thread:
+                with _LOCK:  # whoever asks has it until that is under way
+                    self._raise(None)
+            raise
 
     def _raise(self, error: BaseException | None) -> None:
         if self._thread is not None:

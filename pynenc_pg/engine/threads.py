@@ -1,4 +1,4 @@
-"""Threads for the calls that coroutines make.
+"""Threads for the single calls that coroutines make: code of the user's never runs in them.
 
 Those of the event loop are the user's, who may keep all of them busy, and they are few: four more
 than there are cores. Calls that wait at once go to the database together, so here many may.

@@ -139,9 +139,12 @@ class SignalStop(InterruptingStop):
 
     def check(self) -> None:
         """Raise it once: a signal that is on its way would come while the task cleans up."""
-        if threading.current_thread() is threading.main_thread():
-            self._raised = self.error
-        super().check()
+        try:
+            super().check()
+        except BaseException:
+            if threading.current_thread() is threading.main_thread():
+                self._raised = self.error
+            raise
 
     def heed(self, _number: int, _frame: object) -> None:
         """The signal has come, to the main thread. No lock: that thread may be holding it."""
